@@ -16,7 +16,7 @@ public key as its secret. "small" has 1024 bits. Any other name is an RSA key of
 
 Key servers for tests, under `<base_url>/keys/<name>`:
 
-- `PUT /`, body `{"keys": ["main", {}], "status": 200, "headers": {}, "text": "", "hold": false}`,
+- `POST /`, body `{"keys": ["main", {}], "status": 200, "headers": {}, "text": "", "hold": false}`,
   each optional: what the server answers from now on. A key is a name or a JWK; `text` goes in the
   place of the key set; with `hold` the answer waits for a release.
 - `GET /jwks.json`: that answer.
@@ -78,7 +78,7 @@ def _clerk(base_url: str, method: str, path: list[str], body: bytes) -> Answer |
 
 def _key_server(method: str, path: list[str], body: bytes) -> Answer | None:
     match method, *path:
-        case "PUT", name:
+        case "POST", name:
             _key_servers.put(name, _script(_json_object(body)))
             return _json({})
         case "POST", name, "release":
