@@ -1,0 +1,1 @@
+"""Local development only: nothing in this folder is uploaded with the Worker."""

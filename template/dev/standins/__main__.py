@@ -1,0 +1,28 @@
+"""`python -m dev.standins [--port N]`: run the stand-ins until Ctrl-C."""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+
+from dev.standins.server import Server
+
+
+def main() -> None:
+    """Print the address as one line of JSON once it answers, then serve."""
+    parser = argparse.ArgumentParser(prog="python -m dev.standins", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    port = parser.parse_args().port
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server = Server(port)
+    except (OSError, OverflowError) as error:
+        parser.error(f"cannot listen on port {port}: {error}")
+    with server, contextlib.suppress(KeyboardInterrupt):
+        print(json.dumps({"url": server.url}), flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
