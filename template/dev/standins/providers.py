@@ -22,20 +22,21 @@ Tokens are counted in words. The one API key is `standin-key`.
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 KEY = "standin-key"
 PERIOD = 0.02
+BROKEN = {"standin-cut", "standin-unfinished", "standin-garbage", "standin-stream-error"}
 
 
-class ClientLeft(Exception):
+class ClientLeftError(Exception):
     """The client closed the connection before its answer was complete."""
 
 
 class Wire(Protocol):
-    """How an answer goes out. Everything raises ClientLeft when nobody is there to take it."""
+    """How an answer goes out. Everything raises ClientLeftError when nobody is there to take it."""
 
     def send_json(
         self, status: int, value: object, headers: Mapping[str, str] | None = None
@@ -105,6 +106,7 @@ class Reply:
     text: str | None
     input_tokens: int
     finish: str = "stop"
+    usage_wanted: bool = False
     words: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +126,7 @@ class Api(ABC):
     request_id: ClassVar[str]
     error_types: ClassVar[Mapping[int, str]]
     parameters: ClassVar[frozenset[str]]
+    headers: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def key(self, headers: Mapping[str, str]) -> str | None:
@@ -146,15 +149,15 @@ class Api(ABC):
         """The event of a word."""
 
     @abstractmethod
-    def closing(self, reply: Reply, body: Mapping[str, object]) -> str:
+    def closing(self, reply: Reply) -> str:
         """The events after the last word."""
 
     @abstractmethod
     def failure(self, message: str) -> str:
         """The event of an error in the middle of a stream."""
 
-    def problem(self, headers: Mapping[str, str], body: Mapping[str, object]) -> str | None:
-        """What the API would refuse in a request."""
+    def problem(self, body: Mapping[str, object]) -> str | None:
+        """What the API would refuse in a request's body."""
         messages = body.get("messages")
         if not isinstance(body.get("model"), str):
             return "model: a string is required"
@@ -179,7 +182,7 @@ class OpenAI(Api):
     request_id = "x-request-id"
     error_types: ClassVar = {429: "rate_limit_exceeded", 500: "server_error", 503: "server_error"}
     parameters = frozenset(
-        "model messages max_completion_tokens temperature stream stream_options".split()
+        {"model", "messages", "max_completion_tokens", "temperature", "stream", "stream_options"}
     )
     _finish: ClassVar = {"stop": "stop", "length": "length", "refusal": "stop"}
 
@@ -220,14 +223,12 @@ class OpenAI(Api):
         """A chunk with content, or with refusal."""
         return self._chunk(reply, {"refusal" if reply.finish == "refusal" else "content": text})
 
-    def closing(self, reply: Reply, body: Mapping[str, object]) -> str:
+    def closing(self, reply: Reply) -> str:
         """A chunk with the finish reason, one with the usage if it was asked for, and the end."""
-        options = body.get("stream_options")
-        counted = isinstance(options, dict) and options.get("include_usage") is True
         usage = {**self._part(reply), "choices": [], "usage": self._usage(reply)}
         return (
             self._chunk(reply, {}, self._finish[reply.finish])
-            + (_event(usage) if counted else "")
+            + (_event(usage) if reply.usage_wanted else "")
             + _event("[DONE]")
         )
 
@@ -269,20 +270,19 @@ class Anthropic(Api):
         504: "timeout_error",
         529: "overloaded_error",
     }
-    parameters = frozenset("model messages max_tokens system temperature stream".split())
+    parameters = frozenset({"model", "messages", "max_tokens", "system", "temperature", "stream"})
+    headers = frozenset({"anthropic-version"})
     _stop: ClassVar = {"stop": "end_turn", "length": "max_tokens", "refusal": "refusal"}
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """A header of its own."""
         return headers.get("x-api-key")
 
-    def problem(self, headers: Mapping[str, str], body: Mapping[str, object]) -> str | None:
-        """The version and max_tokens are required, and system is no role."""
-        if "anthropic-version" not in headers:
-            return "anthropic-version: header is required"
+    def problem(self, body: Mapping[str, object]) -> str | None:
+        """That max_tokens is required, and system is no role, comes on top."""
         if not isinstance(body.get("max_tokens"), int):
             return "max_tokens: Field required"
-        if problem := super().problem(headers, body):
+        if problem := super().problem(body):
             return problem
         roles = {message.get("role") for message in _messages(body)}
         return None if roles <= {"user", "assistant"} else "messages: unexpected role"
@@ -327,7 +327,7 @@ class Anthropic(Api):
             {"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"
         )
 
-    def closing(self, reply: Reply, body: Mapping[str, object]) -> str:
+    def closing(self, reply: Reply) -> str:
         """The end of the block, the reason with the usage, and the end of the message."""
         stop = {"stop_reason": self._stop[reply.finish], "stop_sequence": None}
         usage = {"output_tokens": self._counted(reply)}
@@ -362,23 +362,32 @@ APIS: Mapping[str, Api] = {api.path: api for api in (OpenAI(), Anthropic())}
 
 
 def play(call: Call, wire: Wire) -> None:
-    """Answer a call as its model's name asks; raises ClientLeft when the client goes first."""
-    api = APIS[call.path]
-    if api.key(call.headers) != KEY:
-        return _refuse(api, wire, 401, "Incorrect API key provided.")
-    body = call.body
-    if not isinstance(body, dict):
-        return _refuse(api, wire, 400, "We could not parse the JSON body of your request.")
-    if problem := api.problem(call.headers, body):
-        return _refuse(api, wire, 400, problem)
-    model = body["model"]
-    if found := re.fullmatch(r"standin-(\d{3})", model):
-        return _refuse(api, wire, int(found[1]), f"The stand-in was asked for {found[1]}.")
-    found = re.fullmatch(r"standin-flaky-(\d{3})-(\d+)", model)
-    if found and call.earlier < int(found[2]):
-        return _refuse(api, wire, int(found[1]), "The stand-in was asked to be flaky.")
+    """Answer a call as its model's name asks; raises ClientLeftError when the client goes."""
+    api, body = APIS[call.path], call.body
+    refusal = _refusal(api, call.headers, body)
+    if refusal or not isinstance(body, dict):
+        return _refuse(api, wire, *(refusal or (400, "The body must be a JSON object.")))
+    if status := _wanted_status(str(body["model"]), call.earlier):
+        return _refuse(api, wire, status, f"The stand-in was asked for a {status}.")
     respond = _stream if body.get("stream") is True else _complete
-    return respond(api, _reply(body), body, wire)
+    return respond(api, _reply(body), _said(body), wire)
+
+
+def _refusal(api: Api, headers: Mapping[str, str], body: object) -> tuple[int, str] | None:
+    if api.key(headers) != KEY:
+        return 401, "Incorrect API key provided."
+    if missing := sorted(api.headers - set(headers)):
+        return 400, f"{missing[0]}: header is required"
+    problem = api.problem(body) if isinstance(body, dict) else None
+    return (400, problem) if problem else None
+
+
+def _wanted_status(model: str, earlier: int) -> int | None:
+    always = re.fullmatch(r"standin-(\d{3})", model)
+    flaky = re.fullmatch(r"standin-flaky-(\d{3})-(\d+)", model)
+    if always:
+        return int(always[1])
+    return int(flaky[1]) if flaky and earlier < int(flaky[2]) else None
 
 
 def _refuse(api: Api, wire: Wire, status: int, message: str) -> None:
@@ -400,6 +409,8 @@ def _said(body: Mapping[str, object]) -> str:
 
 def _reply(body: Mapping[str, object]) -> Reply:
     model = str(body["model"])
+    options = body.get("stream_options")
+    usage_wanted = isinstance(options, dict) and options.get("include_usage") is True
     prompt = [str(body.get("system", ""))]
     prompt += [str(message.get("content")) for message in _messages(body)]
     counted = sum(len(text.split()) for text in prompt)
@@ -408,17 +419,17 @@ def _reply(body: Mapping[str, object]) -> Reply:
     if model == "standin-refusal":
         return Reply(model, "I cannot help with that.", counted, "refusal")
     finish = "length" if model == "standin-length" else "stop"
-    return Reply(model, f"You said: {_said(body)}", counted, finish)
+    return Reply(model, f"You said: {_said(body)}", counted, finish, usage_wanted)
 
 
-def _complete(api: Api, reply: Reply, body: Mapping[str, object], wire: Wire) -> None:
+def _complete(api: Api, reply: Reply, said: str, wire: Wire) -> None:
     match reply.model:
         case "standin-hang" | "standin-endless":
             _hang(wire)
         case "standin-garbage":
             wire.send_text(b'{"id": "broken', "application/json")
         case "standin-verbatim":
-            wire.send_text(_said(body).encode(), "application/json")
+            wire.send_text(said.encode(), "application/json")
         case "standin-cut":
             wire.send_part(b'{"id": ')
         case "standin-stream-error":
@@ -427,22 +438,31 @@ def _complete(api: Api, reply: Reply, body: Mapping[str, object], wire: Wire) ->
             wire.send_json(200, api.answer(reply), {api.request_id: "req_standin"})
 
 
-def _stream(api: Api, reply: Reply, body: Mapping[str, object], wire: Wire) -> None:
+def _stream(api: Api, reply: Reply, said: str, wire: Wire) -> None:
     if reply.model == "standin-hang":
         _hang(wire)
     if reply.model == "standin-verbatim":
-        wire.send_text(_said(body).encode(), "text/event-stream")
+        wire.send_text(said.encode(), "text/event-stream")
         return
     wire.begin_stream()
     wire.send_events(api.opening(reply))
     if reply.model == "standin-endless":
         _babble(api, reply, wire)
     for number, word in enumerate(reply.words):
-        if number == 1 and reply.model in _BREAKS:
-            _BREAKS[reply.model](api, wire)
-            return
+        if number == 1 and reply.model in BROKEN:
+            break
         wire.send_events(api.word(reply, word))
-    wire.end_stream(api.closing(reply, body))
+    match reply.model:
+        case "standin-cut":
+            wire.hang_up()
+        case "standin-unfinished":
+            wire.end_stream("")
+        case "standin-garbage":
+            wire.end_stream(_event('{"id": "broken'))
+        case "standin-stream-error":
+            wire.end_stream(api.failure("Overloaded"))
+        case _:
+            wire.end_stream(api.closing(reply))
 
 
 def _hang(wire: Wire) -> None:
@@ -454,11 +474,3 @@ def _babble(api: Api, reply: Reply, wire: Wire) -> None:
     while True:
         wire.send_events(api.word(reply, "word "))
         wire.pause(PERIOD)
-
-
-_BREAKS: Mapping[str, Callable[[Api, Wire], None]] = {
-    "standin-cut": lambda api, wire: wire.hang_up(),
-    "standin-unfinished": lambda api, wire: wire.end_stream(""),
-    "standin-garbage": lambda api, wire: wire.end_stream(_event('{"id": "broken')),
-    "standin-stream-error": lambda api, wire: wire.end_stream(api.failure("Overloaded")),
-}

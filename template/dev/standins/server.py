@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Condition
-from typing import ClassVar, cast
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
-from dev.standins.providers import APIS, Call, ClientLeft, play
+from dev.standins.providers import APIS, Call, ClientLeftError, play
 
 BODY_LIMIT = 32 * 2**20
 JOURNAL_LENGTH = 10_000
@@ -72,14 +72,14 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server_version: ClassVar[str] = "standins"
+    server_version = "standins"
     call: Call | None = None
 
-    def _get(self) -> None:
+    def do_GET(self) -> None:
         """Route."""
         self._route(b"")
 
-    def _post(self) -> None:
+    def do_POST(self) -> None:
         """Route with a body; one without its length, or too long, ends the connection."""
         length = self.headers.get("content-length", "")
         if not length.isdecimal():
@@ -90,8 +90,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_json(413, {"error": "the body is too long"})
         else:
             self._route(self.rfile.read(int(length)))
-
-    do_GET, do_POST = _get, _post
 
     def _route(self, body: bytes) -> None:
         url = urlsplit(self.path)
@@ -119,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.journal.add(self.call)
         try:
             play(self.call, self)
-        except ClientLeft:
+        except ClientLeftError:
             self.close_connection = True
             self.server.journal.settle(self.call, "client-left")
         finally:
@@ -148,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
         self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
 
     def send_events(self, text: str) -> None:
-        """Send server-sent events at once; raises ClientLeft when nobody reads them any more."""
+        """Send server-sent events at once; raises ClientLeftError when nobody reads them."""
         self.pause(0)
         self._write(_chunk(text))
 
@@ -163,11 +161,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def pause(self, seconds: float | None) -> None:
-        """Wait, for ever when None; raises ClientLeft as soon as the client goes."""
+        """Wait, for ever when None; raises ClientLeftError as soon as the client goes."""
         readable, _, _ = select.select([self.connection], [], [], seconds)
         with _client_may_leave():
             if readable and not self.connection.recv(1, socket.MSG_PEEK):
-                raise ClientLeft
+                raise ClientLeftError
 
     def _send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self._answered()
@@ -201,7 +199,7 @@ def _client_may_leave() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ClientLeft from error
+        raise ClientLeftError from error
 
 
 def _chunk(text: str) -> bytes:
@@ -235,7 +233,7 @@ class Server(ThreadingMixIn, TCPServer):
 
     def close_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         """Forget a connection that is over."""
-        self._connections.discard(cast(socket.socket, request))
+        self._connections.discard(cast("socket.socket", request))
         super().close_request(request)
 
     def server_close(self) -> None:
@@ -245,7 +243,7 @@ class Server(ThreadingMixIn, TCPServer):
                 connection.shutdown(socket.SHUT_RDWR)
         super().server_close()
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, *_: object) -> None:
         """Report what is wrong with the stand-ins, but not that a client went."""
         if not isinstance(sys.exc_info()[1], OSError):
             traceback.print_exc()
