@@ -1,0 +1,104 @@
+"""Stored chats, each seen by its owner alone."""
+
+import json
+import re
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydantic import TypeAdapter
+from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy.sql import Executable
+
+from service.database.d1 import Row
+from service.database.tables import chats
+from service.providers.base import Completion, Message
+
+_MESSAGES = TypeAdapter(tuple[Message, ...])
+_SUMMARY = [column for column in chats.c if column.name not in {"owner", "messages", "text"}]
+
+
+class Database(Protocol):
+    """Something that runs SQLAlchemy Core statements, each as a transaction of its own."""
+
+    async def run(self, statement: Executable) -> Sequence[Row]:
+        """The rows that `statement` returns. Raises DatabaseError."""
+
+
+class Chats:
+    """The chats of all callers; every method sees those of one owner."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, owner: str, messages: Sequence[Message], answer: Completion) -> None:
+        """Store a chat under its answer's id."""
+        values = {
+            "id": answer.id,
+            "owner": owner,
+            "created_at": int(time.time() * 1000),
+            "provider": answer.provider,
+            "model": answer.model,
+            "messages": _MESSAGES.dump_json(tuple(messages)).decode(),
+            "text": answer.text,
+            "finish_reason": answer.finish_reason,
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+        }
+        await self._database.run(insert(chats).values(**values))
+
+    async def page(
+        self, owner: str, limit: int, cursor: str | None
+    ) -> tuple[list[dict[str, object]], str | None]:
+        """Up to `limit` chats without their texts, newest first, and the next page's cursor.
+
+        Raises ValueError for a cursor that no page gave.
+        """
+        newest_first = (chats.c.created_at.desc(), chats.c.id.desc())
+        statement = select(*_SUMMARY).where(chats.c.owner == owner).order_by(*newest_first)
+        if cursor is not None:
+            place = tuple_(chats.c.created_at, chats.c.id)
+            statement = statement.where(place < tuple_(*_decode(cursor)))
+        rows = await self._database.run(statement.limit(limit + 1))
+        page = rows[:limit]
+        next_cursor = _encode(page[-1]) if len(rows) > limit else None
+        return [_summary(row) for row in page], next_cursor
+
+    async def get(self, owner: str, chat_id: str) -> dict[str, object] | None:
+        """One chat whole, or None where this owner has no such chat."""
+        statement = select(chats).where(chats.c.owner == owner, chats.c.id == chat_id)
+        for row in await self._database.run(statement):
+            return _summary(row) | {
+                "messages": json.loads(str(row["messages"])),
+                "text": row["text"],
+            }
+        return None
+
+    async def delete(self, owner: str, chat_id: str) -> bool:
+        """Whether this owner had the chat; it is gone now."""
+        statement = delete(chats).where(chats.c.owner == owner, chats.c.id == chat_id)
+        return bool(await self._database.run(statement.returning(chats.c.id)))
+
+
+def _summary(row: Row) -> dict[str, object]:
+    return {
+        "id": row["id"],
+        "created_at": row["created_at"],
+        "provider": row["provider"],
+        "model": row["model"],
+        "finish_reason": row["finish_reason"],
+        "usage": {name: row[name] for name in ("input_tokens", "output_tokens")},
+    }
+
+
+def _encode(row: Row) -> str:
+    return urlsafe_b64encode(f"{row['created_at']}:{row['id']}".encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[int, str]:
+    place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    found = re.fullmatch(r"([0-9]{1,15}):([\w-]{1,64})", place)
+    if not found:
+        raise ValueError("not a cursor")
+    return int(found[1]), found[2]

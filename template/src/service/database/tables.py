@@ -1,0 +1,24 @@
+"""The tables, as the migrations make them."""
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    # Milliseconds since the epoch, UTC.
+    Column("created_at", Integer, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    # JSON: the messages as they were sent, [{"role", "content"}].
+    Column("messages", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("finish_reason", Text, nullable=False),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+)
+
+Index("chats_by_owner", chats.c.owner, chats.c.created_at, chats.c.id)

@@ -1,0 +1,226 @@
+"""The only module that speaks JavaScript: fetch, Web Crypto, requests and responses.
+
+Everything else in the service is plain Python. Three rules hold here. A dict goes through
+`_object`, else it would arrive as a Map; bytes go through `to_js`, else as a proxy; and no
+JavaScript object is kept in a module's global, where a deploy's snapshot could not hold it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import js
+from pyodide.ffi import JsException, create_proxy, to_js
+from workers import Request as WorkerRequest
+from workers import Response as WorkerResponse
+
+from service.runtime import Runtime
+from service.web import Request, Response
+
+# fetch sets or undoes these itself: httpx must neither send them nor see them again.
+_SENT_BY_FETCH = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding"}
+)
+_UNDONE_BY_FETCH = frozenset(
+    {"content-encoding", "content-length", "transfer-encoding", "connection"}
+)
+
+_WEB_CRYPTO = {"RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}}
+_PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e")}
+
+_CLIENT_CLOSED_REQUEST = 499
+
+
+def runtime(env: object) -> Runtime:
+    """What this platform gives the service; `env` is the Worker's."""
+    return Runtime(env=_Environment(env), transport=FetchTransport(), verify_signature=verify_signature)
+
+
+class _Environment:
+    def __init__(self, env: object) -> None:
+        self._env = env
+
+    def get(self, name: str, /) -> object:
+        return getattr(self._env, name, None)
+
+
+async def verify_signature(
+    algorithm: str, jwk: Mapping[str, object], signature: bytes, data: bytes
+) -> bool:
+    """Verify on Web Crypto; see `VerifySignature`."""
+    params = _object(_WEB_CRYPTO[algorithm])
+    # Only the key itself: its `use` or `key_ops` are the caller's to judge.
+    public = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[str(jwk.get("kty"))]}
+    subtle = js.crypto.subtle
+    try:
+        key = await subtle.importKey("jwk", _object(public), params, False, to_js(["verify"]))
+        return bool(await subtle.verify(params, key, to_js(signature), to_js(data)))
+    except JsException as error:
+        raise ValueError(f"Web Crypto refuses the key: {error.name}") from error
+
+
+async def answer(
+    request: WorkerRequest, handle: Callable[[Request], Awaitable[Response]]
+) -> WorkerResponse:
+    """Have `handle` answer the Worker's request, for as long as its client is there."""
+    incoming = request.js_object
+    headers = httpx.Headers([(pair[0], pair[1]) for pair in incoming.headers.entries()])
+    service_request = Request(incoming.method, incoming.url, headers, _chunks(incoming))
+    task = asyncio.ensure_future(handle(service_request))
+    departure = _Departure(incoming.signal, task.cancel)
+    try:
+        response = await task
+    except asyncio.CancelledError:
+        return WorkerResponse(None, status=_CLIENT_CLOSED_REQUEST)
+    finally:
+        departure.forget()
+    if isinstance(response.body, bytes):
+        body = response.body or None
+    else:
+        body = _Stream(response.body, incoming.signal).readable
+    return WorkerResponse(body, status=response.status, headers=response.headers)
+
+
+class _Departure:
+    """Calls `react` when the client goes away, unless told to forget it before."""
+
+    def __init__(self, signal: Any, react: Callable[[], object]) -> None:
+        self._signal = signal
+        self._listener = create_proxy(lambda _event: react())
+        signal.addEventListener("abort", self._listener)
+
+    def forget(self) -> None:
+        self._signal.removeEventListener("abort", self._listener)
+        self._listener.destroy()
+
+
+class _Stream:
+    """An async generator as a ReadableStream, closed at its end or when its client is gone.
+
+    A client that is gone shows in two ways. The stream is cancelled where the runtime does that
+    (https://github.com/cloudflare/workerd/issues/6832), and the request's signal aborts.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], signal: Any) -> None:
+        self._chunks = chunks
+        self._reading: asyncio.Future[bytes | None] | None = None
+        self._proxies = [create_proxy(self._pull), create_proxy(self._cancel)]
+        self._departure = _Departure(signal, lambda: asyncio.ensure_future(self._cancel()))
+        source = {"pull": self._proxies[0], "cancel": self._proxies[1]}
+        # Nothing is asked of the provider before the client asks for it.
+        self.readable = js.ReadableStream.new(_object(source), _object({"highWaterMark": 0}))
+
+    async def _pull(self, controller: Any) -> None:
+        self._reading = asyncio.ensure_future(anext(self._chunks, None))
+        try:
+            chunk = await self._reading
+        except asyncio.CancelledError:
+            return
+        except Exception as error:
+            controller.error(type(error).__name__)
+            self._end()
+            raise
+        if chunk is None:
+            controller.close()
+            self._end()
+        else:
+            controller.enqueue(to_js(chunk))
+
+    async def _cancel(self, _reason: object = None) -> None:
+        if self._reading and not self._reading.done():
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+        await self._chunks.aclose()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._proxies:
+            return
+        self._departure.forget()
+        for proxy in self._proxies:
+            proxy.destroy()
+        self._proxies = []
+
+
+class FetchTransport(httpx.AsyncBaseTransport):
+    """httpx over the platform's fetch: the Worker has no sockets.
+
+    Of httpx's timeouts the read timeout counts: to the answer's head, and for each of its chunks.
+    """
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Raises httpx.ConnectError, ReadTimeout, and while the body is read ReadError."""
+        call = _Call(request)
+        sent = [[k, v] for k, v in request.headers.items() if k.lower() not in _SENT_BY_FETCH]
+        init: dict[str, Any] = {
+            "method": request.method,
+            "headers": to_js(sent),
+            "redirect": "manual",
+            "signal": call.signal,
+        }
+        if content := await request.aread():
+            init["body"] = to_js(content)
+        response = await call.wait(js.fetch(str(request.url), _object(init)), httpx.ConnectError)
+        headers = [(pair[0], pair[1]) for pair in response.headers.entries()]
+        kept = [(k, v) for k, v in headers if k.lower() not in _UNDONE_BY_FETCH]
+        return httpx.Response(response.status, headers=kept, stream=_Body(response, call))
+
+
+class _Call:
+    """One fetch: whatever waits for it stops at its timeout, and it is aborted with its caller."""
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._request = request
+        self._timeout: float | None = request.extensions.get("timeout", {}).get("read")
+        self._controller = js.AbortController.new()
+        self.signal = self._controller.signal
+
+    def abort(self) -> None:
+        self._controller.abort()
+
+    async def wait(self, promise: Awaitable[Any], error_class: type[httpx.NetworkError]) -> Any:
+        try:
+            return await asyncio.wait_for(promise, self._timeout)
+        except TimeoutError:
+            self.abort()
+            message = f"nothing for {self._timeout} s"
+            raise httpx.ReadTimeout(message, request=self._request) from None
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except JsException as error:
+            raise error_class(str(error.message), request=self._request) from error
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: Any, call: _Call) -> None:
+        self._reader = response.body.getReader() if response.body else None
+        self._call = call
+        self._done = self._reader is None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._reader and not self._done:
+            part = await self._call.wait(self._reader.read(), httpx.ReadError)
+            self._done = part.done
+            if not part.done:
+                yield part.value.to_bytes()
+
+    async def aclose(self) -> None:
+        if not self._done:
+            self._done = True
+            self._call.abort()
+
+
+async def _chunks(request: Any) -> AsyncIterator[bytes]:
+    if not request.body:
+        return
+    reader = request.body.getReader()
+    while not (part := await reader.read()).done:
+        yield part.value.to_bytes()
+
+
+def _object(entries: Mapping[str, object]) -> Any:
+    return to_js(entries, dict_converter=js.Object.fromEntries)

@@ -1,0 +1,94 @@
+"""Settings: frozen pydantic models, read from the Worker's environment on first use.
+
+Each feature declares its own model next to the code that uses it; `Settings.load` is how all of
+them are read. Nothing is read at import time: a deploy takes a memory snapshot after the imports,
+and whatever was read by then would be frozen into it.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Protocol, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import ValidationInfo as Info
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Environment(Protocol):
+    """The Worker's variables, secrets and bindings by name; a dict is one."""
+
+    def get(self, name: str, /) -> object:
+        """The value called `name`, or None."""
+
+
+class SettingsError(Exception):
+    """Settings are missing or malformed.
+
+    The message names each of them and says how to set it; it never holds a value.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+
+
+class Settings(BaseModel):
+    """Base of every feature's settings: one field a variable, its name the field's alias."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def load(cls, env: Environment) -> Self:
+        """Read this model's variables from `env`; an empty one counts as not set.
+
+        Raises SettingsError, naming all that are missing or malformed.
+        """
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        values = {name: value for name in names if (value := _value(env, name))}
+        try:
+            return cls.model_validate(values, context={"local": is_local(env)})
+        except ValidationError as error:
+            secrets = {f.alias for f in cls.model_fields.values() if f.annotation is SecretStr}
+            problems = [
+                _problem(str(e["loc"][0]), e["type"], e["msg"], secret=e["loc"][0] in secrets)
+                for e in error.errors(include_url=False, include_input=False)
+            ]
+            # Not chained: pydantic's own error can hold the values it refused.
+            raise SettingsError(problems) from None
+
+
+def is_local(env: Environment) -> bool:
+    """Whether this is a run on a developer's machine; only .dev.vars says so."""
+    return env.get("ENVIRONMENT") == "local"
+
+
+def _value(env: Environment, name: str) -> object:
+    value = env.get(name)
+    # `echo KEY | wrangler secret put` leaves a newline behind.
+    return value.strip() if isinstance(value, str) else value
+
+
+def _problem(name: str, kind: str, message: str, *, secret: bool) -> str:
+    what = "is not set" if kind == "missing" else f"is malformed ({message})"
+    how = f"`npx wrangler secret put {name}`" if secret else f"`{name}` under [vars] of wrangler.toml"
+    return f"{name} {what}: set it with {how}, for local runs in .dev.vars"
+
+
+def _service_url(url: str, info: Info) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("needs to be https://HOST[/PATH]")
+    local = bool(info.context and info.context["local"])
+    if parts.scheme != "https" and not (
+        local and parts.scheme == "http" and host in LOOPBACK_HOSTS
+    ):
+        raise ValueError("needs https; http only on this machine when ENVIRONMENT is local")
+    return url.rstrip("/")
+
+
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+"""The address of an outside service, without a slash at its end."""
