@@ -46,6 +46,10 @@ TOKEN_SECONDS = 60
 PATIENCE_SECONDS = 10.0
 
 
+class RequestError(ValueError):
+    """The request makes no sense; the message says which part of it."""
+
+
 def handle(base_url: str, method: str, path: str, body: bytes) -> Answer:
     """Answers one HTTP request to `/clerk/...` or `/keys/...` with (status, headers, body).
 
@@ -98,7 +102,7 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 def _json_object(body: bytes) -> JsonObject:
     value = json.loads(body or b"{}")
     if not isinstance(value, dict):
-        raise ValueError("the body must be a JSON object")
+        raise RequestError("the body must be a JSON object")
     return value
 
 
@@ -155,11 +159,11 @@ def _mint(base_url: str, wish: JsonObject) -> str:
     key, ttl = wish.get("key", MAIN), wish.get("ttl", TOKEN_SECONDS)
     claims, header = wish.get("claims", {}), wish.get("header", {})
     if not isinstance(key, str):
-        raise ValueError('"key" must be the name of a key')
+        raise RequestError('"key" must be the name of a key')
     if not isinstance(ttl, int):
-        raise ValueError('"ttl" must be a whole number of seconds')
+        raise RequestError('"ttl" must be a whole number of seconds')
     if not isinstance(claims, dict) or not isinstance(header, dict):
-        raise ValueError('"claims" and "header" must be JSON objects')
+        raise RequestError('"claims" and "header" must be JSON objects')
     parts = (_default_header(key) | header, _session_claims(f"{base_url}/clerk", ttl) | claims)
     signed = ".".join(
         _base64url(json.dumps(_without_null(part), separators=(",", ":")).encode())
@@ -206,7 +210,7 @@ def _script(wish: JsonObject) -> _Script:
     keys, status = wish.get("keys", []), wish.get("status", HTTPStatus.OK)
     headers, text = wish.get("headers", {}), wish.get("text")
     if not isinstance(keys, list) or not isinstance(headers, dict) or not isinstance(status, int):
-        raise ValueError('"keys" must be a list, "headers" an object and "status" a number')
+        raise RequestError('"keys" must be a list, "headers" an object and "status" a number')
     jwks = [_keys.public_jwk(key) if isinstance(key, str) else key for key in keys]
     body = text if isinstance(text, str) else json.dumps({"keys": jwks})
     all_headers = {"content-type": "application/json"} | headers

@@ -1,0 +1,252 @@
+"""Verification of signed JSON Web Tokens: RFC 7515 and 7519, with RFC 8725's advice.
+
+Pure: token, keys, expectations, the time and the cryptography are arguments, and nothing is kept.
+`examine` finds all that can be wrong without a key, `verify` the rest; only what `verify` returns
+is to be believed. What no verifier should be asked to do is refused rather than ignored: tokens
+that bring their own key, and extensions that change what the signature covers.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Annotated, Never, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.runtime import VerifySignature
+
+MAX_TOKEN_LENGTH = 8192
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+MIN_RSA_EXPONENT = 65537  # FIPS 186-5, section 5.1
+
+NumericDate = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+"""Seconds since the epoch (RFC 7519, section 2), up to the year 9999."""
+
+
+class InvalidToken(Exception):
+    """The token is not to be believed. The message says why, and holds nothing of the token."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key that is fit for one algorithm; `jwk` holds its public members only."""
+
+    algorithm: str
+    kid: str
+    jwk: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What a token has to say. Whatever is not None is enforced; `leeway` is in seconds.
+
+    `algorithms` come from here and never from the token (RFC 8725, section 3.1).
+    """
+
+    issuer: str
+    audience: str | None = None
+    authorized_parties: frozenset[str] | None = None
+    algorithms: frozenset[str] = frozenset({"RS256"})
+    leeway: float = 5
+
+
+class Claims(BaseModel):
+    """The claims that are checked here (RFC 7519, section 4.1); `model_extra` has the others."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", hide_input_in_errors=True)
+
+    iss: str
+    exp: NumericDate
+    nbf: NumericDate = 0
+    iat: NumericDate = 0
+    sub: str = ""
+    aud: str | tuple[str, ...] = ()
+    azp: str = ""
+
+
+class _Header(BaseModel):
+    """The header (RFC 7515, section 4.1); an empty `kid` names no key."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", hide_input_in_errors=True)
+
+    alg: str
+    kid: str = ""
+    typ: str = "JWT"
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """A token that says what it should. Anybody could have written it."""
+
+    algorithm: str
+    kid: str
+    claims: Claims
+    signed: bytes
+    signature: bytes
+
+
+def examine(token: str, expected: Expectations, now: float) -> Unverified:
+    """Take a compact JWS apart and check all but its signature; `now` is in epoch seconds.
+
+    Raises InvalidToken.
+    """
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise InvalidToken("the token is too long")
+    if token.count(".") != 2:
+        raise InvalidToken("the token does not have three parts")
+    try:
+        header_json, claims_json, signature = map(decode_base64url, token.split("."))
+    except ValueError:
+        raise InvalidToken("a part of the token is not base64url") from None
+    header = _parse(_Header, header_json)
+    _check_header(header, expected)
+    claims = _parse(Claims, claims_json)
+    _check_claims(claims, expected, now)
+    return Unverified(
+        algorithm=header.alg,
+        kid=header.kid,
+        claims=claims,
+        signed=token.rpartition(".")[0].encode(),
+        signature=signature,
+    )
+
+
+async def verify(
+    token: Unverified, keys: Iterable[Key], verify_signature: VerifySignature
+) -> Claims:
+    """The token's claims, once one of `keys` has verified its signature.
+
+    A token that names no key is tried against all. Raises InvalidToken.
+    """
+    fitting = [
+        key for key in keys if key.algorithm == token.algorithm and token.kid in ("", key.kid)
+    ]
+    if not fitting:
+        raise InvalidToken("the token's key is not one of the issuer's")
+    for key in fitting:
+        try:
+            if await verify_signature(key.algorithm, key.jwk, token.signature, token.signed):
+                return token.claims
+        except ValueError:
+            # What only the cryptography finds wrong with a key makes it a key that fits nothing.
+            continue
+    raise InvalidToken("the token's signature is wrong")
+
+
+def read_key(jwk: object, algorithm: str) -> Key | None:
+    """The key in a member of a key set, or None where it is not fit for `algorithm`.
+
+    RFC 7517, section 4; a key that publishes its private half is not fit for anything.
+    """
+    if not isinstance(jwk, dict) or "d" in jwk:
+        return None
+    kid, operations = jwk.get("kid", ""), jwk.get("key_ops", ["verify"])
+    meant_for_this = (
+        isinstance(kid, str)
+        and jwk.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and jwk.get("alg", algorithm) == algorithm
+    )
+    try:
+        public = _PUBLIC_KEYS[algorithm](jwk) if meant_for_this else None
+    except ValueError:
+        return None
+    return Key(algorithm, kid, public) if public else None
+
+
+def decode_base64url(text: str) -> bytes:
+    """RFC 7515, section 2. Raises ValueError unless `text` is the one way to write its bytes."""
+    if not re.fullmatch("[A-Za-z0-9_-]+", text):
+        raise ValueError("not base64url")
+    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    # The last character has bits to spare: many spellings would otherwise be one token.
+    if urlsafe_b64encode(data).rstrip(b"=") != text.encode():
+        raise ValueError("not canonical")
+    return data
+
+
+def _rsa_public_key(jwk: Mapping[str, object]) -> dict[str, str] | None:
+    """RFC 7518, sections 3.3 and 6.3.1. Raises ValueError where n or e is not base64url."""
+    n, e = jwk.get("n"), jwk.get("e")
+    if jwk.get("kty") != "RSA" or not isinstance(n, str) or not isinstance(e, str):
+        return None
+    modulus, exponent = _integer(n), _integer(e)
+    strong = MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS
+    sound = modulus % 2 == 1 and exponent % 2 == 1 and MIN_RSA_EXPONENT <= exponent < 2**32
+    return {"kty": "RSA", "n": n, "e": e} if strong and sound else None
+
+
+def _integer(text: str) -> int:
+    return int.from_bytes(decode_base64url(text), "big")
+
+
+_PUBLIC_KEYS: Mapping[str, Callable[[Mapping[str, object]], dict[str, str] | None]] = {
+    "RS256": _rsa_public_key,
+}
+"""Every algorithm understood, with the rule that finds its public key in a JWK."""
+
+_REFUSED_PARAMETERS = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u"})
+"""Extensions that must be understood, of which none is, and keys that the token itself brings."""
+
+
+def _check_header(header: _Header, expected: Expectations) -> None:
+    if header.alg not in expected.algorithms:
+        raise InvalidToken("the token's algorithm is not accepted")
+    # Another type is a token for another purpose (RFC 8725, section 3.11).
+    if header.typ.upper() != "JWT":
+        raise InvalidToken("the token is of another type")
+    if header.model_fields_set & _REFUSED_PARAMETERS:
+        raise InvalidToken("the token's header has a parameter that is not accepted")
+
+
+def _check_claims(claims: Claims, expected: Expectations, now: float) -> None:
+    audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
+    parties = expected.authorized_parties
+    if claims.iss != expected.issuer:
+        raise InvalidToken("the token is from another issuer")
+    if now >= claims.exp + expected.leeway:
+        raise InvalidToken("the token has expired")
+    if now + expected.leeway < max(claims.nbf, claims.iat):
+        raise InvalidToken("the token is not valid yet")
+    # A token with an audience is refused by all who are not in it (RFC 7519, section 4.1.3).
+    if (expected.audience is not None or audiences) and expected.audience not in audiences:
+        raise InvalidToken("the token is for another audience")
+    if parties is not None and claims.azp not in parties:
+        raise InvalidToken("the token was made for another party")
+
+
+Part = TypeVar("Part", _Header, Claims)
+
+
+def _parse(model: type[Part], data: bytes) -> Part:
+    try:
+        # pydantic refuses deep nesting, bad UTF-8 and lone surrogates; json is left with the rest.
+        part = model.model_validate_json(data)
+        json.loads(
+            data.decode(),
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_refuse_infinity,
+        )
+    except ValueError:
+        raise InvalidToken("the token's header or claims are malformed") from None
+    return part
+
+
+def _refuse_duplicates(members: list[tuple[str, object]]) -> None:
+    if len(dict(members)) < len(members):
+        raise ValueError("a member stands twice")
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_infinity(number: str) -> None:
+    if not isfinite(float(number)):
+        raise ValueError("a number is out of range")
