@@ -1,0 +1,1 @@
+"""Forge: from answers to a Cloudflare Python Worker that runs."""

@@ -1,0 +1,101 @@
+"""`forge new`: from answers to a Worker."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from forge_scaffold.cli import terminal
+from forge_scaffold.errors import UserError
+
+if TYPE_CHECKING:
+    from forge_scaffold.config import Asker, Told
+    from forge_scaffold.questions import Questionnaire
+
+
+def _help(context: typer.Context, wanted: bool) -> None:
+    """The usual help, then the questions as copier.yml has them now."""
+    if wanted:
+        from forge_scaffold.cli import questions_help
+
+        typer.echo(f"{context.get_help()}\n\n{questions_help.text()}")
+        raise typer.Exit
+
+
+def new(
+    path: Annotated[Path, typer.Argument(help="The folder to make: new, or there and empty.")],
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Ask nothing: open questions take their default.")
+    ] = False,
+    settings: Annotated[
+        tuple[str, ...] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One answer; repeatable; lists as a,b."),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Answers in YAML, TOML or JSON; --set wins."),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="Another template: a folder, a git URL.")
+    ] = None,
+    ref: Annotated[
+        str | None, typer.Option(metavar="REF", help="The template's tag, branch or commit.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report in JSON.")] = False,
+    _help: Annotated[
+        bool,
+        typer.Option(
+            "--help", "-h", is_eager=True, callback=_help, help="Show this and the questions."
+        ),
+    ] = False,
+) -> None:
+    """Write a Cloudflare Python Worker into PATH, from answers.
+
+    What neither --set nor --config answers is asked. Without a terminal, add --defaults.
+
+    \b
+    Examples:
+      forge new my-service
+      forge new my-service --defaults
+      forge new my-service --defaults --set providers=openai --set auth=none
+      forge new my-service --config team.yaml --json
+    """
+    with terminal.outcomes(), ExitStack() as stack:
+        from forge_scaffold import config, generate, sources
+        from forge_scaffold.cli import summary
+        from forge_scaffold.questions import Questionnaire
+
+        with terminal.progress("Reading the template ..."):
+            source = stack.enter_context(sources.opened(template, ref))
+        questionnaire = Questionnaire.load(source.root / "copier.yml", path.absolute().name)
+        told, problems = config.tell(config_file, settings or (), questionnaire)
+        if problems := [*generate.target_problems(path), *problems]:
+            raise UserError(*problems)
+        answers = config.complete(told, questionnaire, _asker(defaults, told, questionnaire))
+        with terminal.progress("Rendering and checking the project ..."):
+            project = generate.create(source, answers, path)
+        report = summary.as_json if as_json else summary.as_text
+        typer.echo(report(summary.Made(project, answers, source, path)))
+
+
+def _asker(
+    defaults: bool, told: "Mapping[str, Told]", questionnaire: "Questionnaire"
+) -> "Asker | None":
+    """Who answers the open questions: the person at the terminal, or the defaults (None).
+
+    Raises:
+        UserError: there are neither.
+    """
+    open_questions = [question.name for question in questionnaire if question.name not in told]
+    if defaults or not open_questions:
+        return None
+    if not terminal.interactive():
+        raise UserError(
+            f"not answered: {', '.join(open_questions)}; there is no terminal to ask on, so take "
+            "their defaults with --defaults, or answer with --set KEY=VALUE or --config FILE"
+        )
+    from forge_scaffold.cli.prompts import asker
+
+    return asker(questionnaire)

@@ -1,0 +1,31 @@
+"""The questions as `forge new --help` lists them."""
+
+from forge_scaffold.questions import Question, Questionnaire
+from forge_scaffold.sources import own_checkout
+
+
+def text() -> str:
+    """Name, help, choices and default of every question of the template that came with this program."""
+    questionnaire = Questionnaire.load(own_checkout() / "copier.yml")
+    width = max(len(question.name) for question in questionnaire)
+    lines = [
+        f"  {question.name:<{width}}  {question.help}{_details(question, width)}"
+        for question in questionnaire
+    ]
+    return "\n".join(["Questions (--set KEY=VALUE, or keys of the --config file):", *lines])
+
+
+def _details(question: Question, width: int) -> str:
+    default = default_text(question)
+    if not question.choices:
+        return f"\n  {'':<{width}}  default: {default}"
+    kind = "any of" if question.multiselect else "one of"
+    return f"\n  {'':<{width}}  {kind}: {', '.join(question.choices)}; default: {default}"
+
+
+def default_text(question: Question) -> str:
+    """A default as people read it; one that is computed from PATH says so."""
+    if isinstance(question.default, list):
+        return ", ".join(map(str, question.default))
+    text = str(question.default)
+    return "from PATH's last part" if "_folder_name" in text else text

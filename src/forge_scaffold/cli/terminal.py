@@ -1,0 +1,81 @@
+"""What every command does with the terminal: errors, exit codes, colour, progress."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import NoReturn, TextIO
+
+import typer
+
+from forge_scaffold.errors import ForgeError, UserError
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether colour is welcome: on a terminal that has it, unless NO_COLOR says otherwise."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painter(stream: TextIO) -> Callable[..., str]:
+    """`typer.style` for a stream with colour; otherwise a function that leaves the text alone."""
+    return typer.style if colours(stream) else lambda text, **_: str(text)
+
+
+def interactive() -> bool:
+    """Whether somebody is there to answer questions."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def printable(text: str) -> str:
+    """The text with what could steer a terminal shown as escapes."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in text
+    )
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[None]:
+    """Say on stderr what takes a moment; a terminal forgets it when it is done."""
+    terminal = sys.stderr.isatty()
+    print(doing, end="" if terminal else "\n", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """Turn failures into a message on stderr and an exit code.
+
+    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
+    """
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except ForgeError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing was left behind", err=True)
+        raise typer.Exit(128 + signal.SIGINT) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _fail(error: ForgeError) -> NoReturn:
+    style = partial(painter(sys.stderr), fg="red", bold=True)
+    message = str(error)
+    if isinstance(error, UserError) and len(error.problems) > 1:
+        listed = "".join(f"\n  {problem}" for problem in error.problems)
+        message = f"{len(error.problems)} problems, nothing was written{listed}"
+    typer.echo(f"{style('error:')} {printable(message)}", err=True)
+    raise typer.Exit(error.exit_code)

@@ -1,0 +1,216 @@
+"""Answers from a config file, --set, prompts and defaults: each value with its origin, all problems at once."""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from forge_scaffold.errors import UserError
+from forge_scaffold.questions import Question, Questionnaire
+
+PARSERS: Mapping[str, Callable[[str], object]] = {
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+    ".toml": tomllib.loads,
+    ".json": json.loads,
+}
+
+SHOWN_CHARACTERS = 60
+
+Asker = Callable[[Question, object, Mapping[str, object]], object]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One value and the place it was told: `--set auth=none`, `team.yaml:3`."""
+
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A complete, valid set of answers.
+
+    Attributes:
+        values: an instance of the questionnaire's model.
+        origins: name -> the place the value came from.
+    """
+
+    values: BaseModel
+    origins: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """The answers by name, without the questions that did not apply."""
+        return self.values.model_dump(exclude_unset=True)
+
+
+def read_file(path: Path) -> dict[str, Told]:
+    """The answers in a YAML, TOML or JSON file, chosen by its suffix.
+
+    Raises:
+        UserError: unreadable, unparsable (with the line), or not a table of answers.
+    """
+    parse = PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise UserError(f"--config {path}: the name must end in {', '.join(PARSERS)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = parse(text)
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"--config {path}: not UTF-8 text") from error
+    except RecursionError as error:
+        raise UserError(f"--config {path}: nested too deep") from error
+    except (yaml.YAMLError, ValueError) as error:
+        line, reason = _where_and_why(error)
+        raise UserError(f"{path}:{line}: cannot be read: {reason}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}:1: expected answers by name, such as  auth: none")
+    return {str(name): Told(value, _place(path, text, str(name))) for name, value in content.items()}
+
+
+def _where_and_why(error: Exception) -> tuple[int, str]:
+    """The line and the reason of a parser's error, for all three parsers."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        return (mark.line + 1 if mark else 1), (error.problem or "not YAML")
+    if isinstance(error, json.JSONDecodeError):
+        return error.lineno, error.msg
+    reason = str(error).splitlines()[0]
+    line = re.search(r"line (\d+)", reason)  # all that tomllib tells before Python 3.14
+    return (int(line[1]) if line else 1), reason
+
+
+def _place(path: Path, text: str, name: str) -> str:
+    """`file:line` of a top-level key."""
+    key = re.search(rf"""(?m)(?:^|[{{,])\s*["']?{re.escape(name)}["']?\s*[:=]""", text)
+    # the match may begin on the line before, with the brace or the white space
+    line = text.count("\n", 0, text.index(name, key.start())) + 1 if key else 1
+    return f"{path}:{line}"
+
+
+def tell(
+    config_file: Path | None, settings: Sequence[str], questionnaire: Questionnaire
+) -> tuple[dict[str, Told], list[str]]:
+    """Everything the user told, --set over the file, and everything that is wrong with it.
+
+    Args:
+        config_file: see `read_file`.
+        settings: the values of --set, as `KEY=VALUE`; the last one of a key counts.
+        questionnaire: what can be answered.
+    """
+    told: dict[str, Told] = {}
+    problems: list[str] = []
+    if config_file:
+        try:
+            told.update(read_file(config_file))
+        except UserError as error:
+            problems.extend(error.problems)
+    from_settings, unreadable = read_settings(settings, questionnaire)
+    told.update(from_settings)
+    return told, [*problems, *unreadable, *problems_with(told, questionnaire)]
+
+
+def read_settings(
+    settings: Sequence[str], questionnaire: Questionnaire
+) -> tuple[dict[str, Told], list[str]]:
+    """The answers in `KEY=VALUE` texts, and those that cannot be read."""
+    told: dict[str, Told] = {}
+    problems: list[str] = []
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        origin = f"--set {setting if len(setting) <= SHOWN_CHARACTERS else setting[:SHOWN_CHARACTERS] + '...'}"
+        if not equals:
+            problems.append(f"{origin}: write it as --set KEY=VALUE")
+            continue
+        try:
+            told[name] = Told(_parse(questionnaire.questions.get(name), text), origin)
+        except (yaml.YAMLError, ValueError):
+            problems.append(f"{origin}: {text!r} cannot be read as {_kind(questionnaire.questions[name])}")
+    return told, problems
+
+
+def _parse(question: Question | None, text: str) -> object:
+    """A --set value as the question's type; lists as `a,b` or as YAML `[a, b]`."""
+    if question is None or (question.type is str and not question.multiselect):
+        return text
+    if question.multiselect and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return yaml.safe_load(text)
+
+
+def _kind(question: Question) -> str:
+    return "a list" if question.multiselect else f"a {question.type.__name__}"
+
+
+def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
+    """What is wrong with what was told, the rest taken as the defaults have it."""
+    values = {name: item.value for name, item in told.items()}
+    for question in questionnaire:
+        if question.name not in values and questionnaire.applies(question, values):
+            values[question.name] = questionnaire.default(question, values)
+    try:
+        questionnaire.model.model_validate(values)
+    except ValidationError as error:
+        return [
+            f"{told[name].origin}: {_explain(name, details, questionnaire)}"
+            for details in error.errors()
+            if (name := str(details["loc"][0])) in told
+        ]
+    return []
+
+
+def _explain(name: str, details: ErrorDetails, questionnaire: Questionnaire) -> str:
+    if details["type"] == "extra_forbidden":
+        names = list(questionnaire.questions)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"the questions are {', '.join(names)}"
+        return f'there is no question "{name}"; {hint}'
+    reason = details["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason}" if details["type"] == "value_error" else (
+        f"{name}: {details['input']!r} will not do: {reason[:1].lower()}{reason[1:]}"
+    )
+
+
+def complete(
+    told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None
+) -> Answers:
+    """What was told, completed by asking, or by the defaults when there is no one to ask.
+
+    Args:
+        told: valid answers; see `problems_with`.
+        questionnaire: what can be answered.
+        ask: asks one question, given its default and the answers before it.
+
+    Raises:
+        UserError: a question has neither been told nor has a default.
+    """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for question in questionnaire:
+        name = question.name
+        if name in told:
+            values[name], origins[name] = told[name].value, told[name].origin
+        elif questionnaire.applies(question, values):
+            default = questionnaire.default(question, values)
+            values[name] = ask(question, default, values) if ask else default
+            origins[name] = "asked" if ask else "default"
+    try:
+        return Answers(questionnaire.model.model_validate(values), origins)
+    except ValidationError as error:
+        raise UserError(
+            *(
+                f"{origins[str(details['loc'][0])]}: "
+                f"{_explain(str(details['loc'][0]), details, questionnaire)}"
+                for details in error.errors()
+            )
+        ) from error

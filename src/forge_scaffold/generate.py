@@ -1,0 +1,167 @@
+"""Make a project: render in a staging folder, check, move into place. All of it or nothing."""
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+
+from forge_scaffold.config import Answers
+from forge_scaffold.errors import RejectedError, UserError
+from forge_scaffold.policy import violations
+from forge_scaffold.project import Project
+from forge_scaffold.sources import Source
+
+SHOWN_FILES = 10
+
+
+def target_problems(target: Path) -> list[str]:
+    """Why no project can be made at `target`: it holds something already, or is no folder."""
+    if not os.path.lexists(target):
+        blocking = next(parent for parent in target.absolute().parents if parent.exists())
+        return [] if blocking.is_dir() else [f"{target}: {blocking} is a file, not a folder"]
+    if not target.is_dir():
+        return [f"{target}: there is a file of that name already"]
+    present = sorted(f"{path.name}/" if path.is_dir() else path.name for path in target.iterdir())
+    if not present:
+        return []
+    more = f" and {len(present) - SHOWN_FILES} more" if len(present) > SHOWN_FILES else ""
+    return [
+        f"{target}: the folder is not empty: {', '.join(present[:SHOWN_FILES])}{more}; "
+        "name a new folder"
+    ]
+
+
+def create(source: Source, answers: Answers, target: Path) -> Project:
+    """Render the template with these answers into `target`.
+
+    Args:
+        source: the template.
+        answers: valid for its questions.
+        target: missing or an empty folder; missing parents are made.
+
+    Raises:
+        UserError: `target` is taken, cannot be written, or the template cannot be rendered.
+        RejectedError: the result breaks its own dependency policy. As with every other failure,
+            Ctrl-C included, nothing is left behind.
+    """
+    if problems := target_problems(target):
+        raise UserError(*problems)
+    with _staging_for(target) as staging:
+        _render(source, answers, staging)
+        if broken := violations(Project.read(staging)):
+            listed = "\n".join(f"  {violation}" for violation in broken)
+            raise RejectedError(
+                f"the template breaks its own dependency policy; nothing was written\n{listed}"
+            )
+    return Project.read(target)
+
+
+@contextmanager
+def _staging_for(target: Path) -> Iterator[Path]:
+    """A folder that becomes `target` when the block succeeds, and is gone when it does not."""
+    target = target.resolve()
+    made = _make_parents(target)
+    # An empty folder is kept, not replaced: a shell may stand in it, a volume may be mounted on it.
+    home = target if target.exists() else target.parent
+    staging = home / f".forge-{token_hex(4)}"
+    try:
+        staging.mkdir()
+        yield staging
+        with _signals_held():
+            _move(staging, target)
+    except BaseException as error:
+        with _signals_held():
+            rmtree(staging, ignore_errors=True)
+            for folder in made:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise UserError(f"{target}: {error.strerror}: {error.filename}") from error
+        raise
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Make the missing parents of `target`; those made, innermost first."""
+    missing = [parent for parent in target.parents if not parent.exists()]
+    made: list[Path] = []
+    try:
+        for folder in reversed(missing):
+            folder.mkdir()
+            made.insert(0, folder)
+    except OSError as error:
+        for folder in made:
+            folder.rmdir()
+        raise UserError(f"{folder}: {error.strerror}") from error
+    return made
+
+
+def _move(staging: Path, target: Path) -> None:
+    if not target.exists():
+        staging.rename(target)
+        return
+    moved: list[Path] = []
+    try:
+        for path in list(staging.iterdir()):
+            moved.append(path.rename(target / path.name))
+    except OSError:
+        for path in moved:
+            path.rename(staging / path.name)
+        raise
+    staging.rmdir()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let no Ctrl-C or SIGTERM in between the steps of the block."""
+    held = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _render(source: Source, answers: Answers, staging: Path) -> None:
+    import copier
+    from copier.errors import CopierError, CopierWarning
+    from jinja2 import TemplateError
+    from plumbum import ProcessExecutionError
+
+    with TemporaryDirectory(prefix="forge-") as cache, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CopierWarning)
+        with _environment({**source.environment, "COPIER_CACHE_DIR": cache}):
+            try:
+                copier.run_copy(
+                    source.address,
+                    staging,
+                    data=answers.as_dict(),
+                    vcs_ref=source.ref,
+                    settings=copier.Settings(),
+                    defaults=True,
+                    overwrite=True,
+                    quiet=True,
+                )
+            except (CopierError, TemplateError, ProcessExecutionError, ValueError) as error:
+                raise RejectedError(f"the template cannot be rendered: {error}") from error
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for Copier and the git it starts, which read two different copies."""
+    from plumbum import local
+
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        with local.env(**variables):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

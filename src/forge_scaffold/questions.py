@@ -1,0 +1,220 @@
+"""copier.yml as typed questions, a strict pydantic model of the answers, and its JSON Schema.
+
+Works for the copier.yml of any fork that keeps to the question features read here: type, help, default, choices,
+multiselect, validator and when.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
+
+from forge_scaffold.errors import UserError
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "path": str}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of copier.yml.
+
+    Attributes:
+        name: the key under which the answer is given and stored.
+        type: the Python type of an answer, or of each item of a multiselect answer.
+        help: what is asked, for people.
+        choices: value -> label; empty when any value of the type will do.
+        multiselect: the answer is a list of choices.
+        default: the default as copier.yml has it: a value, or a Jinja template of one.
+        validator: a Jinja template that renders what is wrong with an answer, or nothing.
+        when: whether to ask: a bool, or a Jinja template of one.
+    """
+
+    name: str
+    type: type
+    help: str
+    choices: Mapping[str, str]
+    multiselect: bool
+    default: object
+    validator: str
+    when: bool | str
+
+    @classmethod
+    def read(cls, name: str, entry: object) -> Self:
+        """One entry of copier.yml, which may be just its default.
+
+        Raises:
+            UserError: the type is not one of `TYPES`, or the choices are no list or mapping.
+        """
+        details = entry if isinstance(entry, dict) else {"default": entry}
+        default = details.get("default")
+        type_name = details.get("type", type(default).__name__)
+        if type_name not in TYPES:
+            raise UserError(f"copier.yml: {name}: type {type_name!r} is not one of {list(TYPES)}")
+        return cls(
+            name=name,
+            type=TYPES[type_name],
+            help=str(details.get("help", name)),
+            choices=_choices(name, details.get("choices", [])),
+            multiselect=bool(details.get("multiselect", False)),
+            default=default,
+            validator=str(details.get("validator", "")),
+            when=details.get("when", True),
+        )
+
+    @property
+    def answer_type(self) -> type | GenericAlias:
+        """The type of the whole answer: a list for multiselect."""
+        return GenericAlias(list, (self.type,)) if self.multiselect else self.type
+
+    @property
+    def choice_schema(self) -> dict[str, Any]:
+        """What JSON Schema says of the choices."""
+        if not self.choices:
+            return {}
+        enum: dict[str, Any] = {"enum": list(self.choices)}
+        if self.multiselect:
+            return {"items": {"type": "string", **enum}, "uniqueItems": True}
+        return enum
+
+    def outside_choices(self, answer: object) -> list[object]:
+        """The parts of an answer that are not among the choices."""
+        if not self.choices:
+            return []
+        items = answer if isinstance(answer, list) else [answer]
+        return [item for item in items if item not in self.choices]
+
+
+def _choices(name: str, entry: object) -> dict[str, str]:
+    """Copier's ways to write choices (a mapping, a list, a list of pairs) as value -> label."""
+    if isinstance(entry, dict):
+        return {str(value): str(label) for label, value in entry.items()}
+    if not isinstance(entry, list):
+        raise UserError(f"copier.yml: {name}: choices must be a list or a mapping")
+    pairs = (item if isinstance(item, list) else [item, item] for item in entry)
+    return {str(value): str(label) for label, value in pairs}
+
+
+@dataclass(frozen=True)
+class Questionnaire:
+    """The questions of one copier.yml, in the order in which they are asked.
+
+    A question with `when: false` is not here: the template computes it, nobody is asked or may tell.
+
+    Attributes:
+        questions: by name.
+        folder: the name of the folder that the project will have; a default may be made of it.
+        subdirectory: the folder of the repository that holds the template's files.
+    """
+
+    questions: Mapping[str, Question]
+    folder: str
+    subdirectory: str
+
+    @classmethod
+    def load(cls, path: Path, folder: str = "") -> Self:
+        """The questions of the copier.yml at `path`.
+
+        Raises:
+            UserError: it cannot be read or is no copier.yml.
+        """
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}, so there is no template here") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: expected questions by name")
+        entries = {name: entry for name, entry in content.items() if not name.startswith("_")}
+        questions = [Question.read(name, entry) for name, entry in entries.items()]
+        return cls(
+            questions={question.name: question for question in questions if question.when is not False},
+            folder=folder,
+            subdirectory=str(content.get("_subdirectory", ".")),
+        )
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self.questions.values())
+
+    def default(self, question: Question, answers: Mapping[str, object]) -> object:
+        """The default of a question after the given answers; None where there is none."""
+        if not isinstance(question.default, str):
+            return question.default
+        text = self._render(question.default, answers)
+        return text if question.type is str and not question.multiselect else yaml.safe_load(text)
+
+    def applies(self, question: Question, answers: Mapping[str, object]) -> bool:
+        """Whether the question is to be asked after the given answers."""
+        if isinstance(question.when, bool):
+            return question.when
+        return yaml.safe_load(self._render(question.when, answers)) is True
+
+    def problem(
+        self, question: Question, answer: object, answers: Mapping[str, object]
+    ) -> str | None:
+        """What is wrong with an answer of the right type; None when it will do."""
+        if wrong := question.outside_choices(answer):
+            listed = ", ".join(map(repr, wrong))
+            return f"{listed} is not a choice; choose from {', '.join(question.choices)}"
+        return self._render(question.validator, {**answers, question.name: answer}).strip() or None
+
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """A strict, frozen model of all the answers; unknown names are refused."""
+        fields: dict[str, Any] = {
+            question.name: (
+                question.answer_type if question.when is True else question.answer_type | None,
+                Field(
+                    default=... if question.when is True else None,
+                    description=question.help,
+                    json_schema_extra=question.choice_schema,
+                ),
+            )
+            for question in self
+        }
+        return create_model(
+            "Answers",
+            __config__=ConfigDict(strict=True, frozen=True, extra="forbid"),
+            __validators__={f"check_{question.name}": self._check(question) for question in self},
+            **fields,
+        )
+
+    def _check(self, question: Question) -> Callable[..., Any]:
+        def check(answer: object, info: ValidationInfo) -> object:
+            if answer is None:
+                return None
+            if problem := self.problem(question, answer, info.data):
+                raise ValueError(problem)
+            if isinstance(answer, list):  # in the order of the choices, each once, as Copier has it
+                return [choice for choice in question.choices if choice in answer]
+            return answer
+
+        return field_validator(question.name)(check)
+
+    def _render(self, template: str, answers: Mapping[str, object]) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            jinja = self._jinja.from_string(template)
+            return jinja.render({"_folder_name": self.folder, **answers})
+        except TemplateError as error:
+            raise UserError(f"copier.yml: {template.strip()!r}: {error}") from error
+
+    @cached_property
+    def _jinja(self) -> "SandboxedEnvironment":
+        """The environment Copier gives its questions, so that both judge an answer alike."""
+        from jinja2 import StrictUndefined
+        from jinja2.sandbox import SandboxedEnvironment
+
+        return SandboxedEnvironment(
+            extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+            undefined=StrictUndefined,
+        )

@@ -1,0 +1,192 @@
+"""Where a template comes from, and what Copier will remember of it.
+
+A template is always rendered from a checkout on this machine. What the project remembers (`_src_path`) is what its
+team can use: the address of the repository when that commit can be fetched from there, the folder otherwise.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit, urlunsplit
+
+from packaging.version import InvalidVersion, Version
+
+from forge_scaffold.errors import UserError
+from forge_scaffold.questions import Questionnaire
+
+URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A template on this machine, and how a project made from it will find it again.
+
+    Attributes:
+        root: the folder with copier.yml.
+        address: what the project remembers: a git URL that Copier understands, or the folder.
+        ref: the commit to render; "HEAD" for the folder as it stands, changes included; None outside git.
+        caveat: why `copier update` will not work everywhere; empty when it will.
+    """
+
+    root: Path
+    address: str
+    ref: str | None
+    caveat: str = ""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables under which git reads the remembered address from this machine."""
+        if not URL.fullmatch(self.address):
+            return {}
+        count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+        return {
+            "GIT_CONFIG_COUNT": str(count + 1),
+            f"GIT_CONFIG_KEY_{count}": f"url.{self.root}.insteadOf",
+            f"GIT_CONFIG_VALUE_{count}": clone_url(self.address),
+        }
+
+
+@contextmanager
+def opened(template: str | None, ref: str | None) -> Iterator[Source]:
+    """The template to use, until the block ends.
+
+    Args:
+        template: a folder or git URL; None for the template that came with this program.
+        ref: a tag, branch or commit; None for the folder as it stands, or for a URL's latest released version.
+
+    Raises:
+        UserError: there is no such template or ref.
+    """
+    with TemporaryDirectory(prefix="forge-") as scratch:
+        if template and URL.fullmatch(template):
+            yield _cloned(template.removeprefix("git+"), ref, Path(scratch))
+        elif ref:
+            yield _at_ref(_folder(template), ref, Path(scratch))
+        else:
+            yield _as_it_stands(_folder(template))
+
+
+def _folder(template: str | None) -> Path:
+    root = Path(template).expanduser().resolve() if template else own_checkout()
+    if not (root / "copier.yml").is_file():
+        place = f"--template {template}" if template else str(root)
+        raise UserError(f"{place}: no copier.yml there; name a folder or git URL with --template")
+    return root
+
+
+def own_checkout() -> Path:
+    """The checkout that this program runs from."""
+    return Path(__file__).resolve().parents[2]
+
+
+def _as_it_stands(root: Path) -> Source:
+    if not _is_repository(root):
+        return Source(root, str(root), None, "it is not a git repository, so nothing can be updated")
+    template = Questionnaire.load(root / "copier.yml").subdirectory
+    if _git(root, "status", "--porcelain", "--", "copier.yml", template):
+        return Source(root, str(root), "HEAD", "it has uncommitted changes, which no update will find")
+    return _remembered(Source(root, str(root), _git(root, "rev-parse", "HEAD")))
+
+
+def _at_ref(root: Path, ref: str, scratch: Path) -> Source:
+    if not _is_repository(root):
+        raise UserError(f"--ref {ref}: {root} is not a git repository")
+    commit = _commit(root, ref)
+    _git(scratch, "clone", "--quiet", "--no-checkout", "--", str(root), "template")
+    clone = scratch / "template"
+    _git(clone, "checkout", "--quiet", "--detach", commit)
+    return replace(_remembered(Source(root, str(root), commit)), root=clone)
+
+
+def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
+    _git(scratch, "clone", "--quiet", "--no-checkout", "--", url, "template")
+    clone = scratch / "template"
+    commit = _commit(clone, ref or _latest_release(clone) or "HEAD")
+    _git(clone, "checkout", "--quiet", "--detach", commit)
+    if not (clone / "copier.yml").is_file():
+        raise UserError(f"--template {url}: no copier.yml there")
+    return Source(clone, copier_address(url), commit)
+
+
+def _remembered(source: Source) -> Source:
+    """The source with its origin as the address, when the commit can be fetched from there."""
+    assert source.ref is not None
+    try:
+        origin = _git(source.root, "config", "--get", "remote.origin.url")
+        published = _git(
+            source.root, "branch", "--remotes", "--list", "origin/*", "--contains", source.ref
+        )
+    except UserError:
+        origin = published = ""
+    if published and URL.fullmatch(origin):
+        return replace(source, address=copier_address(origin))
+    return replace(source, caveat="its commit is in no shared repository, so only this machine can update")
+
+
+def copier_address(url: str) -> str:
+    """A git URL as Copier recognises it and as a project may remember it: without credentials."""
+    parts = urlsplit(url)
+    if parts.scheme in {"http", "https"}:
+        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    recognised = url.startswith(("git@", "git://", "git+")) or url.endswith(".git")
+    return url if recognised else f"git+{url}"
+
+
+def clone_url(address: str) -> str:
+    """The URL that Copier hands to git for an address."""
+    return address.removeprefix("git+")
+
+
+def _latest_release(root: Path) -> str | None:
+    """The newest tag that is a released version (PEP 440), as Copier would choose it."""
+    versions: dict[Version, str] = {}
+    for tag in _git(root, "tag", "--list").splitlines():
+        try:
+            version = Version(tag)
+        except InvalidVersion:
+            continue
+        if not version.is_prerelease:
+            versions[version] = tag
+    return versions[max(versions)] if versions else None
+
+
+def _commit(root: Path, ref: str) -> str:
+    for candidate in (ref, f"origin/{ref}"):
+        try:
+            return _git(root, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}")
+        except UserError:
+            continue
+    raise UserError(f"--ref {ref}: no such tag, branch or commit in the template")
+
+
+def _is_repository(root: Path) -> bool:
+    """Whether `root` is the top of a git work tree."""
+    return (root / ".git").exists()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints.
+
+    Raises:
+        UserError: git is missing or fails; with its own last words.
+    """
+    try:
+        process = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise UserError("git is not installed; templates are read with git") from error
+    except subprocess.CalledProcessError as error:
+        last_words = (error.stderr.strip().splitlines() or ["failed"])[-1]
+        raise UserError(f"git {arguments[0]}: {last_words}") from error
+    return process.stdout.strip()
