@@ -180,7 +180,8 @@ class OpenAI(Api):
 
     path = "/openai/v1/chat/completions"
     request_id = "x-request-id"
-    error_types: ClassVar = {429: "rate_limit_exceeded", 500: "server_error", 503: "server_error"}
+    error_types: ClassVar = {429: "requests", 500: "server_error", 503: "server_error"}
+    _codes: ClassVar = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
     parameters = frozenset(
         {"model", "messages", "max_completion_tokens", "temperature", "stream", "stream_options"}
     )
@@ -194,7 +195,7 @@ class OpenAI(Api):
     def error(self, status: int, message: str) -> dict[str, object]:
         """An object named error."""
         kind = self.error_types.get(status, "invalid_request_error")
-        code = "invalid_api_key" if status == 401 else None
+        code = self._codes.get(status)
         return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
     def answer(self, reply: Reply) -> dict[str, object]:

@@ -1,0 +1,186 @@
+"""Anthropic: the Messages API, https://docs.anthropic.com/en/api/messages."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel, Field
+
+from service.providers.base import ChatRequest, Completion, Delta, Finish, FinishReason, Part, Usage
+from service.providers.sse import Event
+from service.providers.upstream import ApiKey, ErrorBody, HttpProvider, StreamedError, Tokens
+from service.settings import ServiceUrl, Settings
+
+VERSION = "2023-06-01"
+DEFAULT_MAX_TOKENS = 4096
+"""The API wants a number in every request; every model of it can write so many."""
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+class AnthropicSettings(Settings):
+    """Where Anthropic is, and as whom it is called."""
+
+    api_key: ApiKey = Field(alias="ANTHROPIC_API_KEY", min_length=1)
+    base_url: ServiceUrl = Field(alias="ANTHROPIC_BASE_URL", default="https://api.anthropic.com/v1")
+    model: str = Field(alias="ANTHROPIC_MODEL", min_length=1)
+
+
+class _Block(BaseModel):
+    type: str
+    text: str = ""
+
+
+class _Usage(BaseModel):
+    input_tokens: Tokens = None
+    cache_creation_input_tokens: Tokens = None
+    cache_read_input_tokens: Tokens = None
+    output_tokens: Tokens = None
+
+    @property
+    def total_input(self) -> int | None:
+        # The API's input_tokens are those that no cache had a part in.
+        counts = (
+            self.input_tokens,
+            self.cache_creation_input_tokens,
+            self.cache_read_input_tokens,
+        )
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
+
+
+class _Answer(BaseModel):
+    id: str | None = None
+    model: str | None = None
+    content: list[_Block]
+    stop_reason: str | None = None
+    usage: _Usage | None = None
+
+
+class _Start(BaseModel):
+    id: str | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _MessageStart(BaseModel):
+    message: _Start
+
+
+class _BlockDelta(BaseModel):
+    delta: _Block
+
+
+class _Stop(BaseModel):
+    stop_reason: str | None = None
+
+
+class _MessageDelta(BaseModel):
+    delta: _Stop
+    usage: _Usage | None = None
+
+
+class Anthropic(HttpProvider):
+    """The Messages API."""
+
+    name = "anthropic"
+    path = "/messages"
+    request_id_header = "request-id"
+    stream_options: ClassVar = {"stream": True}
+    error_statuses: ClassVar = {
+        "invalid_request_error": 400,
+        "authentication_error": 401,
+        "permission_error": 403,
+        "not_found_error": 404,
+        "request_too_large": 413,
+        "rate_limit_error": 429,
+        "timeout_error": 504,
+        "overloaded_error": 529,
+    }
+
+    def headers(self, key: str) -> dict[str, str]:
+        """The key in a header of its own, and the version that these formats are of."""
+        return {"x-api-key": key, "anthropic-version": VERSION}
+
+    def body(self, request: ChatRequest, model: str) -> dict[str, object]:
+        """Turns of user and assistant; what the system says goes beside them, wherever it stood."""
+        system = [message.content for message in request.messages if message.role == "system"]
+        turns = [message for message in request.messages if message.role != "system"]
+        return {
+            "model": model,
+            "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+            "system": "\n\n".join(system) or None,
+            "messages": [message.model_dump() for message in turns],
+            "temperature": request.temperature,
+        }
+
+    def completion(self, content: bytes, model: str) -> Completion:
+        """The text of all the blocks that are text."""
+        answer = _Answer.model_validate_json(content)
+        usage = answer.usage or _Usage()
+        return Completion(
+            id=answer.id or "",
+            provider=self.name,
+            model=answer.model or model,
+            text="".join(block.text for block in answer.content if block.type == "text"),
+            finish_reason=_finish_reason(answer.stop_reason),
+            usage=Usage(input_tokens=usage.total_input, output_tokens=usage.output_tokens),
+        )
+
+    def reader(self, model: str) -> "_Reader":
+        """The deltas of text, until the message stops."""
+        return _Reader(model)
+
+
+class _Reader:
+    def __init__(self, model: str) -> None:
+        self._id = ""
+        self._model = model
+        self._stop_reason: str | None = None
+        self._input_tokens: int | None = None
+        self._output_tokens: int | None = None
+
+    def read(self, event: Event) -> Iterator[Part]:
+        # Events of other names are to be ignored, so that the API can grow.
+        match event.name:
+            case "message_start":
+                start = _MessageStart.model_validate_json(event.data).message
+                self._id = start.id or ""
+                self._model = start.model or self._model
+                self._count(start.usage)
+            case "content_block_delta":
+                delta = _BlockDelta.model_validate_json(event.data).delta
+                if delta.type == "text_delta" and delta.text:
+                    yield Delta(text=delta.text)
+            case "message_delta":
+                change = _MessageDelta.model_validate_json(event.data)
+                self._stop_reason = change.delta.stop_reason
+                self._count(change.usage)
+            case "message_stop":
+                yield Finish(
+                    id=self._id,
+                    model=self._model,
+                    finish_reason=_finish_reason(self._stop_reason),
+                    usage=Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens),
+                )
+            case "error":
+                raise StreamedError(ErrorBody.model_validate_json(event.data).error)
+
+    def _count(self, usage: _Usage | None) -> None:
+        # Each count is of the whole answer so far, and stands until the next.
+        if usage is None:
+            return
+        if usage.total_input is not None:
+            self._input_tokens = usage.total_input
+        if usage.output_tokens is not None:
+            self._output_tokens = usage.output_tokens
+
+
+def _finish_reason(reason: str | None) -> FinishReason:
+    return FINISH_REASONS.get(reason or "", "other")

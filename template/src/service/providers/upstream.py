@@ -1,0 +1,374 @@
+"""Calls to a provider's HTTP API: what they have in common, errors and retries above all."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, ClassVar, Protocol, TypeVar
+
+import httpx
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationError
+
+from service.providers.base import (
+    AuthenticationError,
+    BadRequestError,
+    ChatRequest,
+    Completion,
+    Finish,
+    MalformedAnswerError,
+    OverloadedError,
+    Part,
+    PermissionDeniedError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitedError,
+    ServerError,
+    Stream,
+)
+from service.providers.sse import Event, EventTooLongError, Parser
+from service.retry import Retry
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_ERROR_BYTES = 16 * 1024
+MAX_DETAIL_CHARS = 500
+MAX_RETRY_AFTER = 3600.0
+"""Seconds; a provider that asks for more is taken to ask for this."""
+
+T = TypeVar("T")
+
+
+def _worth_another(error: Exception) -> bool:
+    return isinstance(error, ProviderError) and error.retryable
+
+
+RETRY = Retry(
+    max_attempts=3,
+    delay=0.5,
+    max_delay=8.0,
+    # Somebody is waiting for the answer: after a call that timed out there is no time for another.
+    budget=20.0,
+    exceptions=(ProviderError,),
+    retry_if=_worth_another,
+)
+
+
+def _header_safe(key: SecretStr) -> SecretStr:
+    # Before httpx refuses it in words that quote it.
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("needs to be visible ASCII characters without spaces")
+    return key
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_header_safe)]
+"""A secret that fits into a header."""
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return int(value) if 0 <= value < 2**53 else None
+
+
+Tokens = Annotated[int | None, BeforeValidator(_count)]
+"""A number of tokens as APIs write it; None for what is none."""
+
+
+class ErrorReport(BaseModel):
+    """An API's error object."""
+
+    type: str | None = None
+    code: str | int | None = None
+    message: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """The body of an answer that is an error."""
+
+    error: ErrorReport
+
+
+class StreamedError(Exception):
+    """The API reported an error in the middle of a stream."""
+
+    def __init__(self, report: ErrorReport) -> None:
+        super().__init__(report.type)
+        self.report = report
+
+
+class Reader(Protocol):
+    """The state of one streamed answer."""
+
+    def read(self, event: Event) -> Iterator[Part]:
+        """What an event adds; ends with Finish.
+
+        Raises ValidationError for what the API does not say, and StreamedError.
+        """
+
+
+class ApiSettings(Protocol):
+    """What every provider needs to be told."""
+
+    @property
+    def api_key(self) -> SecretStr:
+        """The secret that calls are made with."""
+
+    @property
+    def base_url(self) -> str:
+        """The API's address, without a slash at its end."""
+
+    @property
+    def model(self) -> str:
+        """The model of a request that names none."""
+
+
+class HttpProvider(ABC):
+    """A provider with an HTTP API of JSON and server-sent events.
+
+    It keeps nothing between calls, so that all requests of the Worker may share it.
+    """
+
+    name: ClassVar[str]
+    path: ClassVar[str]
+    request_id_header: ClassVar[str]
+    stream_options: ClassVar[Mapping[str, object]]
+    error_statuses: ClassVar[Mapping[str, int]]
+    """The status that an error's code or type stands for where it has none: in a stream."""
+
+    def __init__(
+        self, settings: ApiSettings, client: httpx.AsyncClient, retry: Retry = RETRY
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._retry = retry
+
+    @abstractmethod
+    def headers(self, key: str) -> dict[str, str]:
+        """The headers that carry the API key."""
+
+    @abstractmethod
+    def body(self, request: ChatRequest, model: str) -> dict[str, object]:
+        """The request in the API's format, None for what is not to be sent."""
+
+    @abstractmethod
+    def completion(self, content: bytes, model: str) -> Completion:
+        """Read an answer; raises ValidationError."""
+
+    @abstractmethod
+    def reader(self, model: str) -> Reader:
+        """A reader for one streamed answer."""
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        """The whole answer; raises ProviderError."""
+        model = request.model or self._settings.model
+        body = self.body(request, model)
+        content, attempts = await self._attempts(lambda: self._content(body))
+        with self._translated():
+            return self.completion(content, model).model_copy(update={"attempts": attempts})
+
+    async def stream(self, request: ChatRequest) -> Stream:
+        """The answer as it comes, from its first part on; raises ProviderError."""
+        model = request.model or self._settings.model
+        body = {**self.body(request, model), **self.stream_options}
+
+        async def opened() -> tuple[Part, AsyncGenerator[Part, None]]:
+            parts = self._parts(body, model)
+            return await anext(parts), parts
+
+        (first, rest), attempts = await self._attempts(opened)
+        return Stream(first, rest, attempts)
+
+    async def _attempts(self, call: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+        attempts = 0
+
+        @self._retry
+        async def attempt() -> T:
+            nonlocal attempts
+            attempts += 1
+            return await call()
+
+        try:
+            return await attempt(), attempts
+        except ProviderError as error:
+            error.attempts = attempts
+            raise
+
+    async def _content(self, body: Mapping[str, object]) -> bytes:
+        with self._translated():
+            response = await self._post(body)
+            try:
+                content = bytearray()
+                async with aclosing(_chunks(response)) as chunks:
+                    async for chunk in chunks:
+                        content += chunk
+                return bytes(content)
+            finally:
+                await response.aclose()
+
+    async def _parts(self, body: Mapping[str, object], model: str) -> AsyncGenerator[Part, None]:
+        with self._translated():
+            response = await self._post(body)
+            try:
+                reader, events = self.reader(model), Parser()
+                async with aclosing(_chunks(response)) as chunks:
+                    async for chunk in chunks:
+                        for event in events.feed(chunk):
+                            for part in reader.read(event):
+                                yield part
+                                if isinstance(part, Finish):
+                                    return
+                raise MalformedAnswerError(provider=self.name, detail="the stream has no end")
+            finally:
+                await response.aclose()
+
+    async def _post(self, body: Mapping[str, object]) -> httpx.Response:
+        request = self._client.build_request(
+            "POST",
+            self._settings.base_url + self.path,
+            headers=self.headers(self._settings.api_key.get_secret_value()),
+            json={name: value for name, value in body.items() if value is not None},
+        )
+        response = await self._client.send(request, stream=True)
+        if response.status_code == httpx.codes.OK:
+            return response
+        try:
+            raise self._refusal(response, await _beginning(response))
+        finally:
+            await response.aclose()
+
+    def _refusal(self, response: httpx.Response, content: bytes) -> ProviderError:
+        status, headers = response.status_code, response.headers
+        try:
+            detail = ErrorBody.model_validate_json(content).error.message or ""
+        except ValidationError:
+            detail = content.decode(errors="replace")
+        return error_class(status)(
+            provider=self.name,
+            status=status,
+            request_id=headers.get(self.request_id_header),
+            retry_after=retry_after(headers, datetime.now(UTC)),
+            retryable=is_retryable(status, headers),
+            detail=self._safe(detail),
+        )
+
+    def _status(self, report: ErrorReport) -> int:
+        names = (str(report.code), str(report.type))
+        return next(
+            (self.error_statuses[name] for name in names if name in self.error_statuses), 500
+        )
+
+    def _safe(self, detail: str) -> str:
+        return detail.replace(self._settings.api_key.get_secret_value(), "***")[:MAX_DETAIL_CHARS]
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what goes wrong into the ProviderError that it is.
+
+        The original is named, not chained: it can quote the key, the prompt or the answer.
+        """
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise ProviderTimeoutError(
+                provider=self.name, retryable=True, detail=type(error).__name__
+            ) from None
+        except httpx.TransportError as error:
+            raise ProviderConnectionError(
+                provider=self.name, retryable=True, detail=type(error).__name__
+            ) from None
+        except (ValidationError, EventTooLongError, httpx.DecodingError) as error:
+            raise MalformedAnswerError(provider=self.name, detail=type(error).__name__) from None
+        except _AnswerTooLongError:
+            raise MalformedAnswerError(provider=self.name, detail="it is too long") from None
+        except StreamedError as error:
+            status = self._status(error.report)
+            raise error_class(status)(
+                provider=self.name,
+                status=status,
+                retryable=is_retryable(status, {}),
+                detail=self._safe(error.report.message or ""),
+            ) from None
+
+
+class _AnswerTooLongError(Exception):
+    pass
+
+
+async def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise _AnswerTooLongError
+        yield chunk
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_ERROR_BYTES:
+            break
+    return bytes(content[:MAX_ERROR_BYTES])
+
+
+_ERRORS: Mapping[int, type[ProviderError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    408: ProviderTimeoutError,
+    429: RateLimitedError,
+    503: OverloadedError,
+    504: ProviderTimeoutError,
+    529: OverloadedError,
+}
+
+
+def error_class(status: int) -> type[ProviderError]:
+    """The error that a status other than 200 stands for."""
+    if status < 400:
+        return MalformedAnswerError
+    return _ERRORS.get(status, BadRequestError if status < 500 else ServerError)
+
+
+def is_retryable(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether the same call may go well later; the provider's own word comes first."""
+    match headers.get("x-should-retry"):
+        case "true":
+            return True
+        case "false":
+            return False
+    return status in {408, 429} or status >= 500
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The seconds that the provider asks to wait, at most MAX_RETRY_AFTER; None if it does not.
+
+    `retry-after-ms` comes before Retry-After, which is seconds or a date (RFC 9110, 10.2.3).
+    """
+    seconds = _number(headers.get("retry-after-ms", ""))
+    if seconds is not None:
+        seconds /= 1000
+    else:
+        value = headers.get("retry-after", "")
+        seconds = _number(value)
+        if seconds is None:
+            seconds = _seconds_until(value, now)
+    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds_until(date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
