@@ -1,0 +1,67 @@
+// The Worker's bindings from wrangler's own local runtime: a real SQLite behind D1, and so on.
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { getPlatformProxy, unstable_readConfig, unstable_splitSqlQuery } from 'wrangler';
+
+const CONFIG = 'wrangler.toml';
+
+// workers-runtime-sdk tells bindings apart by their constructor's name, which the proxies hide.
+const KINDS = { d1_databases: 'D1Database', analytics_engine_datasets: 'AnalyticsEngineDataset' };
+
+/** wrangler.toml as wrangler reads it: its top level, or the environment called `env`. */
+export function readConfig(env) {
+  return unstable_readConfig({ config: CONFIG, env }, { hideWarnings: true });
+}
+
+/** The names of the environments in wrangler.toml; undefined stands for its top level. */
+export function environments() {
+  return [undefined, ...(readConfig().definedEnvironments ?? [])];
+}
+
+/**
+ * Opens the bindings of wrangler.toml, migrations applied.
+ *
+ * `persist` is where their data lives: true for wrangler's own .wrangler/state, false for nowhere.
+ * Returns `{ bindings, close }`; nothing of .dev.vars or [vars] is among the bindings.
+ */
+export async function openBindings({ persist = false } = {}) {
+  const config = readConfig();
+  const proxy = await getPlatformProxy({ configPath: CONFIG, persist, remoteBindings: false, envFiles: [] });
+  const bindings = {};
+  for (const [table, kind] of Object.entries(KINDS)) {
+    for (const { binding } of config[table] ?? []) bindings[binding] = named(proxy.env[binding], kind);
+  }
+  for (const { binding, migrations_dir } of config.d1_databases) {
+    await migrate(proxy.env[binding], migrations_dir);
+  }
+  return { bindings, close: () => proxy.dispose() };
+}
+
+// As `wrangler d1 migrations apply` does it, in the same table, without starting another wrangler.
+async function migrate(database, folder) {
+  await database
+    .prepare(
+      'CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, ' +
+        'name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)',
+    )
+    .run();
+  const { results } = await database.prepare('SELECT name FROM d1_migrations').all();
+  const applied = new Set(results.map(({ name }) => name));
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  for (const name of files.filter((file) => !applied.has(file))) {
+    const statements = unstable_splitSqlQuery(await readFile(path.join(folder, name), 'utf8'));
+    await database.batch([
+      ...statements.map((statement) => database.prepare(statement)),
+      database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name),
+    ]);
+  }
+}
+
+function named(stub, name) {
+  const get = (target, key) => {
+    if (key === 'constructor') return { name };
+    const value = target[key];
+    return typeof value === 'function' ? value.bind(target) : value;
+  };
+  return new Proxy(stub, { get });
+}

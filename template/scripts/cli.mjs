@@ -1,0 +1,29 @@
+// The commands of package.json's scripts: node scripts/cli.mjs COMMAND [ARGUMENTS]
+import { stopAll } from './processes.mjs';
+
+const COMMANDS = {
+  check: async () => (await import('./check.mjs')).check(),
+  local: async () => (await import('./local.mjs')).local(),
+  lock: async (options) => (await import('./requirements.mjs')).lock(options),
+  standins: async () => (await import('./local.mjs')).standinsOnly(),
+  test: async (args) => (await import('./test.mjs')).test(args),
+  vendor: async () => (await import('./requirements.mjs')).vendor(),
+};
+
+process.env.WRANGLER_SEND_METRICS ??= 'false';
+
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
+  process.once(signal, async () => {
+    await stopAll();
+    process.exit(128 + number);
+  });
+}
+
+const [command, ...args] = process.argv.slice(2);
+try {
+  const code = await COMMANDS[command](args);
+  process.exit(typeof code === 'number' ? code : 0);
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+}

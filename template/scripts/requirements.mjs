@@ -1,0 +1,84 @@
+// The Worker's packages, locked and vendored from PyPI alone, for Python 3.14 on the Workers platform.
+import { createHash } from 'node:crypto';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { runUv } from './uv.mjs';
+
+const PYTHON = '3.14';
+const PLATFORM = 'pyemscripten_2026_0_wasm32';
+const STAMP = '.locked'; // inside the folder: whoever replaces the folder removes it
+
+const LOCKS = {
+  'requirements/worker.txt': {
+    from: ['pyproject.toml', '--group', 'platform'],
+    folder: 'python_modules', // wrangler uploads this one
+  },
+  'requirements/test.txt': {
+    from: ['--group', 'test', '--constraints', 'requirements/worker.txt'],
+    folder: '.cache/test_modules',
+  },
+};
+
+/** Writes the locks anew. An existing lock's versions stay, unless `options` (--upgrade) say so. */
+export async function lock(options = []) {
+  for (const [file, { from }] of Object.entries(LOCKS)) {
+    // prettier-ignore
+    const code = await runUv([
+      'pip', 'compile', ...from, '--output-file', file, ...options, '--quiet',
+      '--universal', '--python-version', PYTHON, '--no-build', '--generate-hashes',
+      '--no-annotate', '--custom-compile-command', 'npm run lock',
+    ]);
+    if (code !== 0) throw new Error(`${file} could not be locked`);
+  }
+}
+
+/** Fills the folders that are not what their lock says. Returns the folders' absolute paths. */
+export async function vendor() {
+  await Promise.all(Object.entries(LOCKS).map(([file, { folder }]) => fill(folder, file)));
+  const [worker, test] = Object.values(LOCKS).map(({ folder }) => path.resolve(folder));
+  return { worker, test };
+}
+
+async function fill(folder, file) {
+  const stamp = createHash('sha256')
+    .update(PLATFORM)
+    .update(await readFile(file))
+    .digest('hex');
+  const isFilled = async () => (await contents(path.join(folder, STAMP))) === stamp;
+  if (await isFilled()) return;
+  console.error(`filling ${folder}/ from ${file} ...`);
+  // Made beside the folder and moved into place, so that the folder is never half full.
+  const [fresh, stale] = [`${folder}.new-${process.pid}`, `${folder}.old-${process.pid}`];
+  try {
+    await install(fresh, file);
+    await writeFile(path.join(fresh, STAMP), stamp);
+    await rename(folder, stale).catch(ignoreMissing);
+    await rename(fresh, folder).catch(async (error) => {
+      if (!(await isFilled())) throw error; // another run was faster
+    });
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+    await rm(stale, { recursive: true, force: true });
+  }
+}
+
+// pip, because uv does not know the platform's name.
+async function install(folder, file) {
+  // prettier-ignore
+  const code = await runUv([
+    'run', '--no-project', '--quiet', '--with', 'pip>=25', 'python', '-m', 'pip',
+    '--disable-pip-version-check', 'install', '-qq', '--no-user', '--no-compile', '--no-deps',
+    '--require-hashes', '--requirement', file, '--target', folder, '--only-binary', ':all:',
+    '--platform', PLATFORM, '--implementation', 'cp', '--python-version', PYTHON,
+  ]);
+  if (code !== 0) throw new Error(`${file} could not be installed for ${PLATFORM}`);
+  await rm(path.join(folder, 'bin'), { recursive: true, force: true }); // commands of the host's kind
+}
+
+async function contents(file) {
+  return readFile(file, 'utf8').catch(ignoreMissing);
+}
+
+function ignoreMissing(error) {
+  if (error.code !== 'ENOENT') throw error;
+}

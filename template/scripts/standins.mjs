@@ -1,0 +1,45 @@
+// The stand-ins for outside services (dev/standins), and the settings that point the Worker at them.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { readConfig } from './bindings.mjs';
+import { endWithThisProcess } from './processes.mjs';
+import { indexEnvironment, uv } from './uv.mjs';
+
+const KEY = 'standin-key'; // the API key they take
+const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
+
+/** Starts `python -m dev.standins`; resolves to its address. `port` 0 takes a free one. */
+export async function startStandins(port = 0) {
+  const args = ['run', '--quiet', 'python', '-m', 'dev.standins', '--port', String(port)];
+  const child = spawn(await uv(), args, { stdio: ['ignore', 'pipe', 'inherit'], env: indexEnvironment() });
+  endWithThisProcess(child);
+  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line).url;
+  throw new Error('the stand-ins did not start: see above');
+}
+
+/**
+ * The Worker's variables and secrets for the stand-ins at `url`: those of wrangler.toml, with every
+ * outside address on loopback, and ENVIRONMENT as it is nowhere but on one's own machine.
+ */
+export function localVars(url) {
+  const { vars, secrets } = readConfig();
+  const local = { ENVIRONMENT: 'local' };
+  for (const [name, value] of Object.entries(vars)) {
+    const provider = name.match(/^(\w+)_BASE_URL$/)?.[1].toLowerCase();
+    if (provider) local[name] = `${url}/${provider}${new URL(value).pathname}`;
+  }
+  if ('AUTH_ISSUER' in vars) {
+    local.AUTH_ISSUER = `${url}/clerk`;
+    local.AUTH_AUTHORIZED_PARTIES = FRONT_END;
+  }
+  for (const name of secrets?.required ?? []) local[name] = KEY;
+  return local;
+}
+
+/** A token that the Worker takes for `seconds`, or undefined where it asks for none. */
+export async function developmentToken(url, seconds) {
+  if (!('AUTH_ISSUER' in readConfig().vars)) return undefined;
+  const body = JSON.stringify({ ttl: seconds });
+  const response = await fetch(`${url}/clerk/token`, { method: 'POST', body });
+  return (await response.json()).token;
+}

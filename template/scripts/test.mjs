@@ -1,0 +1,41 @@
+// npm test: the project's tests inside Pyodide, beside the Worker over HTTP and the stand-ins.
+import { messageFrom, start, stopAll } from './processes.mjs';
+import { vendor } from './requirements.mjs';
+import { startStandins } from './standins.mjs';
+
+const LOG_LINES = 40;
+
+/** Runs the tests with pytest's `args`. Resolves to pytest's exit code. */
+export async function test(args) {
+  await vendor();
+  const worker = start('serve.mjs', { stdio: 'pipe' });
+  const pytest = start('pytest.mjs');
+  const log = lastLines([worker.stdout, worker.stderr]);
+  try {
+    const standins = await startStandins();
+    worker.send(standins);
+    const [url, unconfigured] = await messageFrom(worker);
+    const env = { STANDINS_URL: standins, WORKER_URL: url, WORKER_URL_UNCONFIGURED: unconfigured };
+    if (process.stdout.isTTY) args = ['--color=yes', ...args];
+    pytest.send({ args: ['-p', 'no:cacheprovider', ...args], env });
+    const code = await messageFrom(pytest);
+    if (code !== 0 && log.length) console.error(`\nthe Worker's last words:\n${log.join('\n')}`);
+    return code;
+  } catch (error) {
+    if (log.length) console.error(log.join('\n'));
+    throw error;
+  } finally {
+    await stopAll();
+  }
+}
+
+function lastLines(streams) {
+  const lines = [];
+  for (const stream of streams) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      lines.push(...text.trimEnd().split('\n'));
+      lines.splice(0, lines.length - LOG_LINES);
+    });
+  }
+  return lines;
+}

@@ -1,0 +1,74 @@
+// uv: from PATH when it is there and new enough, else brought from PyPI into .cache/uv.
+import { execFile, spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const OLDEST = [0, 13, 4]; // what workers-py asks for
+const HOME = path.resolve('.cache/uv');
+const BROUGHT = path.join(HOME, process.platform === 'win32' ? 'Scripts/uv.exe' : 'bin/uv');
+const PYTHONS = process.platform === 'win32' ? ['python', 'py'] : ['python3', 'python'];
+
+const run = promisify(execFile);
+let found;
+
+/** The path of a uv that will do. Throws an Error when there is none and none can be brought. */
+export function uv() {
+  return (found ??= find());
+}
+
+/** Runs uv with `args`, its output on ours. Resolves to its exit code. */
+export async function runUv(args, { quiet = false } = {}) {
+  const stdio = quiet ? ['ignore', 'ignore', 'inherit'] : ['ignore', 'inherit', 'inherit'];
+  const child = spawn(await uv(), args, { stdio, env: indexEnvironment() });
+  const { promise, resolve, reject } = Promise.withResolvers();
+  child.once('error', reject);
+  child.once('exit', (code) => resolve(code ?? 1));
+  return promise;
+}
+
+/** The environment for uv and pip: a package index named to one of them holds for both. */
+export function indexEnvironment(env = process.env) {
+  const index = env.UV_DEFAULT_INDEX ?? env.UV_INDEX_URL ?? env.PIP_INDEX_URL;
+  if (!index) return { ...env };
+  const url = index.replace(/^[\w.-]+=/, ''); // uv lets an index have a name: NAME=URL
+  return { UV_DEFAULT_INDEX: index, PIP_INDEX_URL: url, ...env };
+}
+
+async function find() {
+  for (const candidate of ['uv', BROUGHT]) if (await isNewEnough(candidate)) return candidate;
+  return bring();
+}
+
+async function isNewEnough(program) {
+  try {
+    const { stdout } = await run(program, ['--version']);
+    const version = stdout.match(/(\d+)\.(\d+)\.(\d+)/)?.slice(1).map(Number);
+    const difference = version?.map((part, i) => part - OLDEST[i]).find((part) => part !== 0) ?? 0;
+    return version !== undefined && difference >= 0;
+  } catch {
+    return false;
+  }
+}
+
+async function bring() {
+  const python = await anyPython();
+  console.error('bringing uv into .cache/uv ...');
+  await rm(HOME, { recursive: true, force: true });
+  await run(python, ['-m', 'venv', HOME]);
+  const pip = [path.join(path.dirname(BROUGHT), 'python'), ['-m', 'pip', 'install', '--quiet']];
+  await run(pip[0], [...pip[1], `uv>=${OLDEST.join('.')}`], { env: indexEnvironment() });
+  return BROUGHT;
+}
+
+async function anyPython() {
+  for (const candidate of PYTHONS) {
+    try {
+      await run(candidate, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))']);
+      return candidate;
+    } catch {
+      // not there, or too old: the next one
+    }
+  }
+  throw new Error('this needs uv (https://docs.astral.sh/uv/) or Python 3.11+ with its venv module');
+}
