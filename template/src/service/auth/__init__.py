@@ -24,7 +24,7 @@ class Unauthorized(Exception):
         self.error = error
 
     @property
-    def www_authenticate(self) -> str:
+    def challenge(self) -> str:
         """The WWW-Authenticate header's value (RFC 6750, section 3)."""
         challenge = 'Bearer realm="api"'
         if self.error:

@@ -1,5 +1,6 @@
 """Clerk's session tokens: https://clerk.com/docs/backend-requests/resources/session-tokens."""
 
+import time
 from collections.abc import Callable
 from re import fullmatch
 from typing import Annotated
@@ -57,7 +58,7 @@ class ClerkSettings(Settings):
         return self.jwks_url or f"{self.issuer}/.well-known/jwks.json"
 
 
-class ClerkAuthenticator:
+class Clerk:
     """Tells who sent a request; one serves all requests of the isolate."""
 
     def __init__(
@@ -65,7 +66,7 @@ class ClerkAuthenticator:
         settings: ClerkSettings,
         http: httpx.AsyncClient,
         verify_signature: VerifySignature,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._expected = Expectations(
             issuer=settings.issuer,

@@ -1,0 +1,73 @@
+"""The stand-in identity provider seen from a test: see `dev/standins/identity.py`."""
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+
+import httpx
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Real keys, and signatures over whatever a test wants to have signed."""
+
+    url: str
+    http: httpx.AsyncClient
+
+    async def public_key(self, name: str = "main") -> Json:
+        """The public half of the key called `name`, as a JWK."""
+        answer = await self.http.get(f"{self.url}/keys/{name}")
+        jwk: Json = answer.raise_for_status().json()
+        return jwk
+
+    async def sign(self, header: Json | bytes, claims: Json | bytes, key: str = "main") -> str:
+        """A token of just these parts."""
+        signed = f"{_segment(header)}.{_segment(claims)}"
+        answer = await self.http.post(f"{self.url}/sign/{key}", content=signed.encode())
+        return f"{signed}.{answer.raise_for_status().text}"
+
+
+@dataclass(frozen=True)
+class KeyServer:
+    """A key server of one test's own, that answers as it is told."""
+
+    url: str
+    http: httpx.AsyncClient
+
+    @property
+    def jwks_url(self) -> str:
+        return f"{self.url}/jwks.json"
+
+    async def serve(self, *keys: object, **answer: object) -> None:
+        """Answer with these keys from now on, each a name or a JWK, or otherwise with `answer`."""
+        order = {"keys": keys, **answer}
+        (await self.http.post(self.url, json=order)).raise_for_status()
+
+    async def release(self) -> None:
+        """Let the answers go that `hold` keeps waiting."""
+        (await self.http.post(f"{self.url}/release", content=b"")).raise_for_status()
+
+    async def hits(self, at_least: int = 0) -> int:
+        """How often the keys were asked for, as soon as that is `at_least`."""
+        answer = await self.http.get(f"{self.url}/hits/{at_least}")
+        return int(answer.raise_for_status().text)
+
+
+class Clock:
+    """A clock that a test winds; seconds since the epoch."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _segment(part: Json | bytes) -> str:
+    return base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
