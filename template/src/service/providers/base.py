@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Annotated, ClassVar, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other"]
 """Why an answer ended; a model that declined to answer ended it with "content_filter"."""
@@ -15,11 +15,21 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+def _without_nul(text: str) -> str:
+    # Databases and APIs disagree on whether the text goes on behind it.
+    if "\0" in text:
+        raise ValueError("needs to be without NUL characters")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+
+
 class Message(_Value):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
-    content: str = Field(min_length=1)
+    content: Text
 
 
 class ChatRequest(_Value):
@@ -29,7 +39,7 @@ class ChatRequest(_Value):
     """
 
     messages: Annotated[tuple[Message, ...], Field(min_length=1, strict=False)]
-    model: str | None = Field(default=None, min_length=1, max_length=200)
+    model: str | None = Field(default=None, max_length=200, pattern="^[!-~]+$")
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
 
@@ -113,6 +123,10 @@ class Provider(Protocol):
     """A service with language models."""
 
     name: ClassVar[str]
+
+    @property
+    def default_model(self) -> str:
+        """The model of a request that names none."""
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""

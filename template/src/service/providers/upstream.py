@@ -144,6 +144,11 @@ class HttpProvider(ABC):
         self._client = client
         self._retry = retry
 
+    @property
+    def default_model(self) -> str:
+        """The model of a request that names none."""
+        return self._settings.model
+
     @abstractmethod
     def headers(self, key: str) -> dict[str, str]:
         """The headers that carry the API key."""
@@ -162,7 +167,7 @@ class HttpProvider(ABC):
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""
-        model = request.model or self._settings.model
+        model = request.model or self.default_model
         body = self.body(request, model)
         content, attempts = await self._attempts(lambda: self._content(body))
         with self._translated():
@@ -170,7 +175,7 @@ class HttpProvider(ABC):
 
     async def stream(self, request: ChatRequest) -> Stream:
         """The answer as it comes, from its first part on; raises ProviderError."""
-        model = request.model or self._settings.model
+        model = request.model or self.default_model
         body = {**self.body(request, model), **self.stream_options}
 
         async def opened() -> tuple[Part, AsyncGenerator[Part, None]]:
