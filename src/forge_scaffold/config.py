@@ -1,4 +1,7 @@
-"""Answers from a config file, --set, prompts and defaults: each value with its origin, all problems at once."""
+"""Answers from a config file, --set, prompts and defaults.
+
+Each value keeps its origin; all problems are told at once.
+"""
 
 import difflib
 import json
@@ -75,7 +78,9 @@ def read_file(path: Path) -> dict[str, Told]:
         raise UserError(f"{path}:{line}: cannot be read: {reason}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}:1: expected answers by name, such as  auth: none")
-    return {str(name): Told(value, _place(path, text, str(name))) for name, value in content.items()}
+    return {
+        str(name): Told(value, _place(path, text, str(name))) for name, value in content.items()
+    }
 
 
 def _where_and_why(error: Exception) -> tuple[int, str]:
@@ -128,20 +133,23 @@ def read_settings(
     problems: list[str] = []
     for setting in settings:
         name, equals, text = setting.partition("=")
-        origin = f"--set {setting if len(setting) <= SHOWN_CHARACTERS else setting[:SHOWN_CHARACTERS] + '...'}"
+        more = "..." if len(setting) > SHOWN_CHARACTERS else ""
+        origin = f"--set {setting[:SHOWN_CHARACTERS]}{more}"
         if not equals:
             problems.append(f"{origin}: write it as --set KEY=VALUE")
             continue
         try:
             told[name] = Told(_parse(questionnaire.questions.get(name), text), origin)
         except (yaml.YAMLError, ValueError):
-            problems.append(f"{origin}: {text!r} cannot be read as {_kind(questionnaire.questions[name])}")
+            problems.append(
+                f"{origin}: {text!r} cannot be read as {_kind(questionnaire.questions[name])}"
+            )
     return told, problems
 
 
 def _parse(question: Question | None, text: str) -> object:
     """A --set value as the question's type; lists as `a,b` or as YAML `[a, b]`."""
-    if question is None or (question.type is str and not question.multiselect):
+    if question is None or (question.kind is str and not question.multiselect):
         return text
     if question.multiselect and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
@@ -149,7 +157,7 @@ def _parse(question: Question | None, text: str) -> object:
 
 
 def _kind(question: Question) -> str:
-    return "a list" if question.multiselect else f"a {question.type.__name__}"
+    return "a list" if question.multiselect else f"a {question.kind.__name__}"
 
 
 def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
@@ -176,14 +184,14 @@ def _explain(name: str, details: ErrorDetails, questionnaire: Questionnaire) -> 
         hint = f'did you mean "{near[0]}"?' if near else f"the questions are {', '.join(names)}"
         return f'there is no question "{name}"; {hint}'
     reason = details["msg"].removeprefix("Value error, ")
-    return f"{name}: {reason}" if details["type"] == "value_error" else (
-        f"{name}: {details['input']!r} will not do: {reason[:1].lower()}{reason[1:]}"
+    return (
+        f"{name}: {reason}"
+        if details["type"] == "value_error"
+        else (f"{name}: {details['input']!r} will not do: {reason[:1].lower()}{reason[1:]}")
     )
 
 
-def complete(
-    told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None
-) -> Answers:
+def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None) -> Answers:
     """What was told, completed by asking, or by the defaults when there is no one to ask.
 
     Args:

@@ -30,10 +30,8 @@ def target_problems(target: Path) -> list[str]:
     if not present:
         return []
     more = f" and {len(present) - SHOWN_FILES} more" if len(present) > SHOWN_FILES else ""
-    return [
-        f"{target}: the folder is not empty: {', '.join(present[:SHOWN_FILES])}{more}; "
-        "name a new folder"
-    ]
+    shown = ", ".join(present[:SHOWN_FILES])
+    return [f"{target}: not empty: it has {shown}{more}; name a new or an empty folder"]
 
 
 def create(source: Source, answers: Answers, target: Path) -> Project:
@@ -106,7 +104,8 @@ def _move(staging: Path, target: Path) -> None:
     moved: list[Path] = []
     try:
         for path in list(staging.iterdir()):
-            moved.append(path.rename(target / path.name))
+            path.rename(target / path.name)
+            moved.append(target / path.name)
     except OSError:
         for path in moved:
             path.rename(staging / path.name)

@@ -1,8 +1,8 @@
 """The dependency policy: what a Worker may depend on, and where a project breaks it.
 
-The allow-list is data of the project (`[tool.forge]` in pyproject.toml), so that `copier update` carries changes of
-it. Three places are held against it: the declared runtime dependencies (PEP 508), the locked ones, and every import
-under src/.
+The allow-list is data of the project (`[tool.forge]` in pyproject.toml), so that `copier update`
+carries changes of it. Three places are held against it: the declared runtime dependencies (PEP
+508), the locked ones, and every import under src/.
 """
 
 import ast
@@ -81,7 +81,9 @@ class _Allowed:
     def of(cls, project: Project) -> "_Allowed":
         allow = project.policy.get("allow", {})
         try:
-            direct = {canonicalize_name(name): SpecifierSet(allow[name]) for name in allow}
+            direct: dict[str, SpecifierSet] = {
+                canonicalize_name(name): SpecifierSet(allow[name]) for name in allow
+            }
         except (InvalidSpecifier, AttributeError, TypeError) as error:
             raise RejectedError(f"pyproject.toml: [tool.forge.allow]: {error}") from error
         return cls(
@@ -122,19 +124,16 @@ def _requirement_problem(text: str, allowed: _Allowed) -> tuple[str, str, str] |
         )
     admitted = allowed.direct[name]
     if outside := _outside(requirement.specifier, admitted):
-        return (
-            name,
-            f"{requirement.specifier or 'any version'} admits {outside}, the allow-list only {admitted}",
-            "narrow the range",
-        )
+        declared = requirement.specifier or "any version"
+        return name, f"{declared} admits {outside}", f"the allow-list says {admitted}: narrow it"
     return None
 
 
 def _outside(wide: SpecifierSet, narrow: SpecifierSet) -> Version | None:
     """A version that `wide` admits and `narrow` does not; None when there is none.
 
-    Membership changes only at the versions that a specifier names or implies (`~=2.1` ends at 3), so those, the
-    points right after them and the two ends tell all.
+    Membership changes only at the versions that a specifier names or implies (`~=2.1` ends at 3),
+    so those, the points right after them and the two ends tell all.
     """
     named = {Version(spec.version.removesuffix(".*")) for spec in (*wide, *narrow)}
     implied = {_next(version, place) for version in named for place in range(len(version.release))}
@@ -158,7 +157,9 @@ def _locked(project: Project, allowed: _Allowed) -> Iterator[Violation]:
         yield from _uv_lock(project.uv_lock, allowed)
 
 
-PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*==\s*(?P<version>[^\s;]+)\s*(?:;[^#]*?)?(?P<hashes>(?:\s*--hash=\S+)*)")
+PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.-]*)\s*==\s*(?P<version>[^\s;]+)\s*(?:;[^#]*?)?(?P<hashes>(?:\s*--hash=\S+)*)"
+)
 
 
 def _requirements_lock(lock: Text, allowed: _Allowed) -> Iterator[Violation]:
@@ -172,14 +173,20 @@ def _requirements_lock(lock: Text, allowed: _Allowed) -> Iterator[Violation]:
             continue
         name = canonicalize_name(pin["name"])
         if not pin["hashes"].strip():
-            yield Violation(lock.path, line, name, "locked without a hash", "lock again: npm run lock")
+            yield Violation(
+                lock.path, line, name, "locked without a hash", "lock again: npm run lock"
+            )
         yield from _locked_version(lock.path, line, name, pin["version"], allowed)
 
 
 def _uv_lock(lock: Text, allowed: _Allowed) -> Iterator[Violation]:
     """The packages that uv.lock gives to the project itself, development groups left out."""
     packages = {package["name"]: package for package in tomllib.loads(lock.content)["package"]}
-    roots = [name for name, package in packages.items() if package["source"].keys() & {"virtual", "editable"}]
+    roots = [
+        name
+        for name, package in packages.items()
+        if package["source"].keys() & {"virtual", "editable"}
+    ]
     reached: set[str] = set()
     pending = [name for root in roots for name in _uv_needs(packages[root])]
     while pending:
@@ -238,11 +245,20 @@ def _imported(project: Project, allowed: _Allowed) -> Iterator[Violation]:
 def _import_problem(name: str, allowed: _Allowed) -> tuple[str, str]:
     for package in allowed.direct:
         if _import_name(package) == name:
-            return "imported but not declared", f"add {package} to the dependencies in pyproject.toml"
+            return (
+                "imported but not declared",
+                f"add {package} to the dependencies in pyproject.toml",
+            )
     for package in allowed.transitive:
         if _import_name(package) == name:
-            return "imported, though only another package's own dependency", "import what is declared"
-    return "imported but not on the allow-list", "remove the import, or declare and allow the package"
+            return (
+                "imported, though only another package's own dependency",
+                "import what is declared",
+            )
+    return (
+        "imported but not on the allow-list",
+        "remove the import, or declare and allow the package",
+    )
 
 
 def _import_name(package: str) -> str:
@@ -252,7 +268,7 @@ def _import_name(package: str) -> str:
 def imports(module: Module) -> Iterator[tuple[int, str]]:
     """Every absolute import of a module as (line, top-level name), wherever it stands.
 
-    Counts `importlib.import_module("name")`, `import_module("name")` and `__import__("name")` with a literal name.
+    `importlib.import_module`, `import_module` and `__import__` count when the name is a literal.
     """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):

@@ -122,12 +122,15 @@ class Project:
     @property
     def own_modules(self) -> set[str]:
         """The importable names that the project itself brings: what lies directly in src/."""
-        return {module.path.relative_to("src").parts[0].partition(".")[0] for module in self.modules}
+        return {
+            module.path.relative_to("src").parts[0].partition(".")[0] for module in self.modules
+        }
 
     @property
     def scripts(self) -> Collection[str]:
         """The names of package.json's scripts."""
-        return self.package.get("scripts", {}).keys()
+        scripts = self.package.get("scripts")
+        return list(scripts) if isinstance(scripts, dict) else []
 
     @property
     def policy(self) -> Mapping[str, Any]:
@@ -138,7 +141,11 @@ class Project:
 
 def canonical(names: object) -> set[str]:
     """Package names as PEP 503 normalises them."""
-    return {canonicalize_name(str(name)) for name in names} if isinstance(names, list | dict) else set()
+    return (
+        {canonicalize_name(str(name)) for name in names}
+        if isinstance(names, list | dict)
+        else set()
+    )
 
 
 def _text(root: Path, path: PurePosixPath) -> Text | None:

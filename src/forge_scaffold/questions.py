@@ -1,7 +1,7 @@
 """copier.yml as typed questions, a strict pydantic model of the answers, and its JSON Schema.
 
-Works for the copier.yml of any fork that keeps to the question features read here: type, help, default, choices,
-multiselect, validator and when.
+Works for the copier.yml of any fork that keeps to the question features read here: type, help,
+default, choices, multiselect, validator and when.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ class Question:
 
     Attributes:
         name: the key under which the answer is given and stored.
-        type: the Python type of an answer, or of each item of a multiselect answer.
+        kind: the Python type of an answer, or of each item of a multiselect answer.
         help: what is asked, for people.
         choices: value -> label; empty when any value of the type will do.
         multiselect: the answer is a list of choices.
@@ -38,7 +38,7 @@ class Question:
     """
 
     name: str
-    type: type
+    kind: type
     help: str
     choices: Mapping[str, str]
     multiselect: bool
@@ -53,14 +53,14 @@ class Question:
         Raises:
             UserError: the type is not one of `TYPES`, or the choices are no list or mapping.
         """
-        details = entry if isinstance(entry, dict) else {"default": entry}
+        details: dict[str, Any] = entry if isinstance(entry, dict) else {"default": entry}
         default = details.get("default")
         type_name = details.get("type", type(default).__name__)
         if type_name not in TYPES:
             raise UserError(f"copier.yml: {name}: type {type_name!r} is not one of {list(TYPES)}")
         return cls(
             name=name,
-            type=TYPES[type_name],
+            kind=TYPES[type_name],
             help=str(details.get("help", name)),
             choices=_choices(name, details.get("choices", [])),
             multiselect=bool(details.get("multiselect", False)),
@@ -72,7 +72,7 @@ class Question:
     @property
     def answer_type(self) -> type | GenericAlias:
         """The type of the whole answer: a list for multiselect."""
-        return GenericAlias(list, (self.type,)) if self.multiselect else self.type
+        return GenericAlias(list, (self.kind,)) if self.multiselect else self.kind
 
     @property
     def choice_schema(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _choices(name: str, entry: object) -> dict[str, str]:
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
 
-    A question with `when: false` is not here: the template computes it, nobody is asked or may tell.
+    A question with `when: false` is not among them: the template computes it, nobody may tell it.
 
     Attributes:
         questions: by name.
@@ -136,7 +136,9 @@ class Questionnaire:
         entries = {name: entry for name, entry in content.items() if not name.startswith("_")}
         questions = [Question.read(name, entry) for name, entry in entries.items()]
         return cls(
-            questions={question.name: question for question in questions if question.when is not False},
+            questions={
+                question.name: question for question in questions if question.when is not False
+            },
             folder=folder,
             subdirectory=str(content.get("_subdirectory", ".")),
         )
@@ -149,7 +151,7 @@ class Questionnaire:
         if not isinstance(question.default, str):
             return question.default
         text = self._render(question.default, answers)
-        return text if question.type is str and not question.multiselect else yaml.safe_load(text)
+        return text if question.kind is str and not question.multiselect else yaml.safe_load(text)
 
     def applies(self, question: Question, answers: Mapping[str, object]) -> bool:
         """Whether the question is to be asked after the given answers."""

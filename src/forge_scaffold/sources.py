@@ -1,7 +1,8 @@
 """Where a template comes from, and what Copier will remember of it.
 
-A template is always rendered from a checkout on this machine. What the project remembers (`_src_path`) is what its
-team can use: the address of the repository when that commit can be fetched from there, the folder otherwise.
+A template is always rendered from a checkout on this machine. What the project remembers
+(`_src_path`) is what its team can use: the address of the repository when that commit can be
+fetched from there, the folder otherwise.
 """
 
 import os
@@ -29,8 +30,8 @@ class Source:
     Attributes:
         root: the folder with copier.yml.
         address: what the project remembers: a git URL that Copier understands, or the folder.
-        ref: the commit to render; "HEAD" for the folder as it stands, changes included; None outside git.
-        caveat: why `copier update` will not work everywhere; empty when it will.
+        ref: the commit to render; "HEAD" for the folder with its changes; None outside git.
+        caveat: what is to know about `copier update`; empty when it works for everybody.
     """
 
     root: Path
@@ -57,7 +58,7 @@ def opened(template: str | None, ref: str | None) -> Iterator[Source]:
 
     Args:
         template: a folder or git URL; None for the template that came with this program.
-        ref: a tag, branch or commit; None for the folder as it stands, or for a URL's latest released version.
+        ref: a tag, branch or commit; None for a folder as it stands, or a URL's latest release.
 
     Raises:
         UserError: there is no such template or ref.
@@ -86,11 +87,16 @@ def own_checkout() -> Path:
 
 def _as_it_stands(root: Path) -> Source:
     if not _is_repository(root):
-        return Source(root, str(root), None, "it is not a git repository, so nothing can be updated")
+        return Source(root, str(root), None, f"{root} is not a git repository: update needs one")
     template = Questionnaire.load(root / "copier.yml").subdirectory
     if _git(root, "status", "--porcelain", "--", "copier.yml", template):
-        return Source(root, str(root), "HEAD", "it has uncommitted changes, which no update will find")
-    return _remembered(Source(root, str(root), _git(root, "rev-parse", "HEAD")))
+        return Source(
+            root,
+            str(root),
+            "HEAD",
+            f"made from uncommitted changes in {root}: update will not find them again",
+        )
+    return _remembered(root, _git(root, "rev-parse", "HEAD"))
 
 
 def _at_ref(root: Path, ref: str, scratch: Path) -> Source:
@@ -100,7 +106,7 @@ def _at_ref(root: Path, ref: str, scratch: Path) -> Source:
     _git(scratch, "clone", "--quiet", "--no-checkout", "--", str(root), "template")
     clone = scratch / "template"
     _git(clone, "checkout", "--quiet", "--detach", commit)
-    return replace(_remembered(Source(root, str(root), commit)), root=clone)
+    return replace(_remembered(root, commit), root=clone)
 
 
 def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
@@ -113,19 +119,16 @@ def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
     return Source(clone, copier_address(url), commit)
 
 
-def _remembered(source: Source) -> Source:
-    """The source with its origin as the address, when the commit can be fetched from there."""
-    assert source.ref is not None
+def _remembered(root: Path, commit: str) -> Source:
+    """A commit of a checkout, with its origin as the address when it can be fetched from there."""
     try:
-        origin = _git(source.root, "config", "--get", "remote.origin.url")
-        published = _git(
-            source.root, "branch", "--remotes", "--list", "origin/*", "--contains", source.ref
-        )
+        origin = _git(root, "config", "--get", "remote.origin.url")
+        published = _git(root, "branch", "--remotes", "--list", "origin/*", "--contains", commit)
     except UserError:
         origin = published = ""
     if published and URL.fullmatch(origin):
-        return replace(source, address=copier_address(origin))
-    return replace(source, caveat="its commit is in no shared repository, so only this machine can update")
+        return Source(root, copier_address(origin), commit)
+    return Source(root, str(root), commit, f"only {root} has this version: update works only here")
 
 
 def copier_address(url: str) -> str:

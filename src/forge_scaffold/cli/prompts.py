@@ -1,7 +1,7 @@
 """Ask a question on the terminal. Prompts go to stderr: stdout is for the result."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import questionary
@@ -9,6 +9,8 @@ from prompt_toolkit.output import create_output
 
 from forge_scaffold.config import Asker
 from forge_scaffold.questions import Question, Questionnaire
+
+Verdict = Callable[[object], bool | str]
 
 
 def asker(questionnaire: Questionnaire) -> Asker:
@@ -21,20 +23,20 @@ def asker(questionnaire: Questionnaire) -> Asker:
     def ask(question: Question, default: object, answers: Mapping[str, object]) -> object:
         def verdict(answer: object) -> bool | str:
             try:
-                value = question.type(answer) if isinstance(answer, str) else answer
+                value = question.kind(answer) if isinstance(answer, str) else answer
             except ValueError:
-                return f"not {question.type.__name__}"
+                return f"not {question.kind.__name__}"
             return questionnaire.problem(question, value, answers) or True
 
         prompt = _prompt(question, default, {"output": output}, verdict)
         answer = prompt.unsafe_ask()
-        return question.type(answer) if isinstance(answer, str) else answer
+        return question.kind(answer) if isinstance(answer, str) else answer
 
     return ask
 
 
 def _prompt(
-    question: Question, default: object, how: dict[str, Any], verdict: Any
+    question: Question, default: object, how: dict[str, Any], verdict: Verdict
 ) -> questionary.Question:
     message = f"{question.help}:"
     if question.multiselect:
@@ -47,7 +49,7 @@ def _prompt(
     if question.choices:
         choices = [questionary.Choice(label, value) for value, label in question.choices.items()]
         return questionary.select(message, choices, default=str(default), **how)
-    if question.type is bool:
+    if question.kind is bool:
         return questionary.confirm(message, default=bool(default), **how)
     return questionary.text(
         message, default="" if default is None else str(default), validate=verdict, **how

@@ -5,7 +5,7 @@ from forge_scaffold.sources import own_checkout
 
 
 def text() -> str:
-    """Name, help, choices and default of every question of the template that came with this program."""
+    """Name, help, choices and default of every question of this program's own template."""
     questionnaire = Questionnaire.load(own_checkout() / "copier.yml")
     width = max(len(question.name) for question in questionnaire)
     lines = [

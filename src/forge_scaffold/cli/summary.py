@@ -112,7 +112,7 @@ def _lines(made: Made) -> Iterator[str]:
     yield ""
     yield f"  {len(made.project.files)} files; every dependency and import is on the allow-list."
     if made.source.caveat:
-        yield f"  {paint('Note:', fg='yellow')} copier update needs {made.source.address}: {made.source.caveat}."
+        yield f"  {paint('Note:', fg='yellow')} {made.source.caveat}."
     yield ""
     yield paint("Next", bold=True)
     longest = max((len(command) for command, _ in made.steps), default=0)
