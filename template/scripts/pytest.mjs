@@ -12,7 +12,7 @@ const opening = openBindings();
 followParent(async () => (await opening).close());
 const told = once(process, 'message');
 
-const python = await startPython(['src', 'python_modules', '.cache/test_modules']);
+const python = await startPython(['python_modules', '.cache/test_modules']);
 registerPlatform(python);
 const source = readFileSync(path.join(import.meta.dirname, 'run_pytest.py'), 'utf8');
 const run = python.runPython(source, { globals: python.toPy({}) });

@@ -1,5 +1,6 @@
 // Pyodide in Node, started the way both the Worker and its tests need it.
 import { mkdirSync, realpathSync } from 'node:fs';
+import path from 'node:path';
 import { loadPyodide } from 'pyodide';
 
 /**
@@ -20,7 +21,7 @@ export async function startPython(folders) {
   const pycache = mount('.cache/pycache', '/pycache');
   const project = mount('.', '/project');
   // Each folder is mounted by itself: it may be a link to a place outside of the project.
-  const places = folders.map((folder, i) => mount(folder, `/path/${i}`));
+  const places = folders.map((folder) => mount(folder, `/${path.basename(folder)}`));
   python.runPython(`
 import os, sys
 def start(project, places, pycache):
