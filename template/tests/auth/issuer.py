@@ -24,7 +24,7 @@ class Issuer:
 
     async def sign(self, header: Json | bytes, claims: Json | bytes, key: str = "main") -> str:
         """A token of just these parts."""
-        signed = f"{_segment(header)}.{_segment(claims)}"
+        signed = signing_input(header, claims)
         answer = await self.http.post(f"{self.url}/sign/{key}", content=signed.encode())
         return f"{signed}.{answer.raise_for_status().text}"
 
@@ -69,5 +69,7 @@ def base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _segment(part: Json | bytes) -> str:
-    return base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
+def signing_input(header: Json | bytes, claims: Json | bytes) -> str:
+    """A token without its signature (RFC 7515, section 5.1)."""
+    parts = (p if isinstance(p, bytes) else json.dumps(p).encode() for p in (header, claims))
+    return ".".join(map(base64url, parts))

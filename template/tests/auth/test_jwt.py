@@ -18,7 +18,7 @@ from service.auth.jwt import (
     verify,
 )
 from service.runtime import VerifySignature
-from tests.auth.issuer import Issuer, Json, base64url
+from tests.auth.issuer import Issuer, Json, base64url, signing_input
 
 NOW = 1_800_000_000
 HEADER: Json = {"alg": "RS256", "kid": "main", "typ": "JWT"}
@@ -59,6 +59,11 @@ def without(part: Json, name: str) -> Json:
 def raw(part: Json, member: str) -> bytes:
     """The part with one more member, in any text."""
     return json.dumps(part)[:-1].encode() + b", " + member.encode() + b"}"
+
+
+def unsigned(header: Json | bytes, claims: Json | bytes) -> str:
+    """A token that only a key could tell from a real one."""
+    return f"{signing_input(header, claims)}.{base64url(bytes(256))}"
 
 
 async def believe(
@@ -136,8 +141,8 @@ async def test_headers_that_are_accepted(
         (raw(HEADER, r'"\u0061lg": "RS256"'), "malformed"),
     ],
 )
-async def test_headers_that_are_refused(header: Json | bytes, why: str, issuer: Issuer) -> None:
-    token = await issuer.sign(header, CLAIMS)
+def test_headers_that_are_refused(header: Json | bytes, why: str) -> None:
+    token = unsigned(header, CLAIMS)
     with pytest.raises(InvalidToken, match=why):
         examine(token, EXPECTED, NOW)
 
@@ -160,8 +165,8 @@ async def test_headers_that_are_refused(header: Json | bytes, why: str, issuer: 
         pytest.param("9" * 5000, id="5000 digits"),
     ],
 )
-async def test_times_that_are_no_times_are_refused(name: str, value: str, issuer: Issuer) -> None:
-    token = await issuer.sign(HEADER, raw(without(CLAIMS, name), f'"{name}": {value}'))
+def test_times_that_are_no_times_are_refused(name: str, value: str) -> None:
+    token = unsigned(HEADER, raw(without(CLAIMS, name), f'"{name}": {value}'))
     with pytest.raises(InvalidToken, match="malformed"):
         examine(token, EXPECTED, NOW)
 
@@ -202,8 +207,8 @@ async def test_times_that_are_no_times_are_refused(name: str, value: str, issuer
         (raw(CLAIMS, '"org": ' + '{"a":' * 500 + "1" + "}" * 500), "malformed"),
     ],
 )
-async def test_claims_that_are_refused(claims: Json | bytes, why: str, issuer: Issuer) -> None:
-    token = await issuer.sign(HEADER, claims)
+def test_claims_that_are_refused(claims: Json | bytes, why: str) -> None:
+    token = unsigned(HEADER, claims)
     with pytest.raises(InvalidToken, match=why):
         examine(token, EXPECTED, NOW)
 
@@ -218,26 +223,24 @@ async def test_claims_that_are_refused(claims: Json | bytes, why: str, issuer: I
         without(without(CLAIMS, "nbf"), "iat"),
     ],
 )
-async def test_clocks_may_differ_by_the_leeway(claims: Json, issuer: Issuer) -> None:
-    token = await issuer.sign(HEADER, claims)
+def test_clocks_may_differ_by_the_leeway(claims: Json) -> None:
+    token = unsigned(HEADER, claims)
     assert examine(token, EXPECTED, NOW).claims.sub == "user_1"
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '"RS256"', "1", "", " ", "{", "{}{}", "{'a': 1}"])
 @pytest.mark.parametrize("part", ["header", "claims"])
-async def test_parts_that_are_no_json_object_are_refused(
-    text: str, part: str, issuer: Issuer
-) -> None:
+def test_parts_that_are_no_json_object_are_refused(text: str, part: str) -> None:
     data = text.encode() or b"\n"
-    token = await issuer.sign(*((data, CLAIMS) if part == "header" else (HEADER, data)))
+    token = unsigned(*((data, CLAIMS) if part == "header" else (HEADER, data)))
     with pytest.raises(InvalidToken, match="malformed"):
         examine(token, EXPECTED, NOW)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le", "latin-1"])
-async def test_parts_in_another_encoding_are_refused(encoding: str, issuer: Issuer) -> None:
+def test_parts_in_another_encoding_are_refused(encoding: str) -> None:
     text = json.dumps(CLAIMS | {"name": "Zoë"}, ensure_ascii=False)
-    token = await issuer.sign(HEADER, text.encode(encoding))
+    token = unsigned(HEADER, text.encode(encoding))
     with pytest.raises(InvalidToken, match="malformed"):
         examine(token, EXPECTED, NOW)
 
@@ -256,11 +259,9 @@ async def test_parts_in_another_encoding_are_refused(encoding: str, issuer: Issu
         (["api,web"], False),
     ],
 )
-async def test_an_audience_that_is_expected_must_be_named(
-    audience: object, accepted: bool, issuer: Issuer
-) -> None:
+def test_an_audience_that_is_expected_must_be_named(audience: object, accepted: bool) -> None:
     expected = Expectations(issuer="https://clerk.example", audience="api")
-    token = await issuer.sign(HEADER, CLAIMS | {"aud": audience})
+    token = unsigned(HEADER, CLAIMS | {"aud": audience})
     if accepted:
         assert examine(token, expected, NOW).claims.sub == "user_1"
     else:
@@ -268,10 +269,10 @@ async def test_an_audience_that_is_expected_must_be_named(
             examine(token, expected, NOW)
 
 
-async def test_an_audience_that_is_expected_must_be_there(issuer: Issuer) -> None:
+def test_an_audience_that_is_expected_must_be_there() -> None:
     expected = Expectations(issuer="https://clerk.example", audience="api")
     with pytest.raises(InvalidToken, match="another audience"):
-        examine(await issuer.sign(HEADER, CLAIMS), expected, NOW)
+        examine(unsigned(HEADER, CLAIMS), expected, NOW)
 
 
 async def test_respelled_tokens_are_refused(issuer: Issuer) -> None:
@@ -308,8 +309,8 @@ async def test_respelled_tokens_are_refused(issuer: Issuer) -> None:
             examine(text, EXPECTED, NOW)
 
 
-async def test_a_token_has_a_greatest_length(issuer: Issuer) -> None:
-    token = await issuer.sign(HEADER, CLAIMS | {"name": "a" * MAX_TOKEN_LENGTH})
+def test_a_token_has_a_greatest_length() -> None:
+    token = unsigned(HEADER, CLAIMS | {"name": "a" * MAX_TOKEN_LENGTH})
     with pytest.raises(InvalidToken, match="too long"):
         examine(token, EXPECTED, NOW)
 

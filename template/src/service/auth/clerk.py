@@ -3,18 +3,23 @@
 import time
 from collections.abc import Callable
 from re import fullmatch
-from typing import Annotated
+from typing import Annotated, Self
 
 import httpx
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service.auth import Principal, Unauthorized
 from service.auth.jwt import Claims, Expectations, InvalidToken, examine, verify
 from service.auth.keys import KeySet
 from service.runtime import VerifySignature
-from service.settings import ServiceUrl, Settings
+from service.settings import ServiceUrl, Settings, SettingsError
 
 SESSION_COOKIE = "__session"
+
+_OPEN_TO_ALL = (
+    "AUTH_AUTHORIZED_PARTIES is not set: name your front ends' origins, such as "
+    "https://app.example.com, under [vars] of wrangler.toml, or set AUTH_AUDIENCE"
+)
 
 
 def _split(value: object) -> object:
@@ -23,15 +28,8 @@ def _split(value: object) -> object:
 
 def _origin(url: str) -> str:
     if not fullmatch(r"https?://[a-z0-9.:\[\]-]+", url):
-        raise ValueError("needs to be an origin such as https://app.example.com, no path, no *")
+        raise ValueError("needs origins in lower case, such as https://app.example.com")
     return url
-
-
-def _or_audience(parties: frozenset[str] | None, info: ValidationInfo) -> frozenset[str] | None:
-    # Without either, a token that any front end of the issuer was given would open this service.
-    if parties is None and info.data.get("audience") is None:
-        raise ValueError("name the origins of your front ends here, or set AUTH_AUDIENCE")
-    return parties
 
 
 Origin = Annotated[ServiceUrl, AfterValidator(_origin)]
@@ -48,9 +46,14 @@ class ClerkSettings(Settings):
     issuer: ServiceUrl = Field(alias="AUTH_ISSUER")
     jwks_url: ServiceUrl | None = Field(alias="AUTH_JWKS_URL", default=None)
     audience: str | None = Field(alias="AUTH_AUDIENCE", default=None)
-    authorized_parties: Annotated[Origins | None, AfterValidator(_or_audience)] = Field(
-        alias="AUTH_AUTHORIZED_PARTIES", default=None, validate_default=True
-    )
+    authorized_parties: Origins | None = Field(alias="AUTH_AUTHORIZED_PARTIES", default=None)
+
+    @model_validator(mode="after")
+    def _is_not_open_to_all(self) -> Self:
+        # A token made for any front end of the issuer would do.
+        if self.audience is None and self.authorized_parties is None:
+            raise SettingsError([_OPEN_TO_ALL])
+        return self
 
     @property
     def key_set_url(self) -> str:

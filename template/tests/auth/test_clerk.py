@@ -1,0 +1,282 @@
+"""Clerk: which requests are whose."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from service.auth import Unauthorized
+from service.auth.clerk import Clerk, ClerkSettings
+from service.auth.keys import KeysUnavailable
+from service.runtime import VerifySignature
+from service.settings import SettingsError
+from tests.auth.issuer import Json, KeyServer
+from tests.support.standins import AUTHORIZED_PARTY, StandinsView
+
+LOCAL = {"ENVIRONMENT": "local"}
+LIVE = {
+    "AUTH_ISSUER": "https://clerk.example.com",
+    "AUTH_AUTHORIZED_PARTIES": "https://app.example.com",
+}
+
+
+@pytest.fixture
+def env(standins: StandinsView) -> dict[str, str]:
+    return LOCAL | {
+        "AUTH_ISSUER": f"{standins.url}/clerk",
+        "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
+    }
+
+
+@pytest.fixture
+def clerk(env: dict[str, str], http: httpx.AsyncClient, verify_signature: VerifySignature) -> Clerk:
+    return Clerk(ClerkSettings.load(env), http, verify_signature)
+
+
+async def refusal(clerk: Clerk, *headers: tuple[str, str]) -> Unauthorized:
+    with pytest.raises(Unauthorized) as caught:
+        await clerk.authenticate(httpx.Headers(headers))
+    return caught.value
+
+
+async def subject(clerk: Clerk, *headers: tuple[str, str]) -> str:
+    return (await clerk.authenticate(httpx.Headers(headers))).subject
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
+async def test_a_bearer_token_names_its_subject(
+    scheme: str, clerk: Clerk, standins: StandinsView
+) -> None:
+    token = await standins.token({"sub": "user_1", "sid": "sess_1"})
+    principal = await clerk.authenticate(httpx.Headers({"authorization": f"{scheme}{token}"}))
+    assert principal.subject == "user_1"
+    assert (principal.claims.model_extra or {})["sid"] == "sess_1"
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        "__session={}",
+        "a=b; __session={}; c=d",
+        "__session={};__client_uat=1",
+        "__session=; __session={}",
+    ],
+)
+async def test_a_session_cookie_names_its_subject(
+    cookies: str, clerk: Clerk, standins: StandinsView
+) -> None:
+    token = await standins.token({"sub": "user_1"})
+    assert await subject(clerk, ("cookie", cookies.format(token))) == "user_1"
+
+
+async def test_bearer_and_cookie_may_agree(clerk: Clerk, standins: StandinsView) -> None:
+    token = await standins.token({"sub": "user_1"})
+    headers = [("authorization", f"Bearer {token}"), ("cookie", f"__session={token}")]
+    assert await subject(clerk, *headers) == "user_1"
+
+
+async def test_tokens_that_differ_are_refused(clerk: Clerk, standins: StandinsView) -> None:
+    one, other = await standins.token({"sub": "user_1"}), await standins.token({"sub": "user_2"})
+    for headers in (
+        [("authorization", f"Bearer {one}"), ("cookie", f"__session={other}")],
+        [("authorization", "Bearer"), ("cookie", f"__session={other}")],
+        [("cookie", f"__session={one}; __session={other}")],
+        [("cookie", f"__session={one}"), ("cookie", f"__session={other}")],
+    ):
+        error = await refusal(clerk, *headers)
+        assert (str(error), error.error) == (
+            "the request has several tokens that differ",
+            "invalid_token",
+        )
+
+
+async def test_several_authorization_headers_are_refused(
+    clerk: Clerk, standins: StandinsView
+) -> None:
+    bearer = f"Bearer {await standins.token()}"
+    for headers in (
+        [("authorization", bearer), ("authorization", bearer)],
+        [("authorization", f"{bearer}, {bearer}")],
+        [("authorization", f"Basic dTpw, {bearer}")],
+        [("authorization", f"{bearer},")],
+    ):
+        error = await refusal(clerk, *headers)
+        assert "several Authorization headers" in str(error)
+        assert error.error == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([("authorization", "Basic dTpw")], id="another scheme"),
+        pytest.param([("authorization", "")], id="an empty header"),
+        pytest.param([("cookie", "session=abc; __session_x=abc")], id="other cookies"),
+        pytest.param([("cookie", "__session=")], id="signed out"),
+    ],
+)
+async def test_a_request_without_credentials_is_told_no_error(
+    headers: list[tuple[str, str]], clerk: Clerk
+) -> None:
+    error = await refusal(clerk, *headers)
+    assert error.error is None
+    assert error.challenge == 'Bearer realm="api"'
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"exp": None}, "malformed"),
+        ({"nbf": 9_000_000_000}, "not valid yet"),
+        ({"iss": "https://clerk.example"}, "another issuer"),
+        ({"azp": "http://localhost:3001"}, "another party"),
+        ({"azp": None}, "another party"),
+        ({"aud": "api"}, "another audience"),
+        ({"sub": None}, "no subject"),
+        ({"sub": ""}, "no subject"),
+        ({"sts": "pending"}, "not active"),
+        ({"sts": "surprise"}, "not active"),
+        ({"sts": 1}, "not active"),
+    ],
+)
+async def test_claims_that_are_refused(
+    claims: Json, why: str, clerk: Clerk, standins: StandinsView
+) -> None:
+    token = await standins.token(claims)
+    error = await refusal(clerk, ("authorization", f"Bearer {token}"))
+    assert why in str(error)
+    assert error.challenge == (
+        f'Bearer realm="api", error="invalid_token", error_description="{error}"'
+    )
+
+
+async def test_a_token_of_the_first_version_has_no_status(
+    clerk: Clerk, standins: StandinsView
+) -> None:
+    token = await standins.token({"sts": None, "v": None})
+    assert await subject(clerk, ("authorization", f"Bearer {token}")) == "user_dev"
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ({"key": "other"}, "not one of the issuer's"),
+        ({"key": "other", "header": {"kid": "main"}}, "signature"),
+        ({"key": "small", "header": {"kid": "main"}}, "signature"),
+        ({"key": "hmac"}, "algorithm"),
+        ({"key": "hmac", "header": {"alg": "RS256"}}, "signature"),
+        ({"key": "none"}, "base64url"),
+        ({"header": {"crit": ["exp"]}}, "parameter"),
+    ],
+)
+async def test_forgeries_are_refused(
+    order: dict[str, Any], why: str, clerk: Clerk, standins: StandinsView
+) -> None:
+    token = await standins.token(**order)
+    error = await refusal(clerk, ("cookie", f"__session={token}"))
+    assert why in str(error)
+    assert error.error == "invalid_token"
+
+
+@pytest.mark.parametrize("text", ["", "abc", "a.b.c", '".".', "null", "Bearer"])
+async def test_what_is_no_token_is_refused(text: str, clerk: Clerk) -> None:
+    error = await refusal(clerk, ("authorization", f"Bearer {text}"))
+    assert error.error == "invalid_token"
+
+
+async def test_an_audience_may_stand_for_the_parties(
+    standins: StandinsView, http: httpx.AsyncClient, verify_signature: VerifySignature
+) -> None:
+    env = LOCAL | {"AUTH_ISSUER": f"{standins.url}/clerk", "AUTH_AUDIENCE": "api"}
+    clerk = Clerk(ClerkSettings.load(env), http, verify_signature)
+    native = await standins.token({"aud": ["api"], "azp": None})
+    assert await subject(clerk, ("authorization", f"Bearer {native}")) == "user_dev"
+    error = await refusal(clerk, ("authorization", f"Bearer {await standins.token()}"))
+    assert "another audience" in str(error)
+
+
+async def test_without_keys_only_bad_tokens_are_refused(
+    env: dict[str, str],
+    key_server: KeyServer,
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    settings = ClerkSettings.load(env | {"AUTH_JWKS_URL": key_server.jwks_url})
+    clerk = Clerk(settings, http, verify_signature)
+    await key_server.serve(status=503)
+    for claims in ({"exp": 1}, {"sts": "pending"}, {"azp": "https://evil.example"}):
+        token = await standins.token(claims)
+        await refusal(clerk, ("authorization", f"Bearer {token}"))
+    assert await key_server.hits() == 0
+    good = httpx.Headers({"authorization": f"Bearer {await standins.token()}"})
+    with pytest.raises(KeysUnavailable):
+        await clerk.authenticate(good)
+    await key_server.serve("main")
+    assert (await clerk.authenticate(good)).subject == "user_dev"
+
+
+async def test_the_clock_is_the_caller_s(
+    env: dict[str, str],
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    later = time.time() + 3600
+    clerk = Clerk(ClerkSettings.load(env), http, verify_signature, clock=lambda: later)
+    error = await refusal(clerk, ("authorization", f"Bearer {await standins.token()}"))
+    assert "expired" in str(error)
+
+
+def test_the_key_set_s_address_comes_from_the_issuer() -> None:
+    settings = ClerkSettings.load(LIVE | {"AUTH_ISSUER": "https://clerk.example.com/"})
+    assert settings.issuer == "https://clerk.example.com"
+    assert settings.key_set_url == "https://clerk.example.com/.well-known/jwks.json"
+    elsewhere = {"AUTH_JWKS_URL": "https://keys.example.com/set"}
+    assert ClerkSettings.load(LIVE | elsewhere).key_set_url == "https://keys.example.com/set"
+
+
+def test_authorized_parties_are_origins_between_commas() -> None:
+    both = {"AUTH_AUTHORIZED_PARTIES": "https://a.example.com , https://b.example.com:8443/"}
+    parties = ClerkSettings.load(LIVE | both).authorized_parties
+    assert parties == frozenset({"https://a.example.com", "https://b.example.com:8443"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_ISSUER", ""),
+        ("AUTH_ISSUER", "clerk.example.com"),
+        ("AUTH_ISSUER", "http://clerk.example.com"),
+        ("AUTH_JWKS_URL", "http://clerk.example.com/jwks"),
+        ("AUTH_AUTHORIZED_PARTIES", ""),
+        ("AUTH_AUTHORIZED_PARTIES", " "),
+        ("AUTH_AUTHORIZED_PARTIES", ","),
+        ("AUTH_AUTHORIZED_PARTIES", "*"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://*"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://*.example.com"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://App.example.com"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://app.example.com/path"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://app.example.com,"),
+        ("AUTH_AUTHORIZED_PARTIES", "https://app.example.com https://b.example.com"),
+        ("AUTH_AUTHORIZED_PARTIES", "http://app.example.com"),
+        ("AUTH_AUTHORIZED_PARTIES", "http://localhost:3000"),
+    ],
+)
+def test_settings_that_are_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        ClerkSettings.load(LIVE | {name: value})
+
+
+def test_either_parties_or_an_audience_must_be_set() -> None:
+    issuer = {"AUTH_ISSUER": "https://clerk.example.com"}
+    with pytest.raises(SettingsError, match=r"origins, .* or set AUTH_AUDIENCE"):
+        ClerkSettings.load(issuer)
+    assert ClerkSettings.load(issuer | {"AUTH_AUDIENCE": "api"}).authorized_parties is None
+
+
+def test_a_front_end_on_this_machine_is_for_local_runs_only() -> None:
+    local = LIVE | LOCAL | {"AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY}
+    assert ClerkSettings.load(local).authorized_parties == frozenset({AUTHORIZED_PARTY})

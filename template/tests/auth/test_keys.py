@@ -1,0 +1,272 @@
+"""The cache of the issuer's keys: how often it asks, and what serves meanwhile."""
+
+from asyncio import CancelledError, create_task, gather
+
+import httpx
+import pytest
+
+from service.auth.keys import (
+    COOLDOWN_SECONDS,
+    FRESH_SECONDS,
+    MAX_ANSWER_BYTES,
+    MAX_KEYS,
+    STALE_SECONDS,
+    KeySet,
+    KeysUnavailable,
+)
+from tests.auth.issuer import Clock, Issuer, KeyServer
+
+PATIENT = 10.0
+
+
+@pytest.fixture
+def key_set(key_server: KeyServer, http: httpx.AsyncClient, clock: Clock) -> KeySet:
+    return KeySet(key_server.jwks_url, {"RS256"}, http, clock, timeout=PATIENT)
+
+
+async def names(key_set: KeySet, kid: str = "main") -> list[str]:
+    return [key.kid for key in await key_set.find(kid)]
+
+
+async def test_keys_are_asked_for_once_a_minute(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    for _ in range(3):
+        assert await names(key_set) == ["main"]
+    clock.now += FRESH_SECONDS - 0.1
+    await names(key_set)
+    assert await key_server.hits() == 1
+    clock.now += 0.1
+    await names(key_set)
+    assert await key_server.hits() == 2
+
+
+async def test_others_are_served_what_there_is_while_one_refreshes(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    clock.now += FRESH_SECONDS
+    await key_server.serve("main", "other", hold=True)
+    refreshing = create_task(names(key_set))
+    assert await key_server.hits(at_least=2) == 2
+    for kid in ("main", "other", ""):
+        assert await names(key_set, kid) == ["main"]
+    assert await key_server.hits() == 2
+    await key_server.release()
+    assert await refreshing == ["main", "other"]
+    assert await names(key_set) == ["main", "other"]
+    assert await key_server.hits() == 2
+
+
+async def test_nobody_waits_for_another_s_first_answer(
+    key_set: KeySet, key_server: KeyServer
+) -> None:
+    await key_server.serve("main", hold=True)
+    first = create_task(names(key_set))
+    await key_server.hits(at_least=1)
+    await key_server.serve("main")
+    assert await names(key_set) == ["main"]
+    assert not first.done()
+    await key_server.release()
+    assert await first == ["main"]
+
+
+async def test_an_unknown_key_is_asked_for_once_in_a_cooldown(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    clock.now += COOLDOWN_SECONDS
+    for kid in ("other", "another", "other"):
+        assert await names(key_set, kid) == ["main"]
+    assert await key_server.hits() == 2
+    await key_server.serve("other")
+    clock.now += COOLDOWN_SECONDS
+    assert await names(key_set, "other") == ["other"]
+    assert await names(key_set, "other") == ["other"]
+    assert await key_server.hits() == 3
+
+
+async def test_a_flood_of_unknown_keys_asks_once(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    clock.now += COOLDOWN_SECONDS
+    await gather(*(names(key_set, f"unknown-{number}") for number in range(20)))
+    assert await key_server.hits() == 2
+
+
+async def test_stale_keys_serve_for_an_hour_while_the_issuer_is_down(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    await key_server.serve(status=503)
+    clock.now += FRESH_SECONDS
+    for _ in range(3):
+        assert await names(key_set) == ["main"]
+    assert await key_server.hits() == 2
+    clock.now += STALE_SECONDS - FRESH_SECONDS - 0.1
+    assert await names(key_set) == ["main"]
+    clock.now += 0.1
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+    await key_server.serve("main")
+    assert await names(key_set) == ["main"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status": 503}, id="503"),
+        pytest.param({"status": 404}, id="404"),
+        pytest.param({"status": 204}, id="204"),
+        pytest.param({"text": ""}, id="nothing"),
+        pytest.param({"text": "<html>"}, id="no JSON"),
+        pytest.param({"text": "[]"}, id="a list"),
+        pytest.param({"text": "{}"}, id="no keys"),
+        pytest.param({"text": '{"keys": {}}'}, id="keys that are no list"),
+        pytest.param({"text": '{"keys": ' + "[" * 10_000}, id="deep nesting"),
+        pytest.param({"text": '{"keys": [{"a": NaN}, "\\ud800"]}'}, id="lone surrogates"),
+        pytest.param({"text": '{"keys": []}' + " " * MAX_ANSWER_BYTES}, id="too large"),
+        pytest.param({"keys": ["main"] * (MAX_KEYS + 1)}, id="too many keys"),
+    ],
+)
+async def test_an_answer_that_is_no_key_set_changes_nothing(
+    answer: dict[str, object], key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve(**answer)
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+    await key_server.serve("main")
+    assert await names(key_set) == ["main"]
+    await key_server.serve(**answer)
+    clock.now += FRESH_SECONDS
+    assert await names(key_set) == ["main"]
+
+
+async def test_redirects_are_not_followed(
+    key_set: KeySet, key_server: KeyServer, issuer: Issuer
+) -> None:
+    elsewhere = f"{issuer.url}/.well-known/jwks.json"
+    await key_server.serve(status=302, headers={"location": elsewhere})
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+
+
+async def test_an_issuer_that_cannot_be_reached_has_no_keys(
+    http: httpx.AsyncClient, clock: Clock
+) -> None:
+    key_set = KeySet("http://127.0.0.1:9/jwks.json", {"RS256"}, http, clock)
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+
+
+async def test_an_issuer_that_takes_too_long_has_no_keys(
+    key_server: KeyServer, http: httpx.AsyncClient, clock: Clock
+) -> None:
+    key_set = KeySet(key_server.jwks_url, {"RS256"}, http, clock, timeout=0.05)
+    await key_server.serve("main", hold=True)
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+    await key_server.release()
+
+
+async def test_an_older_answer_does_not_replace_a_newer_one(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main", hold=True)
+    older = create_task(names(key_set))
+    await key_server.hits(at_least=1)
+    await key_server.serve("other")
+    assert await names(key_set, "other") == ["other"]
+    await key_server.release()
+    assert await older == ["other"]
+    assert await names(key_set, "other") == ["other"]
+    assert await key_server.hits() == 2
+    clock.now += FRESH_SECONDS
+    assert await names(key_set, "other") == ["other"]
+
+
+async def test_a_failure_while_another_succeeds_is_none(
+    key_set: KeySet, key_server: KeyServer
+) -> None:
+    await key_server.serve(status=503, hold=True)
+    failing = create_task(names(key_set))
+    await key_server.hits(at_least=1)
+    await key_server.serve("main")
+    await names(key_set)
+    await key_server.release()
+    assert await failing == ["main"]
+
+
+async def test_a_bad_key_does_not_spoil_the_good_ones(
+    key_set: KeySet, key_server: KeyServer, issuer: Issuer
+) -> None:
+    good = await issuer.public_key("other")
+    bad: list[object] = [
+        None,
+        7,
+        [],
+        {},
+        good | {"use": "enc"},
+        good | {"n": "!"},
+        {"kty": "EC", "kid": "main"},
+    ]
+    await key_server.serve("small", *bad, "main")
+    assert await names(key_set) == ["main"]
+
+
+async def test_an_emptied_key_set_is_an_answer(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    await key_server.serve()
+    clock.now += FRESH_SECONDS
+    assert await names(key_set) == []
+    assert await names(key_set) == []
+    assert await key_server.hits() == 2
+
+
+async def test_a_refresh_that_was_cancelled_is_made_up_for(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    clock.now += FRESH_SECONDS
+    await key_server.serve("main", hold=True)
+    refreshing = create_task(names(key_set))
+    await key_server.hits(at_least=2)
+    refreshing.cancel()
+    with pytest.raises(CancelledError):
+        await refreshing
+    await key_server.serve("main", "other")
+    assert await names(key_set) == ["main"]
+    clock.now += COOLDOWN_SECONDS
+    assert await names(key_set) == ["main", "other"]
+    await key_server.release()
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_keys_for_ever(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    clock.now -= 10 * STALE_SECONDS
+    await key_server.serve("other")
+    assert await names(key_set) == ["other"]
+
+
+async def test_a_failed_refresh_leaves_a_line_in_the_log(
+    key_set: KeySet, key_server: KeyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await key_server.serve(status=500)
+    with pytest.raises(KeysUnavailable):
+        await names(key_set)
+    assert '"event": "key_set_refresh_failed", "reason": "ValueError: status 500"' in (
+        capsys.readouterr().out
+    )
