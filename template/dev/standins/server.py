@@ -130,9 +130,9 @@ class Handler(BaseHTTPRequestHandler):
         content = json.dumps(value).encode()
         self._send(status, {"content-type": "application/json", **(headers or {})}, content)
 
-    def send_text(self, content: bytes, kind: str) -> None:
-        """Answer 200 with these very bytes."""
-        self._send(200, {"content-type": kind}, content)
+    def send_text(self, content: bytes, kind: str, status: int = 200) -> None:
+        """Answer with these very bytes."""
+        self._send(status, {"content-type": kind}, content)
 
     def send_part(self, content: bytes) -> None:
         """Promise more than is sent, and hang up."""
@@ -245,5 +245,5 @@ class Server(ThreadingMixIn, TCPServer):
 
     def handle_error(self, *_: object) -> None:
         """Report what is wrong with the stand-ins, but not that a client went."""
-        if not isinstance(sys.exc_info()[1], OSError):
+        if not isinstance(sys.exc_info()[1], OSError | ClientLeftError):
             traceback.print_exc()
