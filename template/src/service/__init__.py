@@ -1,1 +1,1 @@
-"""The service behind the Worker: plain Python, but for `platform`, which alone speaks JavaScript."""
+"""The service behind the Worker: plain Python, all but `platform`, which speaks JavaScript."""

@@ -13,25 +13,27 @@ class History:
     def __init__(self, chats: Chats) -> None:
         self._chats = chats
 
-    async def list(self, request: Request, caller: str) -> Response:
+    async def list(self, request: Request) -> Response:
         """A page of chats. Problems: 422 for a limit or cursor that cannot be."""
         limit = _limit(request.query.get("limit", str(DEFAULT_LIMIT)))
         try:
-            chats, cursor = await self._chats.page(caller, limit, request.query.get("cursor"))
+            chats, cursor = await self._chats.page(
+                request.caller, limit, request.query.get("cursor")
+            )
         except ValueError:
             raise _invalid("cursor", "needs to be a next_cursor of an earlier page") from None
         return json_response({"chats": chats, "next_cursor": cursor})
 
-    async def get(self, request: Request, caller: str) -> Response:
+    async def get(self, request: Request) -> Response:
         """One chat. Problems: 404."""
-        chat = await self._chats.get(caller, request.path_params["id"])
+        chat = await self._chats.get(request.caller, request.path_params["id"])
         if chat is None:
             raise _not_found()
         return json_response(chat)
 
-    async def delete(self, request: Request, caller: str) -> Response:
+    async def delete(self, request: Request) -> Response:
         """204 when it is gone. Problems: 404."""
-        if not await self._chats.delete(caller, request.path_params["id"]):
+        if not await self._chats.delete(request.caller, request.path_params["id"]):
             raise _not_found()
         return Response(204)
 

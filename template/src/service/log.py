@@ -6,9 +6,8 @@ from traceback import walk_tb
 
 def log(level: str, event: str, /, **fields: object) -> None:
     """Write one line; fields that are None are left out."""
-    line = {"level": level, "event": event}
-    line |= {name: value for name, value in fields.items() if value is not None}
-    print(json.dumps(line, default=str))
+    known = {name: value for name, value in fields.items() if value is not None}
+    print(json.dumps({"level": level, "event": event, **known}, default=str))
 
 
 def where(error: BaseException) -> list[str]:

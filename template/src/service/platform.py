@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import js
+import workers
 from pyodide.ffi import JsException, create_proxy, to_js
 from workers import Request as WorkerRequest
 from workers import Response as WorkerResponse
@@ -33,17 +34,14 @@ _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e")}
 _CLIENT_CLOSED_REQUEST = 499
 
 
-def runtime(env: object) -> Runtime:
-    """What this platform gives the service; `env` is the Worker's."""
-    return Runtime(env=_Environment(env), transport=FetchTransport(), verify_signature=verify_signature)
+def runtime() -> Runtime:
+    """What this platform gives the service. For the time of a request only."""
+    return Runtime(_Environment(), FetchTransport(), verify_signature)
 
 
 class _Environment:
-    def __init__(self, env: object) -> None:
-        self._env = env
-
     def get(self, name: str, /) -> object:
-        return getattr(self._env, name, None)
+        return getattr(workers.env, name, None)
 
 
 async def verify_signature(

@@ -6,7 +6,7 @@ and whatever was read by then would be frozen into it.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -62,6 +62,14 @@ def is_local(env: Environment) -> bool:
     return env.get("ENVIRONMENT") == "local"
 
 
+def binding(env: Environment, name: str) -> Any:
+    """The platform's own object behind a binding. Raises SettingsError where there is none."""
+    found = env.get(name)
+    if found is None:
+        raise SettingsError([f"{name} is not bound: declare the binding in wrangler.toml"])
+    return found
+
+
 def _value(env: Environment, name: str) -> object:
     value = env.get(name)
     # `echo KEY | wrangler secret put` leaves a newline behind.
@@ -70,7 +78,9 @@ def _value(env: Environment, name: str) -> object:
 
 def _problem(name: str, kind: str, message: str, *, secret: bool) -> str:
     what = "is not set" if kind == "missing" else f"is malformed ({message})"
-    how = f"`npx wrangler secret put {name}`" if secret else f"`{name}` under [vars] of wrangler.toml"
+    how = (
+        f"`npx wrangler secret put {name}`" if secret else f"`{name}` under [vars] of wrangler.toml"
+    )
     return f"{name} {what}: set it with {how}, for local runs in .dev.vars"
 
 

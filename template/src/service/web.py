@@ -25,6 +25,7 @@ class Request:
     headers: httpx.Headers
     body: AsyncIterator[bytes]
     id: str = ""
+    caller: str = ""
     path_params: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,11 +87,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path; `{name}` in the path stands for one segment of letters, digits, _ and -."""
+    """One method on one path; `{name}` in it stands for a segment of letters, digits, _ and -.
+
+    A public route is open to everyone; the others have a caller.
+    """
 
     method: str
     path: str
     handler: Handler
+    public: bool = False
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path's parameters, or None where the path is another's."""
@@ -145,7 +150,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
 
 def refuse(error: ValidationError) -> NoReturn:
-    """Turn pydantic's refusal into a Problem: 400 for what is not JSON, else 422 with the fields."""
+    """Raise a Problem for pydantic's refusal: 400 for what is no JSON, else 422 with the fields."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         raise Problem(400, f"The body is not JSON: {problems[0]['msg']}") from None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select, tuple_
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement
 
 from service.database.d1 import Row
 from service.database.tables import chats
@@ -22,7 +22,7 @@ _SUMMARY = [column for column in chats.c if column.name not in {"owner", "messag
 class Database(Protocol):
     """Something that runs SQLAlchemy Core statements, each as a transaction of its own."""
 
-    async def run(self, statement: Executable) -> Sequence[Row]:
+    async def run(self, statement: ClauseElement) -> Sequence[Row]:
         """The rows that `statement` returns. Raises DatabaseError."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, Self, cast
 
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
@@ -36,17 +36,17 @@ class D1:
     def __init__(self, binding: D1Binding) -> None:
         self._binding = binding
 
-    async def run(self, statement: Executable) -> Sequence[Row]:
+    async def run(self, statement: ClauseElement) -> Sequence[Row]:
         """The rows that `statement` returns, each by column name. Raises DatabaseError."""
         sql, values = render(statement)
         try:
             result = await self._binding.prepare(sql).bind(*values).all()
-        except Exception as error:  # The binding throws JavaScript's errors, of no one class.
+        except Exception as error:  # JavaScript's errors have no class in common.
             raise DatabaseError(f"D1 failed at: {sql}") from error
         return cast("Sequence[Row]", result["results"])
 
 
-def render(statement: Executable) -> tuple[str, list[object]]:
+def render(statement: ClauseElement) -> tuple[str, list[object]]:
     """A statement as SQLite's SQL and the values of its question marks, in order."""
     compiled = cast("SQLCompiler", statement.compile(dialect=_DIALECT))
     return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]

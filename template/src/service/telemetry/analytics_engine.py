@@ -36,5 +36,5 @@ class AnalyticsEngine:
         }
         try:
             self._binding.writeDataPoint(point)
-        except Exception as error:  # The binding throws JavaScript's errors, of no one class.
+        except Exception as error:  # noqa: BLE001 - JavaScript's errors have no class in common
             log("error", "telemetry_failed", error=type(error).__name__, where=where(error))

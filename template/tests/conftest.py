@@ -1,0 +1,120 @@
+"""Fixtures, the same on CPython and inside Pyodide."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from service.http import client as http_client
+from service.runtime import Runtime, VerifySignature
+from service.settings import Environment
+from tests.support.choices import HAS_AUTH
+from tests.support.clients import AppTransport
+from tests.support.standins import AUTHORIZED_PARTY, StandinsView
+
+if sys.platform == "emscripten":
+    from tests.support import runtime_pyodide as here
+else:
+    from tests.support import runtime_cpython as here
+
+Env = dict[str, object]
+
+# Inside Pyodide the service is also served on these addresses, and tested there over HTTP.
+SERVED_AT = os.environ.get("WORKER_URL")
+SERVED_UNCONFIGURED_AT = os.environ.get("WORKER_URL_UNCONFIGURED")
+WAYS = ["in-process", "over-http"] if SERVED_AT else ["in-process"]
+
+
+@pytest.fixture(scope="session")
+def standins_url() -> Iterator[str]:
+    """The stand-ins' address: STANDINS_URL's, else that of new ones."""
+    if running := os.environ.get("STANDINS_URL"):
+        yield running
+        return
+    from dev.standins import Standins  # noqa: PLC0415 - needs threads and sockets
+
+    with Standins() as standins:
+        yield standins.url
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """The service's own HTTP client."""
+    async with http_client(here.transport()) as client:
+        yield client
+
+
+@pytest.fixture
+def standins(standins_url: str, http: httpx.AsyncClient) -> StandinsView:
+    """The stand-ins."""
+    return StandinsView(standins_url, http)
+
+
+@pytest.fixture
+def verify_signature() -> VerifySignature:
+    """The platform's signature check."""
+    return here.verify_signature
+
+
+@pytest.fixture
+def env(standins_url: str) -> Env:
+    """A complete environment, its outside services the stand-ins."""
+    return {
+        "ENVIRONMENT": "local",
+        "OPENAI_API_KEY": "standin-key",
+        "OPENAI_BASE_URL": f"{standins_url}/openai/v1",
+        "OPENAI_MODEL": "standin-echo",
+        "ANTHROPIC_API_KEY": "standin-key",
+        "ANTHROPIC_BASE_URL": f"{standins_url}/anthropic/v1",
+        "ANTHROPIC_MODEL": "standin-echo",
+        "AUTH_ISSUER": f"{standins_url}/clerk",
+        "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
+        **here.bindings(),
+    }
+
+
+@pytest.fixture(params=WAYS)
+async def anyone(request: pytest.FixtureRequest, env: Env) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the configured service that says nothing of who it is."""
+    async with served_at(SERVED_AT) if request.param == "over-http" else serve(env) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(anyone: httpx.AsyncClient, standins: StandinsView) -> httpx.AsyncClient:
+    """A client of the configured service, as a new caller where there are callers."""
+    if HAS_AUTH:
+        anyone.headers["authorization"] = f"Bearer {await standins.token({'sub': new_name()})}"
+    return anyone
+
+
+@pytest.fixture(params=WAYS)
+async def unconfigured(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service that has no secret and no setting."""
+    over_http = request.param == "over-http"
+    async with served_at(SERVED_UNCONFIGURED_AT) if over_http else serve({}) as client:
+        yield client
+
+
+@pytest.fixture
+def marker() -> str:
+    """A text that no other test says, to find this one's calls in the stand-ins' journal."""
+    return new_name()
+
+
+def serve(env: Environment) -> httpx.AsyncClient:
+    """A client of the service in this process, with `env` as its environment."""
+    runtime = Runtime(env, here.transport(), here.verify_signature)
+    return httpx.AsyncClient(transport=AppTransport(runtime), base_url="http://localhost")
+
+
+def served_at(url: str | None) -> httpx.AsyncClient:
+    """A client of the service that is served at `url`."""
+    return httpx.AsyncClient(transport=here.transport(), base_url=str(url))
+
+
+def new_name() -> str:
+    return f"test-{uuid4().hex}"

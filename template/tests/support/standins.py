@@ -1,0 +1,34 @@
+"""The stand-ins, seen from a test: see `dev/standins`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+AUTHORIZED_PARTY = "http://localhost:3000"
+
+
+@dataclass(frozen=True)
+class StandinsView:
+    """The stand-ins at `url`, asked over real HTTP."""
+
+    url: str
+    http: httpx.AsyncClient
+
+    async def journal(self, marker: str, wait: int = 5) -> list[dict[str, Any]]:
+        """The provider calls with `marker` in their body, once they ended or `wait` seconds on."""
+        query = {"marker": marker, "wait": str(wait)}
+        answer = await self.http.get(f"{self.url}/journal", params=query)
+        calls: list[dict[str, Any]] = answer.raise_for_status().json()
+        return calls
+
+    async def token(
+        self,
+        claims: dict[str, Any] | None = None,
+        header: dict[str, Any] | None = None,
+        key: str = "main",
+    ) -> str:
+        """A session token; `claims` and `header` go over the defaults, None removes one."""
+        order = {"claims": claims or {}, "header": header or {}, "key": key}
+        answer = await self.http.post(f"{self.url}/clerk/token", json=order)
+        return str(answer.raise_for_status().json()["token"])

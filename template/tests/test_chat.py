@@ -1,0 +1,213 @@
+"""POST /v1/chat, with every provider there is."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Env, new_name, serve
+from tests.support.choices import HAS_AUTH, PROVIDERS
+from tests.support.clients import events
+from tests.support.standins import StandinsView
+
+pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
+
+
+def chat(provider: str, text: str, **changes: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}], "provider": provider, **changes}
+
+
+async def stream(client: httpx.AsyncClient, body: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The events of a streamed answer, each as its name and its JSON value."""
+    answer = await client.post("/v1/chat", json=body | {"stream": True})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/event-stream"
+    return [(name, json.loads(data)) for name, data in events(answer.text)]
+
+
+async def test_the_answer_comes_back(client: httpx.AsyncClient, provider: str, marker: str) -> None:
+    answer = await client.post("/v1/chat", json=chat(provider, f"hello {marker}"))
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body.pop("id").startswith("chat_")
+    assert body == {
+        "provider": provider,
+        "model": "standin-echo",
+        "text": f"You said: hello {marker}",
+        "finish_reason": "stop",
+        "usage": {"input_tokens": 2, "output_tokens": 4},
+    }
+
+
+async def test_the_conversation_and_its_settings_reach_the_provider(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    turns = [
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": marker},
+    ]
+    body = {"messages": turns, "provider": provider, "model": f"m-{marker}"}
+    answer = await client.post("/v1/chat", json=body | {"max_tokens": 7, "temperature": 0.5})
+    assert answer.json()["model"] == f"m-{marker}"
+    (call,) = await standins.journal(marker)
+    sent = call["body"]
+    assert f"/{provider}/" in call["path"]
+    assert sent["temperature"] == 0.5
+    assert 7 in sent.values()
+    assert [turn for turn in turns if turn["role"] != "system"] == [
+        turn for turn in sent["messages"] if turn["role"] != "system"
+    ]
+    assert "be kind" in json.dumps(sent)
+
+
+async def test_nothing_is_sent_that_nobody_asked_for(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    await client.post("/v1/chat", json=chat(provider, marker))
+    (call,) = await standins.journal(marker)
+    assert set(call["body"]) - {"model", "messages", "max_tokens"} == set()
+
+
+async def test_it_streams(client: httpx.AsyncClient, provider: str, marker: str) -> None:
+    *deltas, (last, done) = await stream(client, chat(provider, f"hello {marker}"))
+    assert {name for name, _ in deltas} == {"delta"}
+    assert len(deltas) == 4
+    assert "".join(data["text"] for _, data in deltas) == f"You said: hello {marker}"
+    assert last == "done"
+    assert done.pop("id").startswith("chat_")
+    assert done == {
+        "provider": provider,
+        "model": "standin-echo",
+        "finish_reason": "stop",
+        "usage": {"input_tokens": 2, "output_tokens": 4},
+    }
+
+
+async def test_the_first_words_come_before_the_last_are_written(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    body = chat(provider, marker, model="standin-endless", stream=True)
+    async with client.stream("POST", "/v1/chat", json=body) as answer:
+        first = await anext(answer.aiter_text())
+        assert first.startswith("event: delta\n")
+        (call,) = await standins.journal(marker, wait=0)
+        assert call["outcome"] == "open"
+
+
+async def test_a_client_that_leaves_ends_the_provider_s_work(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    body = chat(provider, marker, model="standin-endless", stream=True)
+    async with client.stream("POST", "/v1/chat", json=body) as answer:
+        await anext(answer.aiter_text())
+    (call,) = await standins.journal(marker)
+    assert call["outcome"] == "client-left"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("model", "status"),
+    [
+        ("standin-400", 422),
+        ("standin-401", 502),
+        ("standin-403", 502),
+        ("standin-404", 422),
+        ("standin-429", 429),
+        ("standin-503", 503),
+        ("standin-504", 504),
+    ],
+)
+async def test_a_provider_that_fails(
+    client: httpx.AsyncClient, provider: str, model: str, status: int, streamed: bool
+) -> None:
+    body = chat(provider, "hello", model=model, stream=streamed)
+    answer = await client.post("/v1/chat", json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert provider in answer.json()["detail"]
+    assert "standin-key" not in answer.text
+    assert ("retry-after" in answer.headers) == (status in {429, 503})
+
+
+async def test_a_provider_that_comes_back_is_asked_again(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    answer = await client.post("/v1/chat", json=chat(provider, marker, model="standin-flaky-429-1"))
+    assert answer.status_code == 200
+    assert len(await standins.journal(marker)) == 2
+
+
+@pytest.mark.parametrize("model", ["standin-garbage", "standin-cut"])
+async def test_an_answer_that_makes_no_sense(
+    client: httpx.AsyncClient, provider: str, marker: str, model: str
+) -> None:
+    answer = await client.post("/v1/chat", json=chat(provider, marker, model=model))
+    assert answer.status_code == 502
+
+
+@pytest.mark.parametrize("model", ["standin-stream-error", "standin-cut", "standin-unfinished"])
+async def test_a_stream_that_breaks_ends_with_an_error(
+    client: httpx.AsyncClient, provider: str, marker: str, model: str
+) -> None:
+    told = await stream(client, chat(provider, f"hello {marker}", model=model))
+    assert [name for name, _ in told[:-1]] == ["delta"] * (len(told) - 1)
+    name, problem = told[-1]
+    assert name == "error"
+    assert problem["status"] in {502, 503}
+    assert problem["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("model", "finish_reason"),
+    [("standin-length", "length"), ("standin-refusal", "content_filter"), ("standin-null", "stop")],
+)
+async def test_how_an_answer_ended(
+    client: httpx.AsyncClient, provider: str, marker: str, model: str, finish_reason: str
+) -> None:
+    answer = await client.post("/v1/chat", json=chat(provider, marker, model=model))
+    assert answer.json()["finish_reason"] == finish_reason
+
+
+async def test_a_provider_without_its_key_is_not_asked(
+    env: Env, standins: StandinsView, provider: str, marker: str
+) -> None:
+    del env[f"{provider.upper()}_API_KEY"]
+    async with serve(env) as service:
+        if HAS_AUTH:
+            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        answer = await service.post("/v1/chat", json=chat(provider, marker))
+    assert answer.status_code == 500
+    assert f"{provider.upper()}_API_KEY is not set" in answer.json()["detail"]
+    assert await standins.journal(marker) == []
+
+
+async def test_the_setting_chooses_who_answers_by_default(
+    env: Env, standins: StandinsView, provider: str
+) -> None:
+    async with serve(env | {"DEFAULT_PROVIDER": provider}) as service:
+        if HAS_AUTH:
+            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        body = {"messages": [{"role": "user", "content": "hi"}]}
+        answer = await service.post("/v1/chat", json=body)
+    assert answer.json()["provider"] == provider
+
+
+async def test_logs_and_answer_share_a_request_id(
+    env: Env,
+    standins: StandinsView,
+    provider: str,
+    marker: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with serve(env) as service:
+        if HAS_AUTH:
+            token = await standins.token({"sub": new_name()})
+            service.headers["authorization"] = f"Bearer {token}"
+        answer = await service.post("/v1/chat", json=chat(provider, marker))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["event"] for line in lines} == {"provider_call", "request"}
+    assert {line["request_id"] for line in lines} == {answer.headers["x-request-id"]}
+    assert marker not in json.dumps(lines)

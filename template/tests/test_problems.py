@@ -1,0 +1,171 @@
+"""Requests that cannot be served: what they are told, and that no provider hears of them."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from service.web import MAX_BODY_BYTES
+from tests.conftest import Env, serve
+from tests.support.standins import StandinsView
+
+JSON = {"content-type": "application/json"}
+
+
+def body(marker: str, **changes: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": marker}], **changes}
+
+
+def assert_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    problem: dict[str, Any] = answer.json()
+    assert answer.status_code == status == problem["status"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+async def test_an_unknown_path(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/chat/nothing"), 404)
+
+
+async def test_another_method(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/chat")
+    assert_problem(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+async def test_a_method_nobody_knows(client: httpx.AsyncClient) -> None:
+    answer = await client.request("PROPFIND", "/healthz")
+    assert_problem(answer, 405)
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        pytest.param(b"", 400, id="nothing"),
+        pytest.param(b'{"messages": [', 400, id="broken JSON"),
+        pytest.param(b"\x00" * 100, 400, id="NUL bytes"),
+        pytest.param(b'{"messages": "\xff\xfe"}', 400, id="not UTF-8"),
+        pytest.param(b'{"messages": "\\ud800"}', 400, id="half a surrogate pair"),
+        pytest.param(b"[" * 100_000, 400, id="deep nesting"),
+        pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400, id="deep objects"),
+        pytest.param(b"null", 422, id="null"),
+        pytest.param(b"[]", 422, id="a list"),
+        pytest.param(b"NaN", 422, id="not a number"),
+        pytest.param(b"x" * (MAX_BODY_BYTES + 1), 413, id="a byte too many"),
+        pytest.param(b"x" * 10_000_000, 413, id="10 MB"),
+    ],
+)
+async def test_a_body_that_is_no_chat(
+    client: httpx.AsyncClient, content: bytes, status: int
+) -> None:
+    assert_problem(await client.post("/v1/chat", content=content, headers=JSON), status)
+
+
+async def test_a_large_body_of_unknown_length(client: httpx.AsyncClient) -> None:
+    async def chunks() -> Any:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    assert_problem(await client.post("/v1/chat", content=chunks(), headers=JSON), 413)
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "json"])
+async def test_another_content_type(
+    client: httpx.AsyncClient, standins: StandinsView, marker: str, kind: str | None
+) -> None:
+    headers = {"content-type": kind} if kind else {}
+    content = json.dumps(body(marker)).encode()
+    assert_problem(await client.post("/v1/chat", content=content, headers=headers), 415)
+    assert await standins.journal(marker) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"messages": []}, "#/messages"),
+        ({"messages": "hello"}, "#/messages"),
+        ({"messages": [{"role": "user"}]}, "#/messages/0/content"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, "#/messages/0/role"),
+        ({"messages": [{"role": "user", "content": 1}]}, "#/messages/0/content"),
+        ({"messages": [{"role": "user", "content": ""}]}, "#/messages/0/content"),
+        ({"messages": [{"role": "user", "content": "a\x00b"}]}, "#/messages/0/content"),
+        ({"messages": [{"role": "system", "content": "be kind"}]}, "#/messages"),
+        ({"provider": "acme"}, "#/provider"),
+        ({"provider": 7}, "#/provider"),
+        ({"model": ""}, "#/model"),
+        ({"model": "m" * 201}, "#/model"),
+        ({"model": "a\nb"}, "#/model"),
+        ({"max_tokens": 0}, "#/max_tokens"),
+        ({"max_tokens": "10"}, "#/max_tokens"),
+        ({"max_tokens": True}, "#/max_tokens"),
+        ({"temperature": -0.1}, "#/temperature"),
+        ({"temperature": "hot"}, "#/temperature"),
+        ({"stream": "yes"}, "#/stream"),
+        ({"colour": "red"}, "#/colour"),
+        ({"a/b~c": 1}, "#/a~1b~0c"),
+    ],
+)
+async def test_a_field_that_cannot_be(
+    client: httpx.AsyncClient,
+    standins: StandinsView,
+    marker: str,
+    change: dict[str, Any],
+    pointer: str,
+) -> None:
+    answer = await client.post("/v1/chat", json=body(marker, model=marker) | change)
+    problem = assert_problem(answer, 422)
+    assert pointer in [error["pointer"] for error in problem["errors"]]
+    assert all(error["detail"] for error in problem["errors"])
+    assert await standins.journal(marker) == []
+
+
+async def test_all_bad_fields_are_told_at_once(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/chat", json={"stream": 1, "max_tokens": 0})
+    errors = assert_problem(answer, 422)["errors"]
+    assert {error["pointer"] for error in errors} == {"#/messages", "#/stream", "#/max_tokens"}
+
+
+async def test_an_unconfigured_service_says_so_and_nothing_more(
+    unconfigured: httpx.AsyncClient,
+) -> None:
+    answer = await unconfigured.post("/v1/chat", json=body("hello"))
+    problem = assert_problem(answer, 500)
+    assert problem["detail"] == "This service is not configured. Its log says what to set."
+
+
+async def test_locally_the_missing_setting_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    async with serve({"ENVIRONMENT": "local"}) as service:
+        answer = await service.post("/v1/chat", json=body("hello"))
+    assert " is not set: set it with " in assert_problem(answer, 500)["detail"]
+    assert " is not set: set it with " in capsys.readouterr().out
+
+
+async def test_local_settings_serve_this_machine_only(env: Env) -> None:
+    async with serve(env) as service:
+        answer = await service.get("http://api.example.com/healthz")
+    assert_problem(answer, 403)
+
+
+class BrokenEnvironment:
+    """Fails in a way that nothing in the service foresees."""
+
+    def get(self, name: str, /) -> object:
+        raise RuntimeError(f"secret text about {name}")
+
+
+async def test_an_error_nobody_foresaw_keeps_its_text_to_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with serve(BrokenEnvironment()) as service:
+        answer = await service.get("/healthz")
+    assert_problem(answer, 500)
+    log = capsys.readouterr().out
+    assert "RuntimeError" in log
+    assert "test_problems.py" in log
+    assert "secret text" not in answer.text + log
