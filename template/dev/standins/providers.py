@@ -3,6 +3,7 @@
 | model | what happens |
 | --- | --- |
 | `standin-<status>` | that status, in the API's error shape |
+| `standin-page-<status>` | that status with a web page, as from a gateway |
 | `standin-flaky-<status>-<n>` | so for the first n calls with this very body, then an echo |
 | `standin-null` | an answer without text |
 | `standin-refusal` | the model declines |
@@ -28,6 +29,7 @@ from typing import ClassVar, Protocol
 
 KEY = "standin-key"
 PERIOD = 0.02
+PAGE = b"<html><title>Bad gateway</title>" + b"<p>Try again." * 10_000
 BROKEN = {"standin-cut", "standin-unfinished", "standin-garbage", "standin-stream-error"}
 
 
@@ -43,8 +45,8 @@ class Wire(Protocol):
     ) -> None:
         """Answer with a JSON text."""
 
-    def send_text(self, content: bytes, kind: str) -> None:
-        """Answer 200 with these very bytes."""
+    def send_text(self, content: bytes, kind: str, status: int = 200) -> None:
+        """Answer with these very bytes."""
 
     def send_part(self, content: bytes) -> None:
         """Promise more than is sent, and hang up."""
@@ -370,6 +372,8 @@ def play(call: Call, wire: Wire) -> None:
         return _refuse(api, wire, *(refusal or (400, "The body must be a JSON object.")))
     if status := _wanted_status(str(body["model"]), call.earlier):
         return _refuse(api, wire, status, f"The stand-in was asked for a {status}.")
+    if page := re.fullmatch(r"standin-page-(\d{3})", str(body["model"])):
+        return wire.send_text(PAGE, "text/html", int(page[1]))
     respond = _stream if body.get("stream") is True else _complete
     return respond(api, _reply(body), _said(body), wire)
 

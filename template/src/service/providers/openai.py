@@ -142,8 +142,10 @@ class _Reader:
                 finish_reason=_finish_reason(self._finish_reason, self._refusal),
                 usage=_usage(self._usage),
             )
-            return
-        chunk = _Chunk.model_validate_json(event.data)
+        else:
+            yield from self._chunk(_Chunk.model_validate_json(event.data))
+
+    def _chunk(self, chunk: _Chunk) -> Iterator[Part]:
         if chunk.error:
             raise StreamedError(chunk.error)
         self._id = chunk.id or self._id

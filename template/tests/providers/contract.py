@@ -1,0 +1,347 @@
+"""What holds for every provider alike; its own test module says how it is made."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from service.providers.base import (
+    AuthenticationError,
+    BadRequestError,
+    ChatRequest,
+    Delta,
+    Finish,
+    MalformedAnswerError,
+    Message,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitedError,
+    ServerError,
+    Stream,
+    Usage,
+)
+from service.providers.sse import MAX_EVENT_CHARS
+from service.providers.upstream import MAX_ANSWER_BYTES, MAX_DETAIL_CHARS, RETRY, HttpProvider
+from service.retry import Retry
+from service.settings import Environment
+from tests.support.standins import StandinsView
+
+KEY = "standin-key"
+NOWHERE = "http://127.0.0.1:1"
+
+STATUSES: list[tuple[int, type[ProviderError], int]] = [
+    (301, MalformedAnswerError, 1),
+    (400, BadRequestError, 1),
+    (401, AuthenticationError, 1),
+    (403, PermissionDeniedError, 1),
+    (404, BadRequestError, 1),
+    (408, ProviderTimeoutError, 3),
+    (409, BadRequestError, 1),
+    (413, BadRequestError, 1),
+    (422, BadRequestError, 1),
+    (429, RateLimitedError, 3),
+    (500, ServerError, 3),
+    (502, ServerError, 3),
+    (503, OverloadedError, 3),
+    (504, ProviderTimeoutError, 3),
+    (529, OverloadedError, 3),
+]
+"""Status, error, and the calls that are made of it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One provider: how it is made, its variables' prefix, its API's path at the stand-ins."""
+
+    make: Callable[[Environment, httpx.AsyncClient, Retry], HttpProvider]
+    prefix: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """An entry of the journal."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, object]
+    outcome: str
+
+
+class Caller:
+    """Calls a provider with requests that bear a marker, and looks them up in the journal."""
+
+    def __init__(self, kind: Kind, standins: StandinsView) -> None:
+        self.marker = f"marker-{uuid4()}"
+        self.waits: list[float] = []
+        self._kind = kind
+        self._standins = standins
+
+    def provider(self, *, key: str = KEY, base_url: str | None = None) -> HttpProvider:
+        """The provider, on the stand-ins if it is told nothing else; it does not sleep."""
+        prefix = self._kind.prefix
+        env = {
+            "ENVIRONMENT": "local",
+            f"{prefix}_API_KEY": key,
+            f"{prefix}_BASE_URL": base_url or self._standins.url + self._kind.path,
+            f"{prefix}_MODEL": "standin-echo",
+        }
+        policy = replace(RETRY, sleep=self._sleep, random=lambda: 1.0)
+        return self._kind.make(env, self._standins.http, policy)
+
+    def request(self, model: str | None = None, text: str = "") -> ChatRequest:
+        """A question that ends with the marker; `text` in its place goes without."""
+        return ChatRequest(
+            messages=(Message(role="user", content=text or f"Hello {self.marker}"),), model=model
+        )
+
+    async def calls(self) -> list[Call]:
+        """What the stand-in was asked."""
+        return [Call(**call) for call in await self._standins.journal(self.marker)]
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+async def text_and_finish(stream: Stream) -> tuple[str, Finish]:
+    """Read a stream to its end."""
+    async with stream:
+        parts = [part async for part in stream]
+    finish = parts.pop()
+    assert isinstance(finish, Finish)
+    assert all(isinstance(part, Delta) and part.text for part in parts)
+    return "".join(part.text for part in parts if isinstance(part, Delta)), finish
+
+
+class ProviderContract:
+    """Subclassed once a provider, with `kind` set."""
+
+    kind: Kind
+
+    @pytest.fixture
+    def caller(self, standins: StandinsView) -> Caller:
+        return Caller(self.kind, standins)
+
+    async def test_answers(self, caller: Caller) -> None:
+        completion = await caller.provider().complete(caller.request())
+        assert completion.provider == caller.provider().name
+        assert completion.model == caller.provider().default_model == "standin-echo"
+        assert completion.text == f"You said: Hello {caller.marker}"
+        assert completion.finish_reason == "stop"
+        assert completion.usage == Usage(input_tokens=2, output_tokens=4)
+        assert completion.attempts == 1
+        assert completion.id
+
+    async def test_answers_as_a_stream(self, caller: Caller) -> None:
+        stream = await caller.provider().stream(caller.request())
+        assert stream.attempts == 1
+        text, finish = await text_and_finish(stream)
+        assert text == f"You said: Hello {caller.marker}"
+        assert (finish.model, finish.finish_reason) == ("standin-echo", "stop")
+        assert finish.usage == Usage(input_tokens=2, output_tokens=4)
+        assert finish.id
+        assert [call.outcome for call in await caller.calls()] == ["answered"]
+
+    async def test_unicode_survives(self, caller: Caller) -> None:
+        text = "naïve 中文 🦀 \u2028 \x7f 'quoted' \"text\" \\"
+        request = caller.request(text=text)
+        assert (await caller.provider().complete(request)).text == f"You said: {text}"
+        answer, _ = await text_and_finish(await caller.provider().stream(request))
+        assert answer == f"You said: {text}"
+
+    async def test_the_last_turn_is_answered(self, caller: Caller) -> None:
+        turns = [("system", "Be brief."), ("user", "One"), ("assistant", "1"), ("user", "Two")]
+        messages = [{"role": role, "content": content} for role, content in turns]
+        request = ChatRequest.model_validate({"messages": messages})
+        completion = await caller.provider().complete(request)
+        assert completion.text == "You said: Two"
+        assert completion.usage.input_tokens == 5
+
+    async def test_an_answer_cut_for_want_of_tokens_says_so(self, caller: Caller) -> None:
+        request = caller.request("standin-length")
+        assert (await caller.provider().complete(request)).finish_reason == "length"
+        _, finish = await text_and_finish(await caller.provider().stream(request))
+        assert finish.finish_reason == "length"
+
+    async def test_an_answer_without_text_is_empty(self, caller: Caller) -> None:
+        request = caller.request("standin-null")
+        assert (await caller.provider().complete(request)).text == ""
+        text, finish = await text_and_finish(await caller.provider().stream(request))
+        assert (text, finish.finish_reason) == ("", "stop")
+
+    async def test_a_refusal_ends_with_content_filter(self, caller: Caller) -> None:
+        request = caller.request("standin-refusal")
+        completion = await caller.provider().complete(request)
+        assert completion.finish_reason == "content_filter"
+        text, finish = await text_and_finish(await caller.provider().stream(request))
+        assert (text, finish.finish_reason) == (completion.text, "content_filter")
+
+    @pytest.mark.parametrize(("status", "error", "attempts"), STATUSES)
+    async def test_every_error_status(
+        self, caller: Caller, status: int, error: type[ProviderError], attempts: int
+    ) -> None:
+        provider, request = caller.provider(), caller.request(f"standin-{status}")
+        for call in (provider.complete, provider.stream):
+            with pytest.raises(ProviderError) as caught:
+                await call(request)
+            assert type(caught.value) is error
+            assert caught.value.status == status
+            assert caught.value.provider == provider.name
+            assert caught.value.request_id == "req_standin"
+            assert caught.value.detail == f"The stand-in was asked for a {status}."
+            assert caught.value.attempts == attempts
+        assert len(await caller.calls()) == 2 * attempts
+
+    async def test_a_gateways_page_in_place_of_an_error_is_cut_short(self, caller: Caller) -> None:
+        with pytest.raises(ServerError) as caught:
+            await caller.provider().complete(caller.request("standin-page-502"))
+        assert caught.value.detail.startswith("<html><title>Bad gateway")
+        assert len(caught.value.detail) == MAX_DETAIL_CHARS
+
+    async def test_retry_after_is_told_and_honoured(self, caller: Caller) -> None:
+        with pytest.raises(RateLimitedError) as caught:
+            await caller.provider().complete(caller.request("standin-429"))
+        assert caught.value.retry_after == 0.001
+        assert caller.waits == [0.5, 1.0]
+
+    async def test_a_passing_failure_is_retried(self, caller: Caller) -> None:
+        completion = await caller.provider().complete(caller.request("standin-flaky-503-2"))
+        assert (completion.text, completion.attempts) == (f"You said: Hello {caller.marker}", 3)
+        assert len(await caller.calls()) == 3
+
+    async def test_a_passing_failure_to_open_a_stream_is_retried(self, caller: Caller) -> None:
+        stream = await caller.provider().stream(caller.request("standin-flaky-529-1"))
+        assert stream.attempts == 2
+        text, _ = await text_and_finish(stream)
+        assert text == f"You said: Hello {caller.marker}"
+
+    async def test_an_error_in_mid_stream_comes_after_what_was_said_and_is_not_retried(
+        self, caller: Caller
+    ) -> None:
+        stream = await caller.provider().stream(caller.request("standin-stream-error"))
+        assert await anext(stream) == Delta(text="You")
+        with pytest.raises((OverloadedError, ServerError)) as caught:
+            await anext(stream)
+        assert (caught.value.retryable, caught.value.detail) == (True, "Overloaded")
+        assert len(await caller.calls()) == 1
+
+    @pytest.mark.parametrize(
+        ("model", "error"),
+        [
+            ("standin-cut", ProviderConnectionError),
+            ("standin-unfinished", MalformedAnswerError),
+            ("standin-garbage", MalformedAnswerError),
+        ],
+    )
+    async def test_a_stream_that_breaks_is_no_success(
+        self, caller: Caller, model: str, error: type[ProviderError]
+    ) -> None:
+        stream = await caller.provider().stream(caller.request(model))
+        with pytest.raises(error):
+            await text_and_finish(stream)
+        assert len(await caller.calls()) == 1
+
+    async def test_a_cut_answer_is_asked_for_again(self, caller: Caller) -> None:
+        with pytest.raises(ProviderConnectionError) as caught:
+            await caller.provider().complete(caller.request("standin-cut"))
+        assert caught.value.attempts == len(await caller.calls()) == 3
+
+    async def test_broken_json_is_a_malformed_answer(self, caller: Caller) -> None:
+        with pytest.raises(MalformedAnswerError):
+            await caller.provider().complete(caller.request("standin-garbage"))
+        assert len(await caller.calls()) == 1
+
+    @pytest.mark.parametrize(
+        "answer", ["null", "[]", "{}", '"text"', "1", "[" * 10_000, " ", '{"id": "\\ud800"}']
+    )
+    async def test_json_of_another_shape_is_a_malformed_answer(
+        self, caller: Caller, answer: str
+    ) -> None:
+        request = caller.request("standin-verbatim", answer)
+        with pytest.raises(MalformedAnswerError):
+            await caller.provider().complete(request)
+        with pytest.raises(MalformedAnswerError):
+            await caller.provider().stream(request)
+
+    async def test_an_answer_without_end_is_given_up(self, caller: Caller) -> None:
+        comment = ":" + "x" * 1023 + "\n"
+        request = caller.request("standin-verbatim", comment * (MAX_ANSWER_BYTES // 1024 + 1))
+        for call in (caller.provider().complete, caller.provider().stream):
+            with pytest.raises(MalformedAnswerError) as caught:
+                await call(request)
+            assert caught.value.detail == "it is too long"
+
+    async def test_an_event_without_end_is_given_up(self, caller: Caller) -> None:
+        event = caller.request("standin-verbatim", "data: " + "x" * MAX_EVENT_CHARS)
+        with pytest.raises(MalformedAnswerError):
+            await caller.provider().stream(event)
+
+    async def test_closing_a_stream_early_aborts_the_call(self, caller: Caller) -> None:
+        async with await caller.provider().stream(caller.request("standin-endless")) as stream:
+            for _ in range(3):
+                assert isinstance(await anext(stream), Delta)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        assert [call.outcome for call in await caller.calls()] == ["client-left"]
+
+    async def test_closing_a_stream_unread_aborts_the_call(self, caller: Caller) -> None:
+        stream = await caller.provider().stream(caller.request("standin-endless"))
+        await stream.aclose()
+        assert [call.outcome for call in await caller.calls()] == ["client-left"]
+
+    async def test_silence_is_a_timeout_and_aborts_the_call(
+        self, caller: Caller, http: httpx.AsyncClient
+    ) -> None:
+        http.timeout = httpx.Timeout(0.1)
+        for call in (caller.provider().complete, caller.provider().stream):
+            with pytest.raises(ProviderTimeoutError) as caught:
+                await call(caller.request("standin-hang"))
+            assert caught.value.status is None
+        http.timeout = httpx.Timeout(10)
+        assert {call.outcome for call in await caller.calls()} == {"client-left"}
+
+    async def test_nobody_there_is_a_connection_error(self, caller: Caller) -> None:
+        for call in (
+            caller.provider(base_url=NOWHERE).complete,
+            caller.provider(base_url=NOWHERE).stream,
+        ):
+            with pytest.raises(ProviderConnectionError) as caught:
+                await call(caller.request())
+            assert caught.value.attempts == 3
+
+    async def test_a_wrong_key_is_refused_and_never_shown(self, caller: Caller) -> None:
+        key = "sk-secret-0123456789"
+        with pytest.raises(AuthenticationError) as caught:
+            await caller.provider(key=key).complete(caller.request())
+        shown = [str(caught.value), repr(caught.value), caught.value.detail]
+        assert key not in " ".join(shown)
+        assert str(caught.value) == f"{caller.provider().name} refused the API key (status 401)"
+
+    async def test_the_key_goes_into_a_header_and_nowhere_else(self, caller: Caller) -> None:
+        await caller.provider().complete(caller.request())
+        (call,) = await caller.calls()
+        assert KEY not in json.dumps(call.body)
+        assert KEY not in call.path
+        assert KEY in json.dumps(call.headers)
+
+    async def test_neither_key_nor_prompt_is_in_an_error(self, caller: Caller) -> None:
+        for model in ("standin-400", "standin-500", "standin-garbage", "standin-cut"):
+            with pytest.raises(ProviderError) as caught:
+                await caller.provider().complete(caller.request(model))
+            assert caller.marker not in repr(caught.value) + caught.value.detail
+            assert KEY not in repr(caught.value) + caught.value.detail
+            assert caught.value.__cause__ is None
+
+    async def test_the_model_is_the_requests_else_the_settings(self, caller: Caller) -> None:
+        odd = 'gpt/../4?x=1#"{}'
+        assert (await caller.provider().complete(caller.request(odd))).model == odd
+        assert (await caller.provider().complete(caller.request())).model == "standin-echo"
+        assert [call.path for call in await caller.calls()] == [
+            self.kind.path + caller.provider().path
+        ] * 2

@@ -1,0 +1,216 @@
+"""Anthropic's own formats."""
+
+import json
+
+import pytest
+
+from service.providers.anthropic import DEFAULT_MAX_TOKENS, Anthropic, AnthropicSettings
+from service.providers.base import (
+    ChatRequest,
+    Delta,
+    MalformedAnswerError,
+    Message,
+    OverloadedError,
+    ServerError,
+    Usage,
+)
+from service.settings import SettingsError
+from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+
+
+def events(*data: dict[str, object]) -> str:
+    """A stream of these, each named after its type."""
+    return "".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in data)
+
+
+def said(text: str) -> dict[str, object]:
+    """A piece of text."""
+    delta = {"type": "text_delta", "text": text}
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
+
+
+class TestAnthropic(ProviderContract):
+    """The contract, and what is Anthropic's alone."""
+
+    kind = Kind(
+        lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry),
+        "ANTHROPIC",
+        "/anthropic/v1",
+    )
+
+    async def test_sends_only_what_was_set_and_what_the_api_requires(self, caller: Caller) -> None:
+        await caller.provider().complete(caller.request())
+        (call,) = await caller.calls()
+        assert call.headers["x-api-key"] == "standin-key"
+        assert call.headers["anthropic-version"] == "2023-06-01"
+        assert call.headers["content-type"] == "application/json"
+        assert "authorization" not in call.headers
+        assert call.body == {
+            "model": "standin-echo",
+            "max_tokens": DEFAULT_MAX_TOKENS,
+            "messages": [{"role": "user", "content": f"Hello {caller.marker}"}],
+        }
+
+    async def test_sends_all_that_was_set(self, caller: Caller) -> None:
+        request = ChatRequest(
+            messages=(
+                Message(role="system", content="Be brief."),
+                Message(role="user", content="One"),
+                Message(role="assistant", content="1"),
+                Message(role="system", content="Be kind."),
+                Message(role="user", content=caller.marker),
+            ),
+            model="claude-haiku-5-5",
+            max_tokens=7,
+            temperature=0,
+        )
+        await (await caller.provider().stream(request)).aclose()
+        (call,) = await caller.calls()
+        assert call.body == {
+            "model": "claude-haiku-5-5",
+            "max_tokens": 7,
+            "system": "Be brief.\n\nBe kind.",
+            "messages": [
+                {"role": "user", "content": "One"},
+                {"role": "assistant", "content": "1"},
+                {"role": "user", "content": caller.marker},
+            ],
+            "temperature": 0,
+            "stream": True,
+        }
+
+    @pytest.mark.parametrize(
+        ("answer", "text", "finish_reason"),
+        [
+            ({"content": [{"type": "text", "text": "Hi"}]}, "Hi", "other"),
+            ({"content": [], "stop_reason": "end_turn"}, "", "stop"),
+            ({"content": [], "stop_reason": "stop_sequence"}, "", "stop"),
+            ({"content": [], "stop_reason": "max_tokens"}, "", "length"),
+            ({"content": [], "stop_reason": "model_context_window_exceeded"}, "", "length"),
+            ({"content": [], "stop_reason": "refusal"}, "", "content_filter"),
+            ({"content": [], "stop_reason": "pause_turn"}, "", "other"),
+            (
+                {
+                    "content": [
+                        {"type": "thinking", "thinking": "Hm", "signature": "x"},
+                        {"type": "text", "text": "Hi "},
+                        {"type": "text", "text": "there", "citations": None},
+                    ],
+                    "stop_reason": "end_turn",
+                },
+                "Hi there",
+                "stop",
+            ),
+            (
+                {
+                    "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}],
+                    "stop_reason": "tool_use",
+                },
+                "",
+                "tool_calls",
+            ),
+        ],
+    )
+    async def test_text_of_every_shape(
+        self, caller: Caller, answer: dict[str, object], text: str, finish_reason: str
+    ) -> None:
+        request = caller.request("standin-verbatim", json.dumps(answer))
+        completion = await caller.provider().complete(request)
+        assert (completion.text, completion.finish_reason) == (text, finish_reason)
+        assert (completion.id, completion.model) == ("", "standin-verbatim")
+        assert completion.usage == Usage()
+
+    @pytest.mark.parametrize(
+        ("usage", "expected"),
+        [
+            ({"input_tokens": 3, "output_tokens": 4}, Usage(input_tokens=3, output_tokens=4)),
+            (
+                {
+                    "input_tokens": 3,
+                    "cache_creation_input_tokens": 20,
+                    "cache_read_input_tokens": 100,
+                },
+                Usage(input_tokens=123),
+            ),
+            ({"input_tokens": 3, "cache_read_input_tokens": None}, Usage(input_tokens=3)),
+            ({"input_tokens": "3", "output_tokens": 4.0}, Usage(output_tokens=4)),
+            (None, Usage()),
+        ],
+    )
+    async def test_usage_of_every_shape(
+        self, caller: Caller, usage: object, expected: Usage
+    ) -> None:
+        answer = json.dumps({"content": [], "usage": usage})
+        completion = await caller.provider().complete(caller.request("standin-verbatim", answer))
+        assert completion.usage == expected
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"content": None},
+            {"content": "Hi"},
+            {"content": [{"text": "Hi"}]},
+            {"content": [{"type": "text", "text": 7}]},
+            {"content": [], "stop_reason": 7},
+            {"type": "error", "error": {"type": "api_error"}},
+        ],
+    )
+    async def test_an_answer_without_content_is_malformed(
+        self, caller: Caller, answer: dict[str, object]
+    ) -> None:
+        request = caller.request("standin-verbatim", json.dumps(answer))
+        with pytest.raises(MalformedAnswerError):
+            await caller.provider().complete(request)
+
+    async def test_a_stream_of_every_shape(self, caller: Caller) -> None:
+        usage = {"input_tokens": 2, "cache_read_input_tokens": 5, "output_tokens": 1}
+        thinking = {"type": "thinking_delta", "thinking": "Hm"}
+        stream = ": a comment\n\n" + events(
+            {"type": "message_start", "message": {"id": "msg_1", "model": "m-1", "usage": usage}},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text"}},
+            {"type": "ping"},
+            {"type": "content_block_delta", "index": 0, "delta": thinking},
+            {"type": "a_later_invention", "delta": "of no known shape"},
+            said("H"),
+            said(""),
+            said("i"),
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {}},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": 9},
+            },
+            {"type": "message_stop"},
+        )
+        request = caller.request("standin-verbatim", stream)
+        text, finish = await text_and_finish(await caller.provider().stream(request))
+        assert (text, finish.finish_reason) == ("Hi", "stop")
+        assert (finish.id, finish.model) == ("msg_1", "m-1")
+        assert finish.usage == Usage(input_tokens=7, output_tokens=9)
+
+    async def test_an_error_before_the_first_token_of_a_stream_is_retried(
+        self, caller: Caller
+    ) -> None:
+        error = {"type": "overloaded_error", "message": "Overloaded"}
+        stream = events({"type": "message_start", "message": {}}, {"type": "error", "error": error})
+        with pytest.raises(OverloadedError) as caught:
+            await caller.provider().stream(caller.request("standin-verbatim", stream))
+        assert caught.value.attempts == 3
+
+    async def test_an_unknown_error_in_a_stream_is_the_servers(self, caller: Caller) -> None:
+        error = events(said("Hi"), {"type": "error", "error": {"type": "surprise"}})
+        stream = await caller.provider().stream(caller.request("standin-verbatim", error))
+        assert await anext(stream) == Delta(text="Hi")
+        with pytest.raises(ServerError):
+            await anext(stream)
+
+
+def test_settings_have_anthropics_address_by_default() -> None:
+    env = {"ANTHROPIC_API_KEY": "sk-1", "ANTHROPIC_MODEL": "claude-haiku-5-5"}
+    assert AnthropicSettings.load(env).base_url == "https://api.anthropic.com/v1"
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(SettingsError, match="ANTHROPIC_API_KEY is not set"):
+        AnthropicSettings.load({"ANTHROPIC_MODEL": "claude-haiku-5-5"})
