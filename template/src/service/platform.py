@@ -29,13 +29,11 @@ _UNDONE_BY_FETCH = frozenset(
 )
 
 _WEB_CRYPTO = {"RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}}
-_PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e")}
-
 _CLIENT_CLOSED_REQUEST = 499
 
 
 def runtime() -> Runtime:
-    """What this platform gives the service. For the time of a request only."""
+    """What this platform gives the service; ask for it on a request, not while importing."""
     return Runtime(_Environment(), FetchTransport(), verify_signature)
 
 
@@ -49,11 +47,9 @@ async def verify_signature(
 ) -> bool:
     """Verify on Web Crypto; see `VerifySignature`."""
     params = _object(_WEB_CRYPTO[algorithm])
-    # Only the key itself: its `use` or `key_ops` are the caller's to judge.
-    public = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[str(jwk.get("kty"))]}
     subtle = js.crypto.subtle
     try:
-        key = await subtle.importKey("jwk", _object(public), params, False, to_js(["verify"]))
+        key = await subtle.importKey("jwk", _object(jwk), params, False, to_js(["verify"]))
         return bool(await subtle.verify(params, key, to_js(signature), to_js(data)))
     except JsException as error:
         raise ValueError(f"Web Crypto refuses the key: {error.name}") from error

@@ -1,0 +1,29 @@
+"""The service's HTTP client, on the platform's own way to the network."""
+
+import httpx
+import pytest
+
+from service.about import NAME, VERSION
+from tests.support.standins import StandinsView
+
+
+async def test_it_says_who_calls(
+    http: httpx.AsyncClient, standins: StandinsView, marker: str
+) -> None:
+    await http.post(f"{standins.url}/openai/v1/chat/completions", json={"marker": marker})
+    (call,) = await standins.journal(marker)
+    assert call["headers"]["user-agent"] == f"{NAME}/{VERSION}"
+
+
+async def test_an_address_where_nobody_answers_is_a_connect_error(http: httpx.AsyncClient) -> None:
+    with pytest.raises(httpx.ConnectError):
+        await http.get("http://127.0.0.1:1/")
+
+
+async def test_bodies_of_any_size_arrive_as_they_were(
+    http: httpx.AsyncClient, standins: StandinsView, marker: str
+) -> None:
+    text = marker + "naïve 中文 🦀" * 50_000
+    await http.post(f"{standins.url}/openai/v1/chat/completions", json={"text": text})
+    (call,) = await standins.journal(marker)
+    assert call["body"] == {"text": text}
