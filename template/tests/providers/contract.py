@@ -1,5 +1,6 @@
 """What holds for every provider alike; its own test module says how it is made."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -42,7 +43,7 @@ STATUSES: list[tuple[int, type[ProviderError], int]] = [
     (403, PermissionDeniedError, 1),
     (404, BadRequestError, 1),
     (408, ProviderTimeoutError, 3),
-    (409, BadRequestError, 1),
+    (409, BadRequestError, 3),
     (413, BadRequestError, 1),
     (422, BadRequestError, 1),
     (429, RateLimitedError, 3),
@@ -101,9 +102,9 @@ class Caller:
             messages=(Message(role="user", content=text or f"Hello {self.marker}"),), model=model
         )
 
-    async def calls(self) -> list[Call]:
-        """What the stand-in was asked."""
-        return [Call(**call) for call in await self._standins.journal(self.marker)]
+    async def calls(self, wait: int = 5) -> list[Call]:
+        """What the stand-in was asked; waits so many seconds for calls to end."""
+        return [Call(**call) for call in await self._standins.journal(self.marker, wait)]
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -294,6 +295,16 @@ class ProviderContract:
         stream = await caller.provider().stream(caller.request("standin-endless"))
         await stream.aclose()
         assert [call.outcome for call in await caller.calls()] == ["client-left"]
+
+    async def test_cancelling_a_call_aborts_it_and_nothing_is_retried(self, caller: Caller) -> None:
+        for call in (caller.provider().complete, caller.provider().stream):
+            task = asyncio.ensure_future(call(caller.request("standin-hang")))
+            while not any(call.outcome == "open" for call in await caller.calls(wait=0)):
+                assert not task.done()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert [call.outcome for call in await caller.calls()] == ["client-left"] * 2
 
     async def test_silence_is_a_timeout_and_aborts_the_call(
         self, caller: Caller, http: httpx.AsyncClient

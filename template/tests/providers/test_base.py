@@ -59,8 +59,8 @@ def test_an_error_says_who_and_what_and_nothing_that_was_written() -> None:
     [
         (400, {}, False),
         (408, {}, True),
-        (409, {}, False),
-        (409, {"x-should-retry": "true"}, True),
+        (409, {}, True),
+        (422, {"x-should-retry": "true"}, True),
         (429, {}, True),
         (429, {"x-should-retry": "false"}, False),
         (500, {}, True),

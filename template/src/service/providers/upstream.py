@@ -344,7 +344,7 @@ def is_retryable(status: int, headers: Mapping[str, str]) -> bool:
             return True
         case "false":
             return False
-    return status in {408, 429} or status >= 500
+    return status in {408, 409, 429} or status >= 500
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
