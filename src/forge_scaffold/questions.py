@@ -4,7 +4,7 @@ Works for the copier.yml of any fork that keeps to the question features read he
 default, choices, multiselect, validator and when.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,12 @@ def _choices(name: str, entry: object) -> dict[str, str]:
     return {str(value): str(label) for label, value in pairs}
 
 
+def _either(choices: Iterable[str]) -> str:
+    """The choices as English lists them: a, b or c."""
+    *first, last = choices
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 @dataclass(frozen=True)
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
@@ -165,7 +171,7 @@ class Questionnaire:
         """What is wrong with an answer of the right type; None when it will do."""
         if wrong := question.outside_choices(answer):
             listed = ", ".join(map(repr, wrong))
-            return f"{listed} is not a choice; choose from {', '.join(question.choices)}"
+            return f"{listed} is not a choice; choose {_either(question.choices)}"
         return self._render(question.validator, {**answers, question.name: answer}).strip() or None
 
     @cached_property

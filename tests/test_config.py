@@ -1,0 +1,194 @@
+"""Answers from a file, --set and defaults."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_scaffold.config import Told, complete, problems_with, read_file, tell
+from forge_scaffold.errors import UserError
+from forge_scaffold.questions import Question, Questionnaire
+from tests.support import REPOSITORY
+
+QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml", folder="my-service")
+
+
+def config(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "auth: none\nproviders:\n  - openai\n"),
+        ("a.yml", "{auth: none, providers: [openai]}"),
+        ("a.toml", 'auth = "none"\nproviders = ["openai"]\n'),
+        ("a.JSON", '{"auth": "none", "providers": ["openai"]}'),
+    ],
+)
+def test_a_config_file_answers_in_yaml_toml_or_json(tmp_path: Path, name: str, text: str) -> None:
+    told, problems = tell(config(tmp_path, name, text), (), QUESTIONS)
+    assert not problems
+    assert {key: item.value for key, item in told.items()} == {
+        "auth": "none",
+        "providers": ["openai"],
+    }
+
+
+def test_every_answer_knows_where_it_comes_from(tmp_path: Path) -> None:
+    path = config(tmp_path, "team.yaml", "# ours\nauth: none\ndatabase: none\n")
+    told, _ = tell(path, ["database=d1"], QUESTIONS)
+    answers = complete(told, QUESTIONS, None)
+    assert answers.origins["auth"] == f"{path}:2"
+    assert answers.origins["database"] == "--set database=d1"
+    assert answers.origins["telemetry"] == "default"
+    assert answers.as_dict()["database"] == "d1"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.json", '{\n  "auth": "none",\n  "auht": "none"\n}', ":3"),
+        ("a.json", '{"auth": "none", "auht": "none"}', ":1"),
+        ("a.toml", 'auth = "none"\n\n"auht" = "none"\n', ":3"),
+        ("a.yaml", "auth: none\nauht: none\n", ":2"),
+    ],
+)
+def test_a_wrong_key_is_found_at_its_line(tmp_path: Path, name: str, text: str, place: str) -> None:
+    path = config(tmp_path, name, text)
+    _, problems = tell(path, (), QUESTIONS)
+    assert problems == [f'{path}{place}: there is no question "auht"; did you mean "auth"?']
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "auth: [none\nx: y", "a.yaml:2: cannot be read"),
+        ("a.toml", "auth = none", "a.toml:1: cannot be read"),
+        ("a.json", '{"auth": "none",\n}', "a.json:2: cannot be read"),
+        ("a.yaml", "just text", "a.yaml:1: expected answers by name"),
+        ("a.json", "[]", "a.json:1: expected answers by name"),
+        ("a.json", "[" * 100_000, "nested too deep"),
+        ("a.yaml", b"\xff\xfe\x00", "not UTF-8 text"),
+        ("a.yaml", "a: b\0", "cannot be read"),
+        ("a.ini", "auth=none", "must end in .yaml, .yml, .toml, .json"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str | bytes, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        read_file(config(tmp_path, name, text))
+
+
+def test_a_missing_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.yaml: No such file or directory"):
+        read_file(tmp_path / "gone.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(UserError, match=r"folder\.yaml: Is a directory"):
+        read_file(tmp_path / "folder.yaml")
+
+
+@given(text=st.text(), suffix=st.sampled_from([".yaml", ".toml", ".json"]))
+def test_any_text_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, text: str, suffix: str
+) -> None:
+    path = config(tmp_path_factory.getbasetemp(), f"any{suffix}", text.encode("utf-8", "replace"))
+    _, problems = tell(path, (), QUESTIONS)
+    assert all(str(path) in problem for problem in problems)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+KEYS = st.sampled_from(list(QUESTIONS.questions)) | st.text()
+
+
+@given(st.dictionaries(KEYS, JSON_VALUES))
+def test_whatever_is_told_is_an_answer_or_a_named_problem(values: Mapping[str, object]) -> None:
+    told = {name: Told(value, f"place of {name!r}") for name, value in values.items()}
+    problems = problems_with(told, QUESTIONS)
+    if problems:
+        assert all(problem.startswith("place of ") for problem in problems)
+    else:
+        answers = complete(told, QUESTIONS, None).as_dict()
+        assert json.loads(json.dumps(answers)) == answers
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("providers=openai", "providers", ["openai"]),
+        ("providers=openai, anthropic", "providers", ["openai", "anthropic"]),
+        ("providers=[openai, 'anthropic']", "providers", ["openai", "anthropic"]),
+        ("description=a=b: {c}", "description", "a=b: {c}"),
+        ("description=", "description", ""),
+        ("description=12", "description", "12"),
+        ("auth=none", "auth", "none"),
+    ],
+)
+def test_set_takes_text_as_it_is_and_lists_with_commas(
+    setting: str, name: str, value: object
+) -> None:
+    told, problems = tell(None, [setting], QUESTIONS)
+    assert not problems
+    assert told[name].value == value
+
+
+def test_the_last_setting_of_a_key_counts() -> None:
+    told, _ = tell(None, ["auth=none", "auth=clerk"], QUESTIONS)
+    assert told["auth"].value == "clerk"
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    path = config(tmp_path, "team.yaml", "service_name: Nope\nauth: 5\nwhat: ever\n")
+    settings = ["providers=cohere", "databse=d1", "novalue", "providers=["]
+    _, problems = tell(path, settings, QUESTIONS)
+    names = "service_name, description, providers, auth, database, telemetry"
+    name_rule = "use 1 to 63 of a-z, 0-9 and hyphens, with no hyphen first or last"
+    assert set(problems) == {
+        f"{path}:1: service_name: {name_rule}",
+        f"{path}:2: auth: 5 will not do: input should be a valid string",
+        f'{path}:3: there is no question "what"; the questions are {names}',
+        "--set providers=[: '[' cannot be read as a list",
+        '--set databse=d1: there is no question "databse"; did you mean "database"?',
+        "--set novalue: write it as --set KEY=VALUE",
+        "--set providers=cohere: providers: 'cohere' is not a choice; choose openai or anthropic",
+    }
+
+
+def test_asking_stops_where_telling_did() -> None:
+    asked: list[str] = []
+
+    def ask(question: Question, default: object, answers: Mapping[str, object]) -> object:
+        asked.append(question.name)
+        assert "auth" in answers or question.name in {"service_name", "description", "providers"}
+        return default
+
+    told, _ = tell(None, ["auth=none"], QUESTIONS)
+    answers = complete(told, QUESTIONS, ask)
+    assert asked == [name for name in QUESTIONS.questions if name != "auth"]
+    assert answers.origins["database"] == "asked"
+
+
+def test_a_question_without_a_default_must_be_told(tmp_path: Path) -> None:
+    (tmp_path / "copier.yml").write_text(yaml.safe_dump({"region": {"type": "str"}}))
+    with pytest.raises(UserError, match="region"):
+        complete({}, Questionnaire.load(tmp_path / "copier.yml"), None)
+
+
+def test_a_question_that_does_not_apply_has_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "copier.yml").write_text(
+        "cache: {type: bool, default: true}\nttl: {type: int, default: 60, when: '{{ cache }}'}\n"
+    )
+    questions = Questionnaire.load(tmp_path / "copier.yml")
+    told, problems = tell(None, ["cache=false"], questions)
+    assert not problems
+    assert complete(told, questions, None).as_dict() == {"cache": False}

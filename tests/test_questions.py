@@ -1,0 +1,166 @@
+"""copier.yml as typed questions."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from forge_scaffold.errors import UserError
+from forge_scaffold.questions import Questionnaire
+from tests.support import REPOSITORY
+
+QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml", folder="my-service")
+GOOD = {question.name: QUESTIONS.default(question, {}) for question in QUESTIONS}
+
+
+def load(tmp_path: Path, text: str) -> Questionnaire:
+    (tmp_path / "copier.yml").write_text(text)
+    return Questionnaire.load(tmp_path / "copier.yml", folder="Some Folder")
+
+
+def accepted(**changes: object) -> bool:
+    try:
+        QUESTIONS.model.model_validate({**GOOD, **changes})
+    except ValidationError:
+        return False
+    return True
+
+
+def test_the_defaults_are_valid_answers() -> None:
+    assert QUESTIONS.model.model_validate(GOOD).model_dump() == GOOD
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my-service", "my-service"),
+        ("My Service_2", "my-service-2"),
+        ("--a--", "a"),
+        ("étude", "tude"),
+        ("日本", "my-service"),
+        ("", "my-service"),
+        ("a" * 80, "a" * 63),
+        ("a" * 62 + "-b", "a" * 62),
+    ],
+)
+def test_the_service_is_named_after_its_folder(folder: str, name: str) -> None:
+    questions = Questionnaire.load(REPOSITORY / "copier.yml", folder=folder)
+    assert questions.default(questions.questions["service_name"], {}) == name
+
+
+@given(st.text())
+def test_any_folder_gives_a_valid_service_name(folder: str) -> None:
+    questions = Questionnaire.load(REPOSITORY / "copier.yml", folder=folder)
+    question = questions.questions["service_name"]
+    assert questions.problem(question, questions.default(question, {}), {}) is None
+
+
+@given(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True))
+def test_a_name_cloudflare_accepts_is_accepted(name: str) -> None:
+    assert accepted(service_name=name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a_b", "a.b", "a" * 64, "a\n", "ä", " a"])
+def test_a_name_cloudflare_refuses_is_refused(name: str) -> None:
+    assert not accepted(service_name=name)
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]) | st.sampled_from("\n\t")))
+def test_a_description_may_be_any_text(text: str) -> None:
+    assert accepted(description=text[:500])
+
+
+@pytest.mark.parametrize(
+    "text", ["bell\a", "escape\x1b[31m", "nul\0", "return\r", "c1\x9b", "lone\udc80", "x" * 501]
+)
+def test_a_description_that_is_no_text_or_too_long_is_refused(text: str) -> None:
+    assert not accepted(description=text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"providers": []},
+        {"providers": ["openai", "cohere"]},
+        {"providers": "openai"},
+        {"auth": "okta"},
+        {"auth": None},
+        {"auth": True},
+        {"service_name": 5},
+        {"unknown": "x"},
+    ],
+)
+def test_the_model_is_strict(wrong: dict[str, object]) -> None:
+    assert not accepted(**wrong)
+
+
+def test_a_choice_of_many_keeps_the_order_of_the_questions() -> None:
+    answers = QUESTIONS.model.model_validate(
+        {**GOOD, "providers": ["anthropic", "openai", "openai"]}
+    )
+    assert answers.model_dump()["providers"] == ["openai", "anthropic"]
+
+
+def test_the_schema_says_what_may_be_answered() -> None:
+    schema = QUESTIONS.model.model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == list(GOOD)
+    assert schema["properties"]["auth"]["enum"] == ["clerk", "none"]
+    assert schema["properties"]["providers"]["items"]["enum"] == ["openai", "anthropic"]
+
+
+def test_another_templates_questions_are_read_alike(tmp_path: Path) -> None:
+    questions = load(
+        tmp_path,
+        """
+_subdirectory: files
+title: "{{ _folder_name }}!"
+replicas:
+  type: int
+  default: "{{ 1 + 2 }}"
+  validator: "{% if replicas < 1 %}at least 1{% endif %}"
+region: {type: str, choices: [eu, [United States, us]], default: eu}
+cache: {type: bool, default: true}
+ttl: {type: int, default: 60, when: "{{ cache }}"}
+derived: {type: str, default: "{{ title }}", when: false}
+""",
+    )
+    assert list(questions.questions) == ["title", "replicas", "region", "cache", "ttl"]
+    assert questions.subdirectory == "files"
+    by_name = questions.questions
+    assert questions.default(by_name["title"], {}) == "Some Folder!"
+    assert questions.default(by_name["replicas"], {}) == 3
+    assert dict(by_name["region"].choices) == {"eu": "eu", "us": "United States"}
+    assert not questions.applies(by_name["ttl"], {"cache": False})
+    good = {"title": "x", "replicas": 1, "region": "us", "cache": False}
+    assert questions.model.model_validate(good).model_dump(exclude_unset=True) == good
+    with pytest.raises(ValidationError, match="at least 1"):
+        questions.model.model_validate({**good, "replicas": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not YAML"),
+        ("- a", "expected questions by name"),
+        ("a: {type: uuid}", "type 'uuid' is not one of"),
+        ("a: {type: str, choices: x}", "choices must be a list or a mapping"),
+    ],
+)
+def test_a_broken_template_is_told_as_such(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, text)
+
+
+def test_a_default_that_cannot_be_rendered_names_itself(tmp_path: Path) -> None:
+    questions = load(tmp_path, "a: '{{ missing }}'")
+    with pytest.raises(UserError, match="missing"):
+        questions.default(questions.questions["a"], {})
+
+
+def test_no_one_needs_to_trust_the_template() -> None:
+    keys = yaml.safe_load((REPOSITORY / "copier.yml").read_text()).keys()
+    assert not keys & {"_tasks", "_migrations", "_jinja_extensions"}
