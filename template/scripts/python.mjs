@@ -1,5 +1,5 @@
 // Pyodide in Node, started the way both the Worker and its tests need it.
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { loadPyodide } from 'pyodide';
 
@@ -22,15 +22,14 @@ export async function startPython(folders) {
   const project = mount('.', '/project');
   // Each folder is mounted by itself: it may be a link to a place outside of the project.
   const places = folders.map((folder) => mount(folder, `/${path.basename(folder)}`));
-  python.runPython(`
-import os, sys
-def start(project, places, pycache):
-    sys.pycache_prefix = pycache
-    sys.path[:0] = places
-    os.chdir(project)
-start
-`)(project, python.toPy(places), pycache);
+  runFile(python, 'start.py')(project, python.toPy(places), pycache);
   return python;
+}
+
+/** Runs a Python file of this folder in a namespace of its own; returns its last expression's value. */
+export function runFile(python, file) {
+  const source = readFileSync(path.join(import.meta.dirname, file), 'utf8');
+  return python.runPython(source, { globals: python.toPy({}), filename: file });
 }
 
 function to(stream) {

@@ -1,21 +1,19 @@
-// A process of `npm test`: the Worker over HTTP, once as set up for the stand-ins, once as if nobody
-// had set a secret. It is told the stand-ins' address and answers with its own two.
+// A process of `npm test`: the Worker over HTTP, once as set up for the stand-ins, once with
+// no variable and no secret set. It is told the stand-ins' address and answers with its own two.
 import { once } from 'node:events';
 import { openBindings, readConfig } from './bindings.mjs';
 import { followParent } from './processes.mjs';
+import { startPython } from './python.mjs';
 import { localVars } from './standins.mjs';
-import { loadWorker, serve, startWorkerPython } from './worker.mjs';
+import { loadWorker, serve } from './worker.mjs';
 
 const opening = openBindings();
 followParent(async () => (await opening).close());
 const told = once(process, 'message');
 
-const python = await startWorkerPython('python_modules');
+const starting = startPython(['src', 'python_modules']);
+const [python, { bindings }, [standins]] = await Promise.all([starting, opening, told]);
 const { vars } = readConfig();
-const [configured, unconfigured] = [loadWorker(python), loadWorker(python)];
-const [{ bindings }, [standins]] = await Promise.all([opening, told]);
-const servers = await Promise.all([
-  serve(configured, { ...vars, ...bindings, ...localVars(standins) }),
-  serve(unconfigured, { ...vars, ...bindings }),
-]);
-process.send(servers.map(({ url }) => url));
+const configured = loadWorker(python, { ...vars, ...bindings, ...localVars(standins) });
+const unconfigured = loadWorker(python, bindings);
+process.send(await Promise.all([serve(configured), serve(unconfigured)]));

@@ -6,6 +6,7 @@ import { endWithThisProcess } from './processes.mjs';
 import { indexEnvironment, uv } from './uv.mjs';
 
 const KEY = 'standin-key'; // the API key they take
+const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py
 const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
 
 /** Starts `python -m dev.standins`; resolves to its address. `port` 0 takes a free one. */
@@ -25,8 +26,9 @@ export function localVars(url) {
   const { vars, secrets } = readConfig();
   const local = { ENVIRONMENT: 'local' };
   for (const [name, value] of Object.entries(vars)) {
-    const provider = name.match(/^(\w+)_BASE_URL$/)?.[1].toLowerCase();
-    if (provider) local[name] = `${url}/${provider}${new URL(value).pathname}`;
+    const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODEL)$/) ?? [];
+    if (kind === 'BASE_URL') local[name] = `${url}/${provider.toLowerCase()}${new URL(value).pathname}`;
+    if (kind === 'MODEL') local[name] = MODEL;
   }
   if ('AUTH_ISSUER' in vars) {
     local.AUTH_ISSUER = `${url}/clerk`;

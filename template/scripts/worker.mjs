@@ -1,31 +1,23 @@
 // The Worker in Pyodide, behind HTTP on loopback.
 import { once } from 'node:events';
 import http from 'node:http';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { startPython } from './python.mjs';
+import { runFile } from './python.mjs';
 
 const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD']);
 
-/** Starts Python with the Worker's source and packages. */
-export async function startWorkerPython() {
-  const python = await startPython(['src', 'python_modules']);
-  registerPlatform(python);
-  return python;
-}
-
 /**
- * Makes what workers-runtime-sdk needs from the platform: the modules that workerd has built in.
+ * Makes what workers-runtime-sdk needs of the platform: the modules that workerd has built in.
  *
- * https://github.com/cloudflare/workerd/tree/main/src/pyodide holds the originals.
+ * `env` is what `workers.env` shows. The originals of the modules are in
+ * https://github.com/cloudflare/workerd/tree/main/src/pyodide.
  */
-export function registerPlatform(python) {
+export function registerPlatform(python, env) {
   python.registerJsModule('_cloudflare_compat_flags', {
     python_workflows_implicit_dependencies: true,
     python_request_headers_preserve_commas: true,
   });
   python.registerJsModule('_pyodide_entrypoint_helper', {
-    cloudflareWorkersModule: { waitUntil: inBackground },
+    cloudflareWorkersModule: { env, waitUntil: inBackground },
     cloudflareSocketsModule: {},
     doAnImport: (module) => import(module),
     patchWaitUntil() {},
@@ -36,15 +28,16 @@ export function registerPlatform(python) {
 }
 
 /**
- * Loads the Worker afresh, as a new isolate would: no module is shared with an earlier one.
+ * Loads the Worker with `env`, as a new isolate would: no module of the Worker or of the platform is
+ * shared with one loaded earlier.
  *
- * Returns `fetch(request, env, ctx)`, which takes and resolves to what the web platform calls
- * Request and Response. Throws when the Worker's modules cannot be imported.
+ * Returns `fetch(request, ctx)`, which takes and resolves to what the web platform calls Request and
+ * Response. Throws when the Worker's modules cannot be imported.
  */
-export function loadWorker(python) {
-  const source = readFileSync(path.join(import.meta.dirname, 'worker.py'), 'utf8');
-  const isolate = python.runPython(source, { globals: python.toPy({}) });
-  return (request, env, ctx) => isolate.callPromising(request, env, ctx);
+export function loadWorker(python, env) {
+  registerPlatform(python, env);
+  const isolate = runFile(python, 'load_worker.py');
+  return (request, ctx) => isolate.callPromising(request, env, ctx);
 }
 
 /**
@@ -52,26 +45,21 @@ export function loadWorker(python) {
  *
  * As on Workers: bodies stream in and out, requests interleave, a client that leaves aborts
  * `request.signal` and cancels the answer's stream, and an exception is a 500 that says nothing.
- * Returns `{ url, close }`.
+ * Returns the address.
  */
-export async function serve(fetch, env, port = 0) {
+export async function serve(fetch, port = 0) {
   const server = http.createServer((incoming, outgoing) => {
-    answer(fetch, env, incoming, outgoing).catch((error) => {
+    answer(fetch, incoming, outgoing).catch((error) => {
       console.error(error);
       outgoing.destroy();
     });
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const close = async () => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  };
-  return { url: `http://127.0.0.1:${server.address().port}`, close };
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
-async function answer(fetch, env, incoming, outgoing) {
+async function answer(fetch, incoming, outgoing) {
   const client = new AbortController();
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) client.abort();
@@ -83,15 +71,15 @@ async function answer(fetch, env, incoming, outgoing) {
     outgoing.writeHead(400).end(); // no URL, method or headers that a Worker could be shown
     return;
   }
-  const response = await respond(fetch, request, env);
+  const response = await respond(fetch, request);
   if (!client.signal.aborted) await send(response, outgoing, client.signal);
   else await response.body?.cancel();
   incoming.resume(); // the rest of a body that nobody read, so that its sender reads the answer
 }
 
-async function respond(fetch, request, env) {
+async function respond(fetch, request) {
   try {
-    return await fetch(request, env, { waitUntil: inBackground, passThroughOnException() {} });
+    return await fetch(request, { waitUntil: inBackground, passThroughOnException() {} });
   } catch (error) {
     console.error(error.message ?? error);
     return new Response('error code: 1101', { status: 500 });

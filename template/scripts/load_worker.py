@@ -4,10 +4,12 @@ import importlib
 import sys
 from pathlib import Path
 
+PLATFORM = {"workers", "_cloudflare_compat_flags", "_pyodide_entrypoint_helper"}
 OWN = {path.stem for path in Path("src").iterdir()}
 
-for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
-    del sys.modules[name]
+for name in list(sys.modules):
+    if name.partition(".")[0] in OWN | PLATFORM:
+        del sys.modules[name]
 
 entry = importlib.import_module("entry")
 workers = importlib.import_module("workers")
