@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Env, new_name, serve
-from tests.support.choices import HAS_AUTH, PROVIDERS
+from tests.conftest import Env, serve
+from tests.support.choices import PROVIDERS
 from tests.support.clients import events
 from tests.support.standins import StandinsView
 
@@ -172,12 +172,11 @@ async def test_how_an_answer_ended(
 
 
 async def test_a_provider_without_its_key_is_not_asked(
-    env: Env, standins: StandinsView, provider: str, marker: str
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, provider: str, marker: str
 ) -> None:
     del env[f"{provider.upper()}_API_KEY"]
     async with serve(env) as service:
-        if HAS_AUTH:
-            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=chat(provider, marker))
     assert answer.status_code == 500
     assert f"{provider.upper()}_API_KEY is not set" in answer.json()["detail"]
@@ -185,27 +184,24 @@ async def test_a_provider_without_its_key_is_not_asked(
 
 
 async def test_the_setting_chooses_who_answers_by_default(
-    env: Env, standins: StandinsView, provider: str
+    client: httpx.AsyncClient, env: Env, provider: str
 ) -> None:
     async with serve(env | {"DEFAULT_PROVIDER": provider}) as service:
-        if HAS_AUTH:
-            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        service.headers.update(client.headers)
         body = {"messages": [{"role": "user", "content": "hi"}]}
         answer = await service.post("/v1/chat", json=body)
     assert answer.json()["provider"] == provider
 
 
 async def test_logs_and_answer_share_a_request_id(
+    client: httpx.AsyncClient,
     env: Env,
-    standins: StandinsView,
     provider: str,
     marker: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with serve(env) as service:
-        if HAS_AUTH:
-            token = await standins.token({"sub": new_name()})
-            service.headers["authorization"] = f"Bearer {token}"
+        service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=chat(provider, marker))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["event"] for line in lines} == {"provider_call", "request"}

@@ -146,6 +146,15 @@ async def test_locally_the_missing_setting_is_named(capsys: pytest.CaptureFixtur
     assert " is not set: set it with " in capsys.readouterr().out
 
 
+async def test_a_default_provider_that_there_is_not(
+    client: httpx.AsyncClient, env: Env, marker: str
+) -> None:
+    async with serve(env | {"DEFAULT_PROVIDER": "acme"}) as service:
+        service.headers.update(client.headers)
+        answer = await service.post("/v1/chat", json=body(marker))
+    assert "DEFAULT_PROVIDER" in assert_problem(answer, 500)["detail"]
+
+
 async def test_local_settings_serve_this_machine_only(env: Env) -> None:
     async with serve(env) as service:
         answer = await service.get("http://api.example.com/healthz")

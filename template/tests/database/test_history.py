@@ -6,9 +6,7 @@ import httpx
 import pytest
 
 from tests.conftest import Env, serve
-from tests.support.choices import HAS_AUTH
 from tests.support.clients import events
-from tests.support.standins import StandinsView
 
 
 async def say(client: httpx.AsyncClient, text: str, **changes: Any) -> str:
@@ -103,15 +101,14 @@ async def test_a_chat_that_never_was(client: httpx.AsyncClient, chat_id: str) ->
 
 
 async def test_a_database_that_fails_is_a_503(
-    env: Env, standins: StandinsView, marker: str
+    client: httpx.AsyncClient, env: Env, marker: str
 ) -> None:
     class Failing:
         def prepare(self, sql: str) -> Any:
             raise OSError(f"secret text: {sql}")
 
     async with serve(env | {"DB": Failing()}) as service:
-        if HAS_AUTH:
-            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        service.headers.update(client.headers)
         answers = [
             await service.get("/v1/chats"),
             await service.post(

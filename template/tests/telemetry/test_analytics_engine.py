@@ -8,9 +8,8 @@ import pytest
 
 from service.telemetry.analytics_engine import BLOBS, DOUBLES, UNKNOWN
 from tests.conftest import Env, serve
-from tests.support.choices import HAS_AUTH, PROVIDERS
+from tests.support.choices import PROVIDERS
 from tests.support.points import Points
-from tests.support.standins import StandinsView
 
 
 class Failing:
@@ -25,23 +24,22 @@ def named(point: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(BLOBS, point["blobs"], strict=True)) | doubles
 
 
-async def post(env: Env, standins: StandinsView, **body: Any) -> httpx.Response:
-    """One chat with a service that has this environment."""
+async def post(client: httpx.AsyncClient, env: Env, **body: Any) -> httpx.Response:
+    """One chat with a service that has this environment, as the client's caller."""
     async with serve(env) as service:
-        if HAS_AUTH:
-            service.headers["authorization"] = f"Bearer {await standins.token()}"
+        service.headers.update(client.headers)
         return await service.post("/v1/chat", json=body)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_one_point_a_call_with_a_double_for_the_binding(
-    env: Env, standins: StandinsView, marker: str, provider: str, stream: bool
+    client: httpx.AsyncClient, env: Env, marker: str, provider: str, stream: bool
 ) -> None:
     points = Points()
     messages = [{"role": "user", "content": f"hello {marker}"}]
     await post(
-        env | {"ANALYTICS": points}, standins, messages=messages, provider=provider, stream=stream
+        client, env | {"ANALYTICS": points}, messages=messages, provider=provider, stream=stream
     )
     (point,) = points
     told = named(point)
@@ -64,11 +62,11 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
     ("model", "outcome"), [("standin-400", "bad-request"), ("standin-401", "authentication")]
 )
 async def test_a_failed_call_is_told_too_with_a_double_for_the_binding(
-    env: Env, standins: StandinsView, marker: str, model: str, outcome: str
+    client: httpx.AsyncClient, env: Env, marker: str, model: str, outcome: str
 ) -> None:
     points = Points()
     messages = [{"role": "user", "content": marker}]
-    await post(env | {"ANALYTICS": points}, standins, messages=messages, model=model)
+    await post(client, env | {"ANALYTICS": points}, messages=messages, model=model)
     (point,) = points
     told = named(point)
     assert (told["model"], told["outcome"]) == (model, outcome)
@@ -76,10 +74,10 @@ async def test_a_failed_call_is_told_too_with_a_double_for_the_binding(
 
 
 async def test_a_point_that_cannot_be_written_costs_nobody_an_answer(
-    env: Env, standins: StandinsView, marker: str, capsys: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient, env: Env, marker: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     messages = [{"role": "user", "content": marker}]
-    answer = await post(env | {"ANALYTICS": Failing()}, standins, messages=messages)
+    answer = await post(client, env | {"ANALYTICS": Failing()}, messages=messages)
     assert answer.status_code == 200
     log = capsys.readouterr().out
     assert "telemetry_failed" in log
