@@ -1,12 +1,11 @@
 """Signatures verified by `cryptography`, as the Worker has Web Crypto verify them."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-from service.auth.jwt import decode_base64url
 
 
 async def verify_signature(
@@ -15,10 +14,13 @@ async def verify_signature(
     """See `service.runtime.VerifySignature`."""
     if algorithm != "RS256" or jwk.get("kty") != "RSA":
         raise ValueError(f"not a key for {algorithm}")
-    e, n = (int.from_bytes(decode_base64url(str(jwk.get(name, "")))) for name in ("e", "n"))
-    key = rsa.RSAPublicNumbers(e, n).public_key()
+    key = rsa.RSAPublicNumbers(_integer(jwk.get("e")), _integer(jwk.get("n"))).public_key()
     try:
         key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
         return False
     return True
+
+
+def _integer(text: object) -> int:
+    return int.from_bytes(urlsafe_b64decode(f"{text}=="))
