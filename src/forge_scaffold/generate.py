@@ -5,6 +5,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
@@ -51,12 +52,13 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
         raise UserError(*problems)
     with _staging_for(target) as staging:
         _render(source, answers, staging)
-        if broken := violations(Project.read(staging)):
+        project = Project.read(staging)
+        if broken := violations(project):
             listed = "\n".join(f"  {violation}" for violation in broken)
             raise RejectedError(
                 f"the template breaks its own dependency policy; nothing was written\n{listed}"
             )
-    return Project.read(target)
+    return replace(project, root=target.resolve())
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def new(
         bool, typer.Option("--defaults", help="Ask nothing: open questions take their default.")
     ] = False,
     settings: Annotated[
-        tuple[str, ...] | None,
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One answer; repeatable; lists as a,b."),
     ] = None,
     config_file: Annotated[

@@ -1,0 +1,206 @@
+"""`forge new` as it is typed, where nobody is at the terminal."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from forge_scaffold.cli import app
+from tests.support import SMALL_TEMPLATE, small_template, tree
+
+Forge = Callable[..., Result]
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    return small_template(tmp_path / "template")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def forge(home: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
+    """Run forge in `home`, without a terminal."""
+    monkeypatch.chdir(home)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_first_sentence(forge: Forge, template: Path) -> None:
+    run = forge("new", "my-service", "--defaults", "--template", template)
+    assert run.exit_code == 0
+    assert (
+        run.stdout
+        == f"""\
+✓ my-service is a Worker, ready to run.
+
+  service_name  my-service
+  description   A language model service on Cloudflare Workers
+  providers     openai, anthropic
+  auth          clerk
+  database      d1
+  telemetry     analytics-engine
+
+  my-service/
+  ├─ src/entry.py       where Cloudflare enters
+  └─ src/service/auth/  session tokens, verified on Web Crypto
+
+  7 files; every dependency and import is on the allow-list.
+  Note: {template} is not a git repository: update needs one.
+
+Next
+  1. cd my-service
+  2. npm install    Node's side: Pyodide, wrangler
+  3. npm test       the tests, inside real Pyodide
+"""
+    )
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def test_the_report_for_programs(forge: Forge, home: Path, template: Path) -> None:
+    run = forge("new", "x", "--defaults", "--set", "auth=none", "--template", template, "--json")
+    report = json.loads(run.stdout)
+    assert report["path"] == str(home / "x")
+    assert report["answers"]["auth"] == {"value": "none", "origin": "--set auth=none"}
+    assert report["answers"]["service_name"] == {"value": "x", "origin": "default"}
+    assert set(report["files"]) == set(tree(home / "x"))
+    assert report["next"] == ["cd x", "npm install", "npm test"]
+
+
+def test_every_mistake_is_in_one_message_and_nothing_is_written(
+    forge: Forge, home: Path, template: Path
+) -> None:
+    (home / "taken").mkdir()
+    (home / "taken" / "notes.md").touch()
+    (home / "team.yaml").write_text("auth: [\n")
+    run = forge(
+        "new", "taken", "--config", "team.yaml", "--template", template,
+        "--set", "service_name=No", "--set", "provider=openai", "--set", "database=mysql",
+    )  # fmt: skip
+    assert run.exit_code == 2
+    assert run.stdout == ""
+    assert run.stderr == (
+        """\
+Reading the template ...
+error: 5 problems, nothing was written
+  taken: not empty: it has notes.md; name a new or an empty folder
+  team.yaml:2: cannot be read: expected the node content, but found '<stream end>'
+  --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
+with no hyphen first or last
+  --set database=mysql: database: 'mysql' is not a choice; choose d1 or none
+  --set provider=openai: there is no question "provider"; did you mean "providers"?
+"""
+    )
+    assert set(tree(home)) == {"taken/notes.md", "team.yaml"}
+
+
+def test_without_a_terminal_open_questions_are_named(
+    forge: Forge, home: Path, template: Path
+) -> None:
+    run = forge("new", "x", "--set", "auth=none", "--template", template)
+    assert run.exit_code == 2
+    assert "error: not answered: service_name, description, providers, database" in run.stderr
+    assert "--defaults" in run.stderr
+    assert not list(home.iterdir())
+
+
+def test_a_config_that_answers_everything_needs_no_defaults(
+    forge: Forge, home: Path, template: Path
+) -> None:
+    answers = {
+        "service_name": "told",
+        "description": 'two\nlines, "quoted" {{ braces }}',
+        "providers": ["anthropic"],
+        "auth": "none",
+        "database": "none",
+        "telemetry": "none",
+    }
+    (home / "team.json").write_text(json.dumps(answers))
+    run = forge("new", "x", "--config", "team.json", "--template", template)
+    assert run.exit_code == 0, run.stderr
+    assert "  description   two ...\n" in run.stdout
+    stored = yaml.safe_load((home / "x" / ".copier-answers.yml").read_text())
+    assert {key: stored[key] for key in answers} == answers
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {
+                "pyproject.toml.jinja": SMALL_TEMPLATE["pyproject.toml.jinja"].replace(
+                    '"httpx>=0.28,<1"', '"httpx>=0.28,<1", "requests>=2"'
+                )
+            },
+            (
+                "pyproject.toml:5: requests: not on the allow-list; remove it, or allow it in "
+                "[tool.forge.allow] (now: httpx, pydantic)"
+            ),
+        ),
+        (
+            {"src/service/extra.py": "def get():\n    import requests\n"},
+            (
+                "src/service/extra.py:2: requests: imported but not on the allow-list; "
+                "remove the import, or declare and allow the package"
+            ),
+        ),
+        (
+            {
+                "requirements/worker.txt": SMALL_TEMPLATE["requirements/worker.txt"]
+                + "requests==2.32.5 --hash=sha256:dd\n"
+            },
+            (
+                "requirements/worker.txt:7: requests: locked for the Worker, but neither allowed nor "
+                "brought by what is; remove it and lock again (npm run lock), or name it in "
+                "[tool.forge]"
+            ),
+        ),
+    ],
+    ids=["declared", "imported", "locked"],
+)
+def test_a_template_that_adds_requests_makes_nothing(
+    tmp_path: Path, home: Path, forge: Forge, changes: Mapping[str, str], message: str
+) -> None:
+    template = small_template(tmp_path / "changed", changes)
+    run = forge("new", "a/b/x", "--defaults", "--template", template)
+    assert run.exit_code == 1
+    assert run.stdout == ""
+    heading = "error: the template breaks its own dependency policy; nothing was written"
+    assert f"{heading}\n  {message}\n" in run.stderr
+    assert not list(home.iterdir())
+
+
+def test_what_could_steer_a_terminal_is_shown_as_escapes(forge: Forge, template: Path) -> None:
+    run = forge("new", "x", "--set", "auth=\x1b[2J", "--template", template)
+    assert run.exit_code == 2
+    assert "\x1b" not in run.stderr
+    assert r"\x1b[2J" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["new"], ["new", "x", "--nonsense"], ["nonsense"], ["new", "x", "y"]]
+)
+def test_a_command_that_is_not_understood_is_refused(forge: Forge, arguments: list[str]) -> None:
+    run = forge(*arguments)
+    assert run.exit_code == 2
+    assert "Usage: " in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_help_lists_the_questions(forge: Forge) -> None:
+    run = forge("new", "--help")
+    assert run.exit_code == 0
+    assert "forge new my-service --defaults" in run.stdout
+    for line in (
+        "  service_name  Service name (1-63",
+        "                default: from PATH's last part",
+        "                any of: openai, anthropic; default: openai, anthropic",
+    ):
+        assert line in run.stdout

@@ -1,0 +1,206 @@
+"""`forge` as a process: terminals, signals, odd bytes, start-up."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import small_template
+
+FORGE = [sys.executable, "-m", "forge_scaffold"]
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    return small_template(tmp_path / "template")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def test_an_argument_that_is_no_text_is_refused(home: Path, template: Path) -> None:
+    run = subprocess.run(
+        [*FORGE, "new", "x", "--defaults", "--template", template, b"--set=description=\xff"],
+        cwd=home,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert run.returncode == 2
+    assert b"Traceback" not in run.stderr
+    assert not list(home.iterdir())
+
+
+def test_a_terminal_without_unicode_is_enough(home: Path, template: Path) -> None:
+    run = subprocess.run(
+        [*FORGE, "new", "x", "--defaults", "--template", template],
+        cwd=home,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert run.returncode == 0
+    assert b"x is a Worker" in run.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_half_way_leaves_no_trace(
+    tmp_path: Path, home: Path, template: Path, number: signal.Signals
+) -> None:
+    endless = template / "template" / "a-file-that-never-ends"
+    os.mkfifo(endless)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [*FORGE, "new", "a/x", "--defaults", "--template", str(template)],
+        cwd=home,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with opened_by_its_reader(endless):
+        assert list(home.glob("a/.forge-*"))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert output == ""
+    assert "Traceback" not in errors
+    assert not list(home.iterdir())
+    assert not list(temporary.iterdir())
+
+
+@contextmanager
+def opened_by_its_reader(fifo: Path) -> Iterator[None]:
+    """Wait until somebody reads the named pipe, and keep them waiting for its content."""
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(fifo.open, "wb", 0)
+        try:
+            opening.result(timeout=60)
+            yield
+        finally:
+            os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # lets a vain opening end
+            opening.result().close()
+
+
+class Terminal:
+    """A person at a terminal who runs forge."""
+
+    def __init__(self, home: Path, *arguments: str | Path) -> None:
+        self.descriptor, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        self.process = subprocess.Popen(
+            [*FORGE, *map(str, arguments)],
+            cwd=home,
+            env={**os.environ, "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def expect(self, text: str) -> None:
+        """Read until the text has appeared."""
+        limit = time.monotonic() + 30
+        while text not in self.seen:
+            ready, _, _ = select.select([self.descriptor], [], [], limit - time.monotonic())
+            assert ready, f"{text!r} did not come after {self.seen!r}"
+            try:
+                chunk = os.read(self.descriptor, 65536)
+            except OSError:  # Linux's way to say that the other end is closed
+                chunk = b""
+            assert chunk, f"{text!r} did not come after {self.seen!r}"
+            self.seen += chunk.decode("utf-8", "replace")
+            if chunk.endswith(b"\x1b[6n"):  # "where is the cursor?", which a terminal answers
+                os.write(self.descriptor, b"\x1b[1;1R")
+        self.seen = self.seen.partition(text)[2]
+
+    def type(self, text: str) -> None:
+        os.write(self.descriptor, text.encode())
+
+    def exit_code(self) -> int:
+        """Read to the end and wait for the process."""
+        with suppress(OSError):  # as above
+            while os.read(self.descriptor, 65536):
+                pass
+        os.close(self.descriptor)
+        return self.process.wait(timeout=60)
+
+
+def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
+    terminal = Terminal(home, "new", "asked", "--set", "database=none", "--template", template)
+    terminal.expect("Service name")
+    terminal.type("\x15-bad\r")
+    terminal.expect("no hyphen first or last")
+    terminal.type("\x15named\r")
+    terminal.expect("What it is for")
+    terminal.type("\r")
+    terminal.expect("Language model providers")
+    terminal.type(" \r")  # takes the first choice out
+    terminal.expect("Who may call")
+    terminal.type("\x1b[B\r")  # one down
+    terminal.expect("Where one event")
+    terminal.type("\r")
+    terminal.expect("\x1b[1mnamed\x1b[0m is a Worker")
+    assert terminal.exit_code() == 0
+    stored = yaml.safe_load((home / "asked" / ".copier-answers.yml").read_text())
+    assert stored == {
+        "_src_path": str(template),
+        "service_name": "named",
+        "description": "A language model service on Cloudflare Workers",
+        "providers": ["anthropic"],
+        "auth": "none",
+        "database": "none",
+        "telemetry": "analytics-engine",
+    }
+
+
+def test_a_stop_at_a_question_leaves_no_trace(home: Path, template: Path) -> None:
+    terminal = Terminal(home, "new", "asked", "--template", template)
+    terminal.expect("Service name")
+    terminal.type("\x03")
+    terminal.expect("stopped; nothing was left behind")
+    assert terminal.exit_code() == 130
+    assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["new", "--help"]])
+def test_what_needs_no_template_engine_loads_none(arguments: list[str]) -> None:
+    program = """
+import sys
+from forge_scaffold.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(sorted({"copier", "jinja2", "questionary"} & sys.modules.keys()))
+"""
+    command = [sys.executable, "-c", program, *arguments]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert printed.endswith("\n[]\n")
+
+
+def test_python_m_is_forge(home: Path) -> None:
+    run = subprocess.run(
+        [*FORGE, "--version"], capture_output=True, check=True, text=True, cwd=home
+    )
+    assert run.stdout == f"forge {version('forge-scaffold')}\n"
