@@ -366,6 +366,15 @@ async def test_an_unknown_key_is_refused(issuer: Issuer, verify_signature: Verif
         await believe(token, issuer, verify_signature)
 
 
+async def test_a_key_for_another_algorithm_is_not_tried(
+    issuer: Issuer, verify_signature: VerifySignature
+) -> None:
+    other = Key("RS384", "main", await issuer.public_key("main"))
+    token = examine(await issuer.sign(HEADER, CLAIMS), EXPECTED, NOW)
+    with pytest.raises(InvalidToken, match="not one of the issuer's"):
+        await verify(token, [other], verify_signature)
+
+
 async def test_a_key_that_cannot_be_used_leaves_the_others(
     issuer: Issuer, verify_signature: VerifySignature
 ) -> None:

@@ -73,6 +73,20 @@ async def test_nobody_waits_for_another_s_first_answer(
     assert await first == ["main"]
 
 
+async def test_keys_are_as_old_as_their_request(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main", hold=True)
+    asking = create_task(names(key_set))
+    await key_server.hits(at_least=1)
+    clock.now += FRESH_SECONDS
+    await key_server.release()
+    assert await asking == ["main"]
+    await key_server.serve("main")
+    await names(key_set)
+    assert await key_server.hits() == 2
+
+
 async def test_an_unknown_key_is_asked_for_once_in_a_cooldown(
     key_set: KeySet, key_server: KeyServer, clock: Clock
 ) -> None:

@@ -66,7 +66,7 @@ class KeySet:
         if not self._younger_than(STALE_SECONDS):
             return True
         known = any(kid in ("", key.kid) for key in self._keys)
-        cooling = 0 <= self._clock() - self._asked_at < COOLDOWN_SECONDS
+        cooling = self._clock() - self._asked_at < COOLDOWN_SECONDS
         return not (cooling or (known and self._younger_than(FRESH_SECONDS)))
 
     def _younger_than(self, seconds: float) -> bool:
@@ -91,11 +91,8 @@ class KeySet:
     async def _fetch(self) -> tuple[Key, ...]:
         """Raises httpx.HTTPError, TimeoutError, or ValueError for an answer that is no key set."""
         body = bytearray()
-        # The client's own timeout is for each chunk: an answer could drip for ever.
-        async with (
-            asyncio.timeout(self._timeout),
-            self._http.stream("GET", self._url, follow_redirects=False) as response,
-        ):
+        # The client follows no redirects; its own timeout is for each chunk, and those could drip.
+        async with asyncio.timeout(self._timeout), self._http.stream("GET", self._url) as response:
             if response.status_code != httpx.codes.OK:
                 raise ValueError(f"status {response.status_code}")
             async for chunk in response.aiter_bytes():
