@@ -26,6 +26,7 @@ export function environments() {
  */
 export async function openBindings({ persist = false } = {}) {
   const config = readConfig();
+  process.env.WRANGLER_LOG ??= 'error'; // it warns of secrets, which nobody looks for here
   const proxy = await getPlatformProxy({ configPath: CONFIG, persist, remoteBindings: false, envFiles: [] });
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {

@@ -12,7 +12,7 @@ const COMMANDS = {
 
 process.env.WRANGLER_SEND_METRICS ??= 'false';
 
-for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
+for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
   process.once(signal, async () => {
     await stopAll();
     process.exit(128 + number);

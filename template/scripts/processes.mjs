@@ -16,8 +16,7 @@ export function endWithThisProcess(child) {
 
 /** Starts a script of this folder on a process of its own, which is sent messages. */
 export function start(script, { stdio = 'inherit' } = {}) {
-  const env = { WRANGLER_LOG: 'error', ...process.env };
-  const child = fork(path.join(import.meta.dirname, script), { stdio: ['ignore', stdio, stdio, 'ipc'], env });
+  const child = fork(path.join(import.meta.dirname, script), { stdio: ['ignore', stdio, stdio, 'ipc'] });
   endWithThisProcess(child);
   return child;
 }

@@ -1,7 +1,8 @@
 // The Worker's packages, locked and vendored from PyPI alone, for Python 3.14 on the Workers platform.
 import { createHash } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readConfig } from './bindings.mjs';
 import { runUv } from './uv.mjs';
 
 const PYTHON = '3.14';
@@ -32,18 +33,18 @@ export async function lock(options = []) {
   }
 }
 
-/** Fills the folders that are not what their lock says. Returns the folders' absolute paths. */
+/**
+ * Fills the folders that are not what their lock says, less what wrangler.toml excludes from the
+ * upload: what is tested is what is deployed.
+ */
 export async function vendor() {
-  await Promise.all(Object.entries(LOCKS).map(([file, { folder }]) => fill(folder, file)));
-  const [worker, test] = Object.values(LOCKS).map(({ folder }) => path.resolve(folder));
-  return { worker, test };
+  const { exclude } = readConfig().python_modules;
+  await Promise.all(Object.entries(LOCKS).map(([file, { folder }]) => fill(folder, file, exclude)));
 }
 
-async function fill(folder, file) {
-  const stamp = createHash('sha256')
-    .update(PLATFORM)
-    .update(await readFile(file))
-    .digest('hex');
+async function fill(folder, file, exclude) {
+  const plan = [PLATFORM, await readFile(file, 'utf8'), ...exclude];
+  const stamp = createHash('sha256').update(plan.join('\n')).digest('hex');
   const isFilled = async () => (await contents(path.join(folder, STAMP))) === stamp;
   if (await isFilled()) return;
   console.error(`filling ${folder}/ from ${file} ...`);
@@ -51,6 +52,7 @@ async function fill(folder, file) {
   const [fresh, stale] = [`${folder}.new-${process.pid}`, `${folder}.old-${process.pid}`];
   try {
     await install(fresh, file);
+    await prune(fresh, exclude);
     await writeFile(path.join(fresh, STAMP), stamp);
     await rename(folder, stale).catch(ignoreMissing);
     await rename(fresh, folder).catch(async (error) => {
@@ -73,6 +75,29 @@ async function install(folder, file) {
   ]);
   if (code !== 0) throw new Error(`${file} could not be installed for ${PLATFORM}`);
   await rm(path.join(folder, 'bin'), { recursive: true, force: true }); // commands of the host's kind
+}
+
+async function prune(folder, exclude) {
+  const patterns = exclude.map(expression);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const [folders, files] = [true, false].map((wanted) =>
+    entries.filter((entry) => entry.isDirectory() === wanted).map((entry) => path.join(entry.parentPath, entry.name)),
+  );
+  for (const file of files) {
+    const name = path.relative(folder, file).replaceAll(path.sep, '/');
+    if (patterns.some((pattern) => pattern.test(name))) await rm(file);
+  }
+  // An empty folder would still be a package to Python. The innermost ones first.
+  for (const inner of folders.sort().reverse()) {
+    if ((await readdir(inner)).length === 0) await rmdir(inner);
+  }
+}
+
+// A glob of [python_modules] as wrangler reads it: ** stands for any folders, * stays inside one.
+function expression(pattern) {
+  const parts = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*' };
+  const source = pattern.replace(/\*\*\/|\*\*|\*|[.+?^${}()|[\]\\]/g, (found) => parts[found] ?? `\\${found}`);
+  return new RegExp(`^${source}$`);
 }
 
 async function contents(file) {

@@ -1,5 +1,6 @@
 // The stand-ins for outside services (dev/standins), and the settings that point the Worker at them.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { readConfig } from './bindings.mjs';
 import { endWithThisProcess } from './processes.mjs';
@@ -9,12 +10,17 @@ const KEY = 'standin-key'; // the API key they take
 const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py
 const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
 
-/** Starts `python -m dev.standins`; resolves to its address. `port` 0 takes a free one. */
+/**
+ * Starts `python -m dev.standins`; `port` 0 takes a free one.
+ *
+ * Resolves to `{ url, ended }`, its address and the promise of its end. Throws when it cannot start.
+ */
 export async function startStandins(port = 0) {
   const args = ['run', '--quiet', 'python', '-m', 'dev.standins', '--port', String(port)];
   const child = spawn(await uv(), args, { stdio: ['ignore', 'pipe', 'inherit'], env: indexEnvironment() });
   endWithThisProcess(child);
-  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line).url;
+  const ended = once(child, 'exit');
+  for await (const line of createInterface({ input: child.stdout })) return { url: JSON.parse(line).url, ended };
   throw new Error('the stand-ins did not start: see above');
 }
 

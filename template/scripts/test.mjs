@@ -12,7 +12,7 @@ export async function test(args) {
   const pytest = start('pytest.mjs');
   const log = lastLines([worker.stdout, worker.stderr]);
   try {
-    const standins = await startStandins();
+    const { url: standins } = await startStandins();
     worker.send(standins);
     const [url, unconfigured] = await messageFrom(worker);
     const env = { STANDINS_URL: standins, WORKER_URL: url, WORKER_URL_UNCONFIGURED: unconfigured };
