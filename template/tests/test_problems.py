@@ -139,8 +139,11 @@ async def test_an_unconfigured_service_says_so_and_nothing_more(
     assert problem["detail"] == "This service is not configured. Its log says what to set."
 
 
-async def test_locally_the_missing_setting_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    async with serve({"ENVIRONMENT": "local"}) as service:
+async def test_locally_the_missing_setting_is_named(
+    env: Env, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bindings = {name: value for name, value in env.items() if not isinstance(value, str)}
+    async with serve(bindings | {"ENVIRONMENT": "local"}) as service:
         answer = await service.post("/v1/chat", json=body("hello"))
     assert " is not set: set it with " in assert_problem(answer, 500)["detail"]
     assert " is not set: set it with " in capsys.readouterr().out

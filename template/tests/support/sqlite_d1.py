@@ -19,6 +19,10 @@ class SqliteD1:
     def prepare(self, sql: str) -> "SqliteStatement":
         return SqliteStatement(self._connection, sql)
 
+    def __del__(self) -> None:
+        # Bindings are never closed, but from 3.13 on Python warns of connections that are not.
+        self._connection.close()
+
 
 class SqliteStatement:
     """A prepared statement and the values bound to it."""
