@@ -27,10 +27,16 @@ export function environments() {
 export async function openBindings({ persist = false } = {}) {
   const config = readConfig();
   process.env.WRANGLER_LOG ??= 'error'; // it warns of secrets, which nobody looks for here
-  const proxy = await getPlatformProxy({ configPath: CONFIG, persist, remoteBindings: false, envFiles: [] });
+  const proxy = await getPlatformProxy({
+    configPath: CONFIG,
+    persist,
+    remoteBindings: false,
+    envFiles: [],
+  });
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {
-    for (const { binding } of config[table] ?? []) bindings[binding] = named(proxy.env[binding], kind);
+    for (const { binding } of config[table] ?? [])
+      bindings[binding] = named(proxy.env[binding], kind);
   }
   for (const { binding, migrations_dir } of config.d1_databases) {
     await migrate(proxy.env[binding], migrations_dir);

@@ -21,6 +21,9 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
 
 const [command, ...args] = process.argv.slice(2);
 try {
+  if (parseInt(process.versions.node) < 24) {
+    throw new Error('this needs Node 24, which `npm install` brings, and `npm run` uses');
+  }
   const code = await COMMANDS[command](args);
   process.exit(typeof code === 'number' ? code : 0);
 } catch (error) {

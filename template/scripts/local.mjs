@@ -37,7 +37,11 @@ export async function standinsOnly() {
     writeFileSync(DEV_VARS, vars.join(''), { flag: 'wx', mode: 0o600 });
     console.log(`Wrote ${DEV_VARS}, which points the Worker at the stand-ins.`);
   }
-  await explain(`http://localhost:${WORKER_PORT}`, url, 'once `npm run dev` runs in another terminal');
+  await explain(
+    `http://localhost:${WORKER_PORT}`,
+    url,
+    'once `npm run dev` runs in another terminal',
+  );
   await ended;
 }
 
@@ -45,10 +49,12 @@ async function explain(worker, standins, when = '') {
   const token = await developmentToken(standins, TOKEN_SECONDS);
   const auth = token ? ' -H "Authorization: Bearer $TOKEN"' : '';
   const chat = (fields) =>
-    `curl${fields.stream ? ' -N' : ''} ${worker}/v1/chat${auth} -H "Content-Type: application/json" -d '${JSON.stringify({
-      messages: [{ role: 'user', content: 'Hello!' }],
-      ...fields,
-    })}'`;
+    `curl${fields.stream ? ' -N' : ''} ${worker}/v1/chat${auth} -H "Content-Type: application/json" -d '${JSON.stringify(
+      {
+        messages: [{ role: 'user', content: 'Hello!' }],
+        ...fields,
+      },
+    )}'`;
   const lines = [
     '',
     `Worker     ${worker} ${when}`.trimEnd(),

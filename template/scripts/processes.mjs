@@ -16,7 +16,9 @@ export function endWithThisProcess(child) {
 
 /** Starts a script of this folder on a process of its own, which is sent messages. */
 export function start(script, { stdio = 'inherit' } = {}) {
-  const child = fork(path.join(import.meta.dirname, script), { stdio: ['ignore', stdio, stdio, 'ipc'] });
+  const child = fork(path.join(import.meta.dirname, script), {
+    stdio: ['ignore', stdio, stdio, 'ipc'],
+  });
   endWithThisProcess(child);
   return child;
 }

@@ -81,7 +81,9 @@ async function prune(folder, exclude) {
   const patterns = exclude.map(expression);
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const [folders, files] = [true, false].map((wanted) =>
-    entries.filter((entry) => entry.isDirectory() === wanted).map((entry) => path.join(entry.parentPath, entry.name)),
+    entries
+      .filter((entry) => entry.isDirectory() === wanted)
+      .map((entry) => path.join(entry.parentPath, entry.name)),
   );
   for (const file of files) {
     const name = path.relative(folder, file).replaceAll(path.sep, '/');
@@ -96,7 +98,10 @@ async function prune(folder, exclude) {
 // A glob of [python_modules] as wrangler reads it: ** stands for any folders, * stays inside one.
 function expression(pattern) {
   const parts = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*' };
-  const source = pattern.replace(/\*\*\/|\*\*|\*|[.+?^${}()|[\]\\]/g, (found) => parts[found] ?? `\\${found}`);
+  const source = pattern.replace(
+    /\*\*\/|\*\*|\*|[.+?^${}()|[\]\\]/g,
+    (found) => parts[found] ?? `\\${found}`,
+  );
   return new RegExp(`^${source}$`);
 }
 

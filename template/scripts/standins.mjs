@@ -17,10 +17,14 @@ const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
  */
 export async function startStandins(port = 0) {
   const args = ['run', '--quiet', 'python', '-m', 'dev.standins', '--port', String(port)];
-  const child = spawn(await uv(), args, { stdio: ['ignore', 'pipe', 'inherit'], env: indexEnvironment() });
+  const child = spawn(await uv(), args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: indexEnvironment(),
+  });
   endWithThisProcess(child);
   const ended = once(child, 'exit');
-  for await (const line of createInterface({ input: child.stdout })) return { url: JSON.parse(line).url, ended };
+  for await (const line of createInterface({ input: child.stdout }))
+    return { url: JSON.parse(line).url, ended };
   throw new Error('the stand-ins did not start: see above');
 }
 
@@ -33,7 +37,8 @@ export function localVars(url) {
   const local = { ENVIRONMENT: 'local' };
   for (const [name, value] of Object.entries(vars)) {
     const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODEL)$/) ?? [];
-    if (kind === 'BASE_URL') local[name] = `${url}/${provider.toLowerCase()}${new URL(value).pathname}`;
+    if (kind === 'BASE_URL')
+      local[name] = `${url}/${provider.toLowerCase()}${new URL(value).pathname}`;
     if (kind === 'MODEL') local[name] = MODEL;
   }
   if ('AUTH_ISSUER' in vars) {

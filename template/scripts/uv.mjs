@@ -43,7 +43,10 @@ async function find() {
 async function isNewEnough(program) {
   try {
     const { stdout } = await run(program, ['--version']);
-    const version = stdout.match(/(\d+)\.(\d+)\.(\d+)/)?.slice(1).map(Number);
+    const version = stdout
+      .match(/(\d+)\.(\d+)\.(\d+)/)
+      ?.slice(1)
+      .map(Number);
     const difference = version?.map((part, i) => part - OLDEST[i]).find((part) => part !== 0) ?? 0;
     return version !== undefined && difference >= 0;
   } catch {
@@ -70,5 +73,7 @@ async function anyPython() {
       // not there, or too old: the next one
     }
   }
-  throw new Error('this needs uv (https://docs.astral.sh/uv/) or Python 3.11+ with its venv module');
+  throw new Error(
+    'this needs uv (https://docs.astral.sh/uv/) or Python 3.11+ with its venv module',
+  );
 }

@@ -94,7 +94,8 @@ function requestFrom(incoming, signal) {
   headers.set('cf-connecting-ip', incoming.socket.remoteAddress);
   const { method } = incoming;
   const hasBody =
-    !METHODS_WITHOUT_BODY.has(method) && ('content-length' in incoming.headers || 'transfer-encoding' in incoming.headers);
+    !METHODS_WITHOUT_BODY.has(method) &&
+    ('content-length' in incoming.headers || 'transfer-encoding' in incoming.headers);
   const body = hasBody ? bodyFrom(incoming) : undefined;
   const url = new URL(incoming.url, `http://${incoming.headers.host}`);
   return new Request(url, { method, headers, body, signal, duplex: 'half' });
@@ -123,8 +124,9 @@ async function send(response, outgoing, signal) {
   const reader = response.body?.getReader();
   signal.addEventListener('abort', () => reader?.cancel('the client left').catch(() => {}));
   try {
-    for (let part; reader && !(part = await reader.read()).done; ) {
-      if (!outgoing.write(part.value)) await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')]);
+    for (let part; reader && !(part = await reader.read()).done;) {
+      if (!outgoing.write(part.value))
+        await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')]);
     }
     outgoing.end();
   } catch (error) {
