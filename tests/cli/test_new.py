@@ -157,8 +157,8 @@ def test_a_config_that_answers_everything_needs_no_defaults(
                 + "requests==2.32.5 --hash=sha256:dd\n"
             },
             (
-                "requirements/worker.txt:7: requests: locked for the Worker, but neither allowed nor "
-                "brought by what is; remove it and lock again (npm run lock), or name it in "
+                "requirements/worker.txt:7: requests: locked for the Worker, but neither allowed "
+                "nor brought by what is; remove it and lock again (npm run lock), or name it in "
                 "[tool.forge]"
             ),
         ),

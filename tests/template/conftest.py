@@ -1,0 +1,33 @@
+"""The whole template, and projects made of it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from forge_scaffold.config import Told, complete
+from forge_scaffold.generate import create
+from forge_scaffold.questions import Questionnaire
+from forge_scaffold.sources import opened
+from tests.support import whole_template
+
+Make = Callable[[Path, Mapping[str, object]], Path]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template as it stands here, outside git."""
+    return whole_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def make(template: Path) -> Make:
+    """Make a project in a folder from some answers, the rest by default."""
+
+    def make(folder: Path, answers: Mapping[str, object]) -> Path:
+        questions = Questionnaire.load(template / "copier.yml", folder="my-service")
+        told = {name: Told(value, "test") for name, value in answers.items()}
+        with opened(str(template), None) as source:
+            return create(source, complete(told, questions, None), folder).root
+
+    return make

@@ -1,0 +1,56 @@
+"""The arrows between the modules run one way."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import forge_scaffold
+
+ROOT = Path(forge_scaffold.__file__).parent
+
+# A module, and the modules of ours that it may import.
+ARROWS = {
+    "errors": set[str](),
+    "questions": {"errors"},
+    "config": {"errors", "questions"},
+    "sources": {"errors", "questions"},
+    "project": {"errors"},
+    "policy": {"errors", "project"},
+    "generate": {"config", "errors", "policy", "project", "sources"},
+    "cli": {"cli", "config", "errors", "generate", "project", "questions", "sources"},
+    "__main__": {"cli"},
+    "__init__": set[str](),
+}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_is_below_it(path: Path) -> None:
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("forge_scaffold.")}
+    assert ours <= ARROWS[layer(path)]
+
+
+def test_only_generate_knows_copier() -> None:
+    knowing = {
+        layer(path)
+        for path in modules()
+        if any(name.split(".")[0] in {"copier", "plumbum"} for name in imported(path))
+    }
+    assert knowing == {"generate"}
