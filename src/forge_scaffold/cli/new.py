@@ -25,7 +25,9 @@ def _help(context: typer.Context, wanted: bool) -> None:
 
 
 def new(
-    path: Annotated[Path, typer.Argument(help="The folder to make: new, or there and empty.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The folder to make: new, or there and empty.")
+    ],
     defaults: Annotated[
         bool, typer.Option("--defaults", help="Ask nothing: open questions take their default.")
     ] = False,

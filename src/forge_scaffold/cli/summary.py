@@ -22,16 +22,16 @@ PARTS: Mapping[str, str] = {
     "src/service/database": "chats in SQL, awaited",
     "src/service/telemetry": "one event a provider call, nothing personal",
     "src/service/platform.py": "the only module that touches JavaScript",
-    "migrations": "the database, step by step",
-    "tests": "run on CPython and inside real Pyodide",
-    "dev/standins": "providers and keys on your own machine",
-    "wrangler.toml": "bindings; staging and production",
+    "migrations": "the database's tables, step by step",
+    "tests": "one set, for CPython and for Pyodide",
+    "dev/standins": "providers and a key server on your own machine",
+    "wrangler.toml": "bindings, secrets by name, staging and production",
 }
 
 # npm scripts worth running first, with what they give.
 SCRIPTS: Mapping[str, str] = {
-    "test": "the tests, inside real Pyodide",
-    "local": "the Worker on your machine: no account, no key",
+    "test": "every test inside real Pyodide, and the Worker over HTTP",
+    "local": "the Worker on your machine, with a first chat to paste: no account, no key",
     "deploy:staging": "when you have an account; README.md says how",
 }
 

@@ -1,0 +1,102 @@
+"""Write the reference pages that are derived from the source: `python docs/generate.py [--check]`."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from forge_scaffold.cli import app
+from forge_scaffold.cli.questions_help import default_text
+from forge_scaffold.questions import Question, Questionnaire
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def cli() -> str:
+    """What `forge --help` and `forge new --help` print."""
+    return f"""\
+# Command line
+
+{_help()}
+
+{_help("new")}
+
+## Exit codes
+
+| Code | Meaning |
+| --- | --- |
+| 0 | The project is there. |
+| 1 | The template could not be rendered, or its result breaks the dependency policy. Nothing was written. |
+| 2 | Something told cannot be done: every problem is listed. Nothing was written. |
+| 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
+
+Results go to stdout, everything else to stderr. Colour appears only on a terminal, and not when
+`NO_COLOR` is set.
+"""
+
+
+def _help(*command: str) -> str:
+    printed = CliRunner().invoke(app, [*command, "--help"], prog_name="forge", terminal_width=80)
+    title = " ".join(["forge", *command])
+    return f"## {title}\n\n```text\n{printed.stdout.rstrip()}\n```"
+
+
+def questions() -> str:
+    """The questions of copier.yml, and the JSON Schema of their answers."""
+    questionnaire = Questionnaire.load(REPOSITORY / "copier.yml")
+    schema = json.dumps(questionnaire.model.model_json_schema(), indent=2)
+    rows = "\n".join(map(_row, questionnaire))
+    return f"""\
+# Questions
+
+The keys of `--set KEY=VALUE` and of a `--config` file. They are defined in `copier.yml`, for `copier copy` too.
+
+| Key | Question | Choices | Default |
+| --- | --- | --- | --- |
+{rows}
+
+A `service_name` is what Cloudflare accepts as a Worker's name. A `description` is any text of at most 500
+characters; of the control characters it may have newlines and tabs. Lists are written as `a,b` or `[a, b]` with
+`--set`, and as lists in a file.
+
+## JSON Schema of the answers
+
+```json
+{schema}
+```
+"""
+
+
+def _row(question: Question) -> str:
+    choices = ", ".join(
+        f"`{value}`" if value in label else f"`{value}` ({label})"
+        for value, label in question.choices.items()
+    )
+    kind = "any of " if question.multiselect else "one of " if question.choices else "text"
+    return f"| `{question.name}` | {question.help} | {kind}{choices} | {default_text(question)} |"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/cli.md": cli,
+    "docs/reference/questions.md": questions,
+}
+
+
+def stale() -> list[str]:
+    """The pages that are not what the source says now."""
+    return [
+        page
+        for page, text in PAGES.items()
+        if not (REPOSITORY / page).is_file()
+        or (REPOSITORY / page).read_text(encoding="utf-8") != text()
+    ]
+
+
+if __name__ == "__main__":
+    pages = stale()
+    if "--check" in sys.argv:
+        sys.exit(f"stale: {', '.join(pages)}; run python docs/generate.py" if pages else 0)
+    for page in pages:
+        (REPOSITORY / page).write_text(PAGES[page](), encoding="utf-8")
