@@ -13,7 +13,6 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.questions import Question, Questionnaire
@@ -169,26 +168,35 @@ def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> lis
     try:
         questionnaire.model.model_validate(values)
     except ValidationError as error:
-        return [
-            f"{told[name].origin}: {_explain(name, details, questionnaire)}"
-            for details in error.errors()
-            if (name := str(details["loc"][0])) in told
-        ]
+        origins = {name: item.origin for name, item in told.items()}
+        return _explained(error, origins, questionnaire)
     return []
 
 
-def _explain(name: str, details: ErrorDetails, questionnaire: Questionnaire) -> str:
-    if details["type"] == "extra_forbidden":
-        names = list(questionnaire.questions)
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"the questions are {', '.join(names)}"
-        return f'there is no question "{name}"; {hint}'
-    reason = details["msg"].removeprefix("Value error, ")
-    return (
-        f"{name}: {reason}"
-        if details["type"] == "value_error"
-        else (f"{name}: {details['input']!r} will not do: {reason[:1].lower()}{reason[1:]}")
-    )
+def _explained(
+    error: ValidationError, origins: Mapping[str, str], questionnaire: Questionnaire
+) -> list[str]:
+    """The problems with the values whose origins are given, one line each."""
+    return [
+        f"{origins[name]}: {_explain(name, details, questionnaire)}"
+        for details in error.errors()
+        if (name := str(details["loc"][0])) in origins
+    ]
+
+
+def _explain(name: str, details: Mapping[str, object], questionnaire: Questionnaire) -> str:
+    reason = str(details["msg"])
+    match details["type"]:
+        case "extra_forbidden":
+            names = list(questionnaire.questions)
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"the questions are {', '.join(names)}"
+            return f'there is no question "{name}"; {hint}'
+        case "value_error":
+            return f"{name}: {reason.removeprefix('Value error, ')}"
+        case _:
+            reason = f"{reason[:1].lower()}{reason[1:]}"
+            return f"{name}: {details['input']!r} will not do: {reason}"
 
 
 def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None) -> Answers:
@@ -215,10 +223,4 @@ def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker 
     try:
         return Answers(questionnaire.model.model_validate(values), origins)
     except ValidationError as error:
-        raise UserError(
-            *(
-                f"{origins[str(details['loc'][0])]}: "
-                f"{_explain(str(details['loc'][0]), details, questionnaire)}"
-                for details in error.errors()
-            )
-        ) from error
+        raise UserError(*_explained(error, origins, questionnaire)) from error
