@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from weakref import finalize
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -11,17 +12,18 @@ class SqliteD1:
     """A new database in memory, migrated."""
 
     def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        # Nobody closes a binding, and from 3.13 on Python warns of connections left open. What
+        # collects it may be a thread of the stand-ins.
+        self._connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         for migration in sorted(MIGRATIONS.glob("*.sql")):
             self._connection.executescript(migration.read_text())
 
     def prepare(self, sql: str) -> "SqliteStatement":
         return SqliteStatement(self._connection, sql)
-
-    def __del__(self) -> None:
-        # Bindings are never closed, but from 3.13 on Python warns of connections that are not.
-        self._connection.close()
 
 
 class SqliteStatement:
