@@ -3,9 +3,9 @@ import { stopAll } from './processes.mjs';
 
 const COMMANDS = {
   check: async () => (await import('./check.mjs')).check(),
-  local: async () => (await import('./local.mjs')).local(),
-  lock: async (options) => (await import('./requirements.mjs')).lock(options),
-  standins: async () => (await import('./local.mjs')).standinsOnly(),
+  local: async (args) => (await import('./local.mjs')).local(args),
+  lock: async (args) => (await import('./requirements.mjs')).lock(args),
+  standins: async (args) => (await import('./local.mjs')).standinsOnly(args),
   test: async (args) => (await import('./test.mjs')).test(args),
   vendor: async () => (await import('./requirements.mjs')).vendor(),
 };

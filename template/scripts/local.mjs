@@ -1,34 +1,40 @@
 // npm run local: the Worker and its stand-ins on this machine; npm run standins: only the latter.
+// Both take --port and --standins-port.
 import { existsSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { openBindings, readConfig } from './bindings.mjs';
 import { startPython } from './python.mjs';
 import { vendor } from './requirements.mjs';
 import { developmentToken, localVars, startStandins } from './standins.mjs';
 import { loadWorker, serve } from './worker.mjs';
 
-const WORKER_PORT = 8787; // wrangler dev's
-const STANDINS_PORT = 8788;
+const PORTS = {
+  port: { type: 'string', default: '8787' }, // wrangler dev's
+  'standins-port': { type: 'string', default: '8788' },
+};
 const TOKEN_SECONDS = 8 * 60 * 60;
 const DEV_VARS = '.dev.vars';
 
 /** Serves the Worker until Ctrl-C, its data in wrangler's own local state. */
-export async function local() {
+export async function local(args) {
+  const { values: ports } = parseArgs({ args, options: PORTS });
   await vendor();
   console.error('starting ...');
   const [python, { bindings }, standins] = await Promise.all([
     startPython(['src', 'python_modules']),
     openBindings({ persist: true }),
-    startStandins(STANDINS_PORT),
+    startStandins(ports['standins-port']),
   ]);
   const env = { ...readConfig().vars, ...bindings, ...localVars(standins.url) };
-  const url = await serve(loadWorker(python, env), WORKER_PORT);
+  const url = await serve(loadWorker(python, env), ports.port);
   await explain(url, standins.url);
   await standins.ended;
 }
 
 /** Serves the stand-ins for `npm run dev`, whose .dev.vars it writes unless there is one. */
-export async function standinsOnly() {
-  const { url, ended } = await startStandins(STANDINS_PORT);
+export async function standinsOnly(args) {
+  const { values: ports } = parseArgs({ args, options: PORTS });
+  const { url, ended } = await startStandins(ports['standins-port']);
   const vars = Object.entries(localVars(url)).map(([name, value]) => `${name}="${value}"\n`);
   if (existsSync(DEV_VARS)) {
     console.log(`${DEV_VARS} is there already and stays as it is. For the stand-ins it needs:\n`);
@@ -38,7 +44,7 @@ export async function standinsOnly() {
     console.log(`Wrote ${DEV_VARS}, which points the Worker at the stand-ins.`);
   }
   await explain(
-    `http://localhost:${WORKER_PORT}`,
+    `http://localhost:${ports.port}`,
     url,
     'once `npm run dev` runs in another terminal',
   );
@@ -48,13 +54,8 @@ export async function standinsOnly() {
 async function explain(worker, standins, when = '') {
   const token = await developmentToken(standins, TOKEN_SECONDS);
   const auth = token ? ' -H "Authorization: Bearer $TOKEN"' : '';
-  const chat = (fields) =>
-    `curl${fields.stream ? ' -N' : ''} ${worker}/v1/chat${auth} -H "Content-Type: application/json" -d '${JSON.stringify(
-      {
-        messages: [{ role: 'user', content: 'Hello!' }],
-        ...fields,
-      },
-    )}'`;
+  const json = ' -H "Content-Type: application/json"';
+  const messages = '"messages":[{"role":"user","content":"Hello!"}]';
   const lines = [
     '',
     `Worker     ${worker} ${when}`.trimEnd(),
@@ -64,8 +65,8 @@ async function explain(worker, standins, when = '') {
     '',
     ...(token ? [`TOKEN=${token}`, ''] : []),
     `curl ${worker}/healthz`,
-    chat({}),
-    chat({ stream: true }),
+    `curl ${worker}/v1/chat${auth}${json} -d '{${messages}}'`,
+    `curl -N ${worker}/v1/chat${auth}${json} -d '{${messages},"stream":true}'`,
   ];
   if (token) lines.push(`curl ${worker}/v1/me${auth}`);
   if (readConfig().d1_databases.length) lines.push(`curl ${worker}/v1/chats${auth}`);

@@ -23,8 +23,9 @@ export async function startStandins(port = 0) {
   });
   endWithThisProcess(child);
   const ended = once(child, 'exit');
-  for await (const line of createInterface({ input: child.stdout }))
+  for await (const line of createInterface({ input: child.stdout })) {
     return { url: JSON.parse(line).url, ended };
+  }
   throw new Error('the stand-ins did not start: see above');
 }
 
@@ -37,8 +38,8 @@ export function localVars(url) {
   const local = { ENVIRONMENT: 'local' };
   for (const [name, value] of Object.entries(vars)) {
     const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODEL)$/) ?? [];
-    if (kind === 'BASE_URL')
-      local[name] = `${url}/${provider.toLowerCase()}${new URL(value).pathname}`;
+    const place = kind === 'BASE_URL' && `/${provider.toLowerCase()}${new URL(value).pathname}`;
+    if (place) local[name] = url + place;
     if (kind === 'MODEL') local[name] = MODEL;
   }
   if ('AUTH_ISSUER' in vars) {
