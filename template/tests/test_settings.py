@@ -72,6 +72,8 @@ def test_no_refused_value_is_told(text: str) -> None:
         "https://api.example.com?key=1",
         "https://api.example.com#x",
         "https://[::1",
+        "https://api.example.com:port",
+        "https://api example.com",
         "api.example.com",
         "file:///etc/passwd",
     ],

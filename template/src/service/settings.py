@@ -7,8 +7,8 @@ and whatever was read by then would be frozen into it.
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Protocol, Self
-from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic import ValidationInfo as Info
 
@@ -84,20 +84,17 @@ def _problem(name: str, kind: str, message: str, *, secret: bool) -> str:
     return f"{name} {what}: set it with {how}, for local runs in .dev.vars"
 
 
-def _service_url(url: str, info: Info) -> str:
+def _service_url(text: str, info: Info) -> str:
     try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if not host or parts.username or parts.password or parts.query or parts.fragment:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if not url.host or url.userinfo or url.query or url.fragment:
         raise ValueError("needs to be https://HOST[/PATH]")
-    local = bool(info.context and info.context["local"])
-    if parts.scheme != "https" and not (
-        local and parts.scheme == "http" and host in LOOPBACK_HOSTS
-    ):
+    on_this_machine = url.scheme == "http" and url.host in LOOPBACK_HOSTS
+    if url.scheme != "https" and not (on_this_machine and info.context and info.context["local"]):
         raise ValueError("needs https; http only on this machine when ENVIRONMENT is local")
-    return url.rstrip("/")
+    return text.rstrip("/")
 
 
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
