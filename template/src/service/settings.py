@@ -5,6 +5,7 @@ them are read. Nothing is read at import time: a deploy takes a memory snapshot 
 and whatever was read by then would be frozen into it.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Protocol, Self
 
@@ -89,7 +90,7 @@ def _service_url(text: str, info: Info) -> str:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if not url.host or url.userinfo or url.query or url.fragment:
+    if not re.fullmatch(rb"[\w.:-]+", url.raw_host) or url.userinfo or url.query or url.fragment:
         raise ValueError("needs to be https://HOST[/PATH]")
     on_this_machine = url.scheme == "http" and url.host in LOOPBACK_HOSTS
     if url.scheme != "https" and not (on_this_machine and info.context and info.context["local"]):
