@@ -4,7 +4,7 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -65,38 +65,40 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
 def _staging_for(target: Path) -> Iterator[Path]:
     """A folder that becomes `target` when the block succeeds, and is gone when it does not."""
     target = target.resolve()
-    made = _make_parents(target)
     # An empty folder is kept, not replaced: a shell may stand in it, a volume may be mounted on it.
     home = target if target.exists() else target.parent
     staging = home / f".forge-{token_hex(4)}"
+    made: list[Path] = []
+    moved = False
     try:
+        _make_parents(target, made)
         staging.mkdir()
         yield staging
         with _signals_held():
             _move(staging, target)
+            moved = True
     except BaseException as error:
-        with _signals_held():
-            rmtree(staging, ignore_errors=True)
-            for folder in made:
-                folder.rmdir()
+        if not moved:
+            with _signals_held():
+                _remove(staging, made)
         if isinstance(error, OSError):
-            raise UserError(f"{target}: {error.strerror}: {error.filename}") from error
+            raise UserError(f"{error.filename}: {error.strerror}") from error
         raise
 
 
-def _make_parents(target: Path) -> list[Path]:
-    """Make the missing parents of `target`; those made, innermost first."""
-    missing = [parent for parent in target.parents if not parent.exists()]
-    made: list[Path] = []
-    try:
-        for folder in reversed(missing):
-            folder.mkdir()
-            made.insert(0, folder)
-    except OSError as error:
-        for folder in made:
+def _make_parents(target: Path, made: list[Path]) -> None:
+    """Make the missing parents of `target`, noting each in `made`."""
+    for folder in reversed([parent for parent in target.parents if not parent.exists()]):
+        folder.mkdir()
+        made.append(folder)
+
+
+def _remove(staging: Path, made: list[Path]) -> None:
+    """Leave no trace; a folder that somebody else has put something into stays."""
+    rmtree(staging, ignore_errors=True)
+    for folder in reversed(made):
+        with suppress(OSError):
             folder.rmdir()
-        raise UserError(f"{folder}: {error.strerror}") from error
-    return made
 
 
 def _move(staging: Path, target: Path) -> None:

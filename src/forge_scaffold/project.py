@@ -150,7 +150,10 @@ def canonical(names: object) -> set[str]:
 
 def _text(root: Path, path: PurePosixPath) -> Text | None:
     file = root / path
-    return Text(path, file.read_text(encoding="utf-8")) if file.is_file() else None
+    try:
+        return Text(path, file.read_text(encoding="utf-8")) if file.is_file() else None
+    except UnicodeDecodeError as error:
+        raise RejectedError(f"{path}: not UTF-8 text") from error
 
 
 def _package(root: Path) -> Mapping[str, Any]:

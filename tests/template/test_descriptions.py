@@ -71,7 +71,7 @@ def assert_carries(project: Path, description: str) -> None:
     assert answers["description"] == description
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(description=TEXT)
 def test_every_manifest_carries_any_description(
     manifests: Path, tmp_path_factory: pytest.TempPathFactory, description: str

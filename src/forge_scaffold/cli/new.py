@@ -71,7 +71,7 @@ def new(
 
         with terminal.progress("Reading the template ..."):
             source = stack.enter_context(sources.opened(template, ref))
-        questionnaire = Questionnaire.load(source.root / "copier.yml", path.absolute().name)
+        questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
         told, problems = config.tell(config_file, settings or (), questionnaire)
         if problems := [*generate.target_problems(path), *problems]:
             raise UserError(*problems)

@@ -103,7 +103,7 @@ def _lines(made: Made) -> Iterator[str]:
     for key, value in answers.items():
         yield f"  {paint(f'{key:<{width}}', dim=True)}  {_shown(value)}"
     yield ""
-    yield f"  {made.path}/"
+    yield f"  {printable(str(made.path))}/"
     parts = list(_parts(made.project))
     widest = max((len(part) for part, _ in parts), default=0)
     for index, (part, words) in enumerate(parts):
