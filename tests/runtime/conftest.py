@@ -1,0 +1,119 @@
+"""Generated projects that really run: with what npm and pip installed once for all of them."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from forge_scaffold.config import Told, complete
+from forge_scaffold.generate import create
+from forge_scaffold.questions import Questionnaire
+from forge_scaffold.sources import opened
+from tests.support import whole_template
+from tests.template.combinations import Combination
+
+Make = Callable[[Combination], Path]
+
+# What `npm run vendor` fills: different only where the choice of a database differs.
+VENDORED = ("python_modules", ".cache/test_modules")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all of this run's workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "runtime"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
+    """Make a project, ready to run: what npm and pip install is linked, and shared by all."""
+    template = whole_template(tmp_path_factory.mktemp("template"))
+    questions = Questionnaire.load(template / "copier.yml", folder="my-service")
+
+    def generate(combination: Combination) -> Path:
+        told = {name: Told(value, "test") for name, value in combination.items()}
+        folder = tmp_path_factory.mktemp("project") / "my-service"
+        with opened(str(template), None) as source:
+            create(source, complete(told, questions, None), folder)
+        return folder
+
+    def make(combination: Combination) -> Path:
+        database = combination.get("database", "d1")
+        pantry = shared / f"with-{database}"
+        with _alone(shared):
+            if not pantry.exists():
+                _stock(pantry, generate({"database": database}), shared / "node_modules")
+        project = generate(combination)
+        (project / ".cache").mkdir()
+        for name in ("node_modules", *VENDORED):
+            (project / name).symlink_to(pantry / name)
+        return project
+
+    return make
+
+
+def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
+    """Have `project` install everything, and keep that as `pantry`."""
+    if node_modules.exists():
+        (project / "node_modules").symlink_to(node_modules)
+    else:
+        run(project, "npm", "install")
+        (project / "node_modules").rename(node_modules)
+        (project / "node_modules").symlink_to(node_modules)
+    run(project, "npm", "run", "vendor")
+    shutil.move(project, pantry)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def environment() -> Mapping[str, str]:
+    """As in a user's shell: the uv that runs these tests is there, their own settings are not."""
+    mine = ("VIRTUAL_ENV", "PYTEST_", "COLUMNS", "FORCE_COLOR", "npm_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+    if uv := os.environ.get("UV"):
+        env["PATH"] = f"{Path(uv).parent}{os.pathsep}{env['PATH']}"
+    return env
+
+
+def run(project: Path, *command: str) -> str:
+    """Run a command in the project; what it printed. Fails the test with that when it fails."""
+    process = subprocess.run(
+        command,
+        cwd=project,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if process.returncode != 0:
+        pytest.fail(f"{' '.join(command)} ended with {process.returncode}:\n{process.stdout}")
+    return process.stdout
+
+
+def press_ctrl_c(process: subprocess.Popen[str]) -> None:
+    """Interrupt the process and all that it started, which is to end, all of it and soon."""
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(30)
+    deadline = time.monotonic() + 10
+    with suppress(ProcessLookupError):
+        while True:
+            os.killpg(process.pid, 0)
+            assert time.monotonic() < deadline, "something was left running"
+            time.sleep(0.05)

@@ -1,0 +1,82 @@
+"""The first chat on one's own machine: what `npm run local` prints, typed into a shell."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import Make, environment, press_ctrl_c, run
+from tests.template.combinations import Combination
+
+COMBINATIONS: dict[str, Combination] = {
+    "defaults": {},
+    "least": {"providers": ["anthropic"], "auth": "none", "database": "none", "telemetry": "none"},
+}
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_printed_commands_work(make: Make, name: str) -> None:
+    project = make(COMBINATIONS[name])
+    with started(project, "local") as printed:
+        assert "[WARNING]" not in printed
+        commands = re.search(r"In another terminal:\n\n(.*)\n\nCtrl-C", printed, re.DOTALL)
+        assert commands
+        answers = run(project, "sh", "-ec", commands[1].replace("curl ", "curl -sS --fail "))
+    assert '"status":"ok"' in answers
+    assert '"text":"You said: Hello!"' in answers
+    assert "event: done" in answers
+    assert ('"subject":"user_dev"' in answers) == (name == "defaults")
+    assert ('"chats":[{' in answers) == (name == "defaults")
+
+
+def test_chats_are_still_there_the_next_time(make: Make) -> None:
+    project = make({"auth": "none"})
+    for times in (1, 2):
+        with started(project, "local") as printed:
+            chat, *_, chats = re.findall(r"^curl .*/v1/chats?\b.*$", printed, re.MULTILINE)
+            run(project, "sh", "-ec", chat)
+            assert run(project, "sh", "-ec", chats).count('"id":') == times
+
+
+def test_the_stand_ins_never_replace_a_dev_vars(make: Make) -> None:
+    project = make({})
+    with started(project, "standins"):
+        pass
+    dev_vars = project / ".dev.vars"
+    written = dev_vars.read_text()
+    assert 'ENVIRONMENT="local"' in written
+    assert 'OPENAI_API_KEY="standin-key"' in written
+    dev_vars.write_text("MINE=1\n")
+    with started(project, "standins") as printed:
+        assert 'OPENAI_API_KEY="standin-key"' in printed
+    assert dev_vars.read_text() == "MINE=1\n"
+
+
+@contextmanager
+def started(project: Path, script: str) -> Iterator[str]:
+    """Run an npm script on free ports until the block ends; what it printed until it was ready."""
+    process = subprocess.Popen(
+        ["npm", "run", script, "--", "--port", "0", "--standins-port", "0"],
+        cwd=project,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    printed = ""
+    try:
+        for line in process.stdout:
+            printed += line
+            if line.startswith("Ctrl-C"):
+                break
+        else:
+            pytest.fail(f"npm run {script} ended early:\n{printed}")
+        yield printed
+    finally:
+        press_ctrl_c(process)
+        process.stdout.close()
