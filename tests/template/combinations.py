@@ -11,7 +11,7 @@ Combination: TypeAlias = Mapping[str, str | list[str]]
 
 
 def every_combination() -> list[Combination]:
-    """All of them: one value of every question with choices, any non-empty subset where many may be chosen."""
+    """All of them; where many values may be chosen, any non-empty subset."""
     questions = [q for q in Questionnaire.load(REPOSITORY / "copier.yml") if q.choices]
     names = [question.name for question in questions]
     return [
