@@ -98,13 +98,6 @@ def test_the_types_are_strict(project: Path, worker_id: str) -> None:
     run(project, "mypy", f"--cache-dir={REPOSITORY / '.mypy_cache' / 'template' / worker_id}")
 
 
-@pytest.mark.parametrize("combination", every_pair(), ids=label)
-def test_the_projects_own_tests_pass(
-    tmp_path: Path, make: Make, combination: Mapping[str, object]
-) -> None:
-    run(make(tmp_path / "my-service", combination), "pytest", "-q", "-p", "no:cacheprovider")
-
-
 def test_every_script_is_javascript(template: Path) -> None:
     for script in sorted((template / "template").rglob("*.mjs")):
         subprocess.run(["node", "--check", script], check=True)
