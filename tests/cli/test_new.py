@@ -52,7 +52,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   ├─ src/entry.py       where Cloudflare enters
   └─ src/service/auth/  session tokens, verified on Web Crypto
 
-  7 files; every dependency and import is on the allow-list.
+  Checked: every dependency, locked version and import is on the allow-list.
   Note: {template} is not a git repository: update needs one.
 
 Next

@@ -110,7 +110,7 @@ def _lines(made: Made) -> Iterator[str]:
         branch = "└─" if index == len(parts) - 1 else "├─"
         yield f"  {paint(branch, dim=True)} {part:<{widest}}  {paint(words, dim=True)}"
     yield ""
-    yield f"  {len(made.project.files)} files; every dependency and import is on the allow-list."
+    yield "  Checked: every dependency, locked version and import is on the allow-list."
     if made.source.caveat:
         yield f"  {paint('Note:', fg='yellow')} {made.source.caveat}."
     yield ""
