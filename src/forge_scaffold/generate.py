@@ -27,7 +27,12 @@ def target_problems(target: Path) -> list[str]:
         return [] if blocking.is_dir() else [f"{target}: {blocking} is a file, not a folder"]
     if not target.is_dir():
         return [f"{target}: there is a file of that name already"]
-    present = sorted(f"{path.name}/" if path.is_dir() else path.name for path in target.iterdir())
+    try:
+        present = sorted(
+            f"{path.name}/" if path.is_dir() else path.name for path in target.iterdir()
+        )
+    except OSError as error:
+        return [f"{target}: {error.strerror}"]
     if not present:
         return []
     more = f" and {len(present) - SHOWN_FILES} more" if len(present) > SHOWN_FILES else ""
