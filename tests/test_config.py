@@ -71,7 +71,7 @@ def test_a_wrong_key_is_found_at_its_line(tmp_path: Path, name: str, text: str, 
     [
         ("a.yaml", "auth: [none\nx: y", "a.yaml:2: cannot be read"),
         ("a.toml", "auth = none", "a.toml:1: cannot be read"),
-        ("a.json", '{"auth": "none",\n}', "a.json:2: cannot be read"),
+        ("a.json", '{"auth": "none",\n"x"}', "a.json:2: cannot be read"),
         ("a.yaml", "just text", "a.yaml:1: expected answers by name"),
         ("a.json", "[]", "a.json:1: expected answers by name"),
         ("a.json", "[" * 100_000, "nested too deep"),
