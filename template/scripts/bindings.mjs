@@ -5,8 +5,20 @@ import { getPlatformProxy, unstable_readConfig, unstable_splitSqlQuery } from 'w
 
 const CONFIG = 'wrangler.toml';
 
-// workers-runtime-sdk tells bindings apart by their constructor's name, which the proxies hide.
 const KINDS = { d1_databases: 'D1Database', analytics_engine_datasets: 'AnalyticsEngineDataset' };
+
+// The methods of each kind of object, and the kind of what they return where that is such an object.
+const METHODS = {
+  D1Database: { prepare: 'D1PreparedStatement', batch: null, exec: null },
+  D1PreparedStatement: {
+    bind: 'D1PreparedStatement',
+    first: null,
+    run: null,
+    all: null,
+    raw: null,
+  },
+  AnalyticsEngineDataset: { writeDataPoint: null },
+};
 
 /** wrangler.toml as wrangler reads it: its top level, or the environment called `env`. */
 export function readConfig(env) {
@@ -36,7 +48,7 @@ export async function openBindings({ persist = false } = {}) {
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {
     for (const { binding } of config[table] ?? [])
-      bindings[binding] = named(proxy.env[binding], kind);
+      bindings[binding] = local(proxy.env[binding], kind);
   }
   for (const { binding, migrations_dir } of config.d1_databases) {
     await migrate(proxy.env[binding], migrations_dir);
@@ -64,11 +76,26 @@ async function migrate(database, folder) {
   }
 }
 
-function named(stub, name) {
-  const get = (target, key) => {
-    if (key === 'constructor') return { name };
-    const value = target[key];
-    return typeof value === 'function' ? value.bind(target) : value;
-  };
-  return new Proxy(stub, { get });
+const stubs = new WeakMap(); // behind the objects that `local` made
+
+/**
+ * Puts a plain object in front of one of wrangler's proxies.
+ *
+ * Those hide their constructor's name, by which workers-runtime-sdk tells bindings apart; and each
+ * look at a property of theirs waits for another process, which Pyodide does twenty times an object.
+ */
+function local(stub, kind) {
+  const object = Object.create({ constructor: { name: kind } });
+  for (const [method, returned] of Object.entries(METHODS[kind])) {
+    object[method] = (...args) => {
+      const value = stub[method](...args.map(stubOf));
+      return returned ? local(value, returned) : value;
+    };
+  }
+  stubs.set(object, stub);
+  return object;
+}
+
+function stubOf(value) {
+  return Array.isArray(value) ? value.map(stubOf) : (stubs.get(value) ?? value);
 }
