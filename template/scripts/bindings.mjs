@@ -5,6 +5,7 @@ import { getPlatformProxy, unstable_readConfig, unstable_splitSqlQuery } from 'w
 
 const CONFIG = 'wrangler.toml';
 
+// By their tables in wrangler.toml. A binding of another kind needs its line here, and in METHODS.
 const KINDS = { d1_databases: 'D1Database', analytics_engine_datasets: 'AnalyticsEngineDataset' };
 
 // The methods of each kind of object, and the kind of what they return where that is such an object.

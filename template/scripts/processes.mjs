@@ -55,7 +55,8 @@ export function followParent(close) {
     process.exit();
   };
   process.once('uncaughtException', (error) => {
-    console.error(error.message); // not where: in Pyodide that is a page of minified JavaScript
+    // Of an error in Python the message has the traceback; its stack is minified JavaScript.
+    console.error(error.name === 'PythonError' ? error.message : error.stack);
     process.exit(1);
   });
   process.once('SIGTERM', end);

@@ -1,6 +1,7 @@
 // The Worker's packages, locked and vendored from PyPI alone, for Python 3.14 on the Workers platform.
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readConfig } from './bindings.mjs';
 import { runUv } from './uv.mjs';
@@ -48,9 +49,13 @@ async function fill(folder, file, exclude) {
   const isFilled = async () => (await contents(path.join(folder, STAMP))) === stamp;
   if (await isFilled()) return;
   console.error(`filling ${folder}/ from ${file} ...`);
-  // Made beside the folder and moved into place, so that the folder is never half full.
-  const [fresh, stale] = [`${folder}.new-${process.pid}`, `${folder}.old-${process.pid}`];
+  // Made elsewhere and moved into place, so that the folder is never half full.
+  const scratch = path.join('.cache', `${path.basename(folder)}-${process.pid}`);
+  const [fresh, stale] = [path.join(scratch, 'new'), path.join(scratch, 'old')];
+  const clear = () => rmSync(scratch, { recursive: true, force: true });
+  process.once('exit', clear); // Ctrl-C comes this way
   try {
+    await mkdir(scratch, { recursive: true });
     await install(fresh, file);
     await prune(fresh, exclude);
     await writeFile(path.join(fresh, STAMP), stamp);
@@ -59,8 +64,8 @@ async function fill(folder, file, exclude) {
       if (!(await isFilled())) throw error; // another run was faster
     });
   } finally {
-    await rm(fresh, { recursive: true, force: true });
-    await rm(stale, { recursive: true, force: true });
+    clear();
+    process.removeListener('exit', clear);
   }
 }
 

@@ -11,16 +11,19 @@ export async function test(args) {
   const worker = start('serve.mjs', { stdio: 'pipe' });
   const pytest = start('pytest.mjs');
   const log = lastLines([worker.stdout, worker.stderr]);
+  const [addresses, code] = [messageFrom(worker), messageFrom(pytest)];
+  code.catch(() => {}); // looked at once the stand-ins have started, if they do
+  addresses.catch(() => {});
   try {
     const { url: standins } = await startStandins();
     worker.send(standins);
-    const [url, unconfigured] = await messageFrom(worker);
+    const [url, unconfigured] = await Promise.race([addresses, code]);
     const env = { STANDINS_URL: standins, WORKER_URL: url, WORKER_URL_UNCONFIGURED: unconfigured };
     if (process.stdout.isTTY) args = ['--color=yes', ...args];
     pytest.send({ args: ['-p', 'no:cacheprovider', ...args], env });
-    const code = await messageFrom(pytest);
-    if (code !== 0 && log.length) console.error(`\nthe Worker's last words:\n${log.join('\n')}`);
-    return code;
+    const failed = (await code) !== 0;
+    if (failed && log.length) console.error(`\nthe Worker's last words:\n${log.join('\n')}`);
+    return await code;
   } catch (error) {
     if (log.length) console.error(log.join('\n'));
     throw error;

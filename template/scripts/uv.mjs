@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { endWithThisProcess } from './processes.mjs';
 
 const OLDEST = [0, 13, 4]; // what workers-py asks for
 const HOME = path.resolve('.cache/uv');
@@ -18,9 +19,10 @@ export function uv() {
 }
 
 /** Runs uv with `args`, its output on ours. Resolves to its exit code. */
-export async function runUv(args, { quiet = false } = {}) {
-  const stdio = quiet ? ['ignore', 'ignore', 'inherit'] : ['ignore', 'inherit', 'inherit'];
+export async function runUv(args) {
+  const stdio = ['ignore', 'inherit', 'inherit'];
   const child = spawn(await uv(), args, { stdio, env: indexEnvironment() });
+  endWithThisProcess(child);
   const { promise, resolve, reject } = Promise.withResolvers();
   child.once('error', reject);
   child.once('exit', (code) => resolve(code ?? 1));
@@ -43,12 +45,9 @@ async function find() {
 async function isNewEnough(program) {
   try {
     const { stdout } = await run(program, ['--version']);
-    const version = stdout
-      .match(/(\d+)\.(\d+)\.(\d+)/)
-      ?.slice(1)
-      .map(Number);
-    const difference = version?.map((part, i) => part - OLDEST[i]).find((part) => part !== 0) ?? 0;
-    return version !== undefined && difference >= 0;
+    const [, ...version] = stdout.match(/(\d+)\.(\d+)\.(\d+)/).map(Number);
+    const first = OLDEST.findIndex((part, i) => part !== version[i]);
+    return first === -1 || version[first] > OLDEST[first];
   } catch {
     return false;
   }
@@ -59,8 +58,8 @@ async function bring() {
   console.error('bringing uv into .cache/uv ...');
   await rm(HOME, { recursive: true, force: true });
   await run(python, ['-m', 'venv', HOME]);
-  const pip = [path.join(path.dirname(BROUGHT), 'python'), ['-m', 'pip', 'install', '--quiet']];
-  await run(pip[0], [...pip[1], `uv>=${OLDEST.join('.')}`], { env: indexEnvironment() });
+  const install = ['-m', 'pip', 'install', '--quiet', `uv>=${OLDEST.join('.')}`];
+  await run(path.join(path.dirname(BROUGHT), 'python'), install, { env: indexEnvironment() });
   return BROUGHT;
 }
 
