@@ -11,9 +11,9 @@ import pytest
 from service.http import client as http_client
 from service.runtime import Runtime, VerifySignature
 from service.settings import Environment
-from tests.support.choices import HAS_AUTH
+from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.clients import AppTransport
-from tests.support.standins import AUTHORIZED_PARTY, StandinsView
+from tests.support.standins import AUTHORIZED_PARTY, BASE_PATHS, KEY, StandinsView
 
 if sys.platform == "emscripten":
     from tests.support import runtime_pyodide as here
@@ -64,12 +64,7 @@ def env(standins_url: str) -> Env:
     """A complete environment, its outside services the stand-ins."""
     return {
         "ENVIRONMENT": "local",
-        "OPENAI_API_KEY": "standin-key",
-        "OPENAI_BASE_URL": f"{standins_url}/openai/v1",
-        "OPENAI_MODEL": "standin-echo",
-        "ANTHROPIC_API_KEY": "standin-key",
-        "ANTHROPIC_BASE_URL": f"{standins_url}/anthropic/v1",
-        "ANTHROPIC_MODEL": "standin-echo",
+        **provider_env(standins_url),
         "AUTH_ISSUER": f"{standins_url}/clerk",
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
         **here.bindings(),
@@ -103,6 +98,16 @@ async def unconfigured(request: pytest.FixtureRequest) -> AsyncIterator[httpx.As
 def marker() -> str:
     """A text that no other test says, to find this one's calls in the stand-ins' journal."""
     return new_name()
+
+
+def provider_env(standins_url: str) -> Env:
+    """The settings of every provider, for the stand-ins."""
+    env: Env = {}
+    for provider in PROVIDERS:
+        env[f"{provider.upper()}_API_KEY"] = KEY
+        env[f"{provider.upper()}_BASE_URL"] = standins_url + BASE_PATHS[provider]
+        env[f"{provider.upper()}_MODEL"] = "standin-echo"
+    return env
 
 
 def serve(env: Environment) -> httpx.AsyncClient:

@@ -4,13 +4,16 @@ import httpx
 import pytest
 
 from service.about import NAME, VERSION
-from tests.support.standins import StandinsView
+from tests.support.choices import PROVIDERS
+from tests.support.standins import BASE_PATHS, CALLS, StandinsView
+
+PATH = BASE_PATHS[PROVIDERS[0]] + CALLS[PROVIDERS[0]]
 
 
 async def test_it_says_who_calls(
     http: httpx.AsyncClient, standins: StandinsView, marker: str
 ) -> None:
-    await http.post(f"{standins.url}/openai/v1/chat/completions", json={"marker": marker})
+    await http.post(standins.url + PATH, json={"marker": marker})
     (call,) = await standins.journal(marker)
     assert call["headers"]["user-agent"] == f"{NAME}/{VERSION}"
 
@@ -24,6 +27,6 @@ async def test_bodies_of_any_size_arrive_as_they_were(
     http: httpx.AsyncClient, standins: StandinsView, marker: str
 ) -> None:
     text = marker + "naïve 中文 🦀" * 50_000
-    await http.post(f"{standins.url}/openai/v1/chat/completions", json={"text": text})
+    await http.post(standins.url + PATH, json={"text": text})
     (call,) = await standins.journal(marker)
     assert call["body"] == {"text": text}

@@ -6,109 +6,132 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.standins import StandinsView
+from tests.support.choices import PROVIDERS
+from tests.support.standins import BASE_PATHS, CALLS, KEY, StandinsView
 
-OPENAI = "/openai/v1/chat/completions"
-ANTHROPIC = "/anthropic/v1/messages"
+EVERY_PROVIDER = pytest.mark.parametrize("provider", PROVIDERS)
+
+BEARER = {"authorization": f"Bearer {KEY}"}
 HEADERS = {
-    OPENAI: {"authorization": "Bearer standin-key"},
-    ANTHROPIC: {"x-api-key": "standin-key", "anthropic-version": "2023-06-01"},
+    "openai": BEARER,
+    "anthropic": {"x-api-key": KEY, "anthropic-version": "2023-06-01"},
+    "cohere": BEARER,
+    "google": {"x-goog-api-key": KEY},
+    "mistral": BEARER,
 }
-PATHS = pytest.mark.parametrize("path", [OPENAI, ANTHROPIC])
+REQUIRED = {"anthropic": {"max_tokens": 9}}
 
 
 async def ask(
     standins: StandinsView,
-    path: str,
-    body: dict[str, object],
+    provider: str,
+    body: object,
     headers: dict[str, str] | None = None,
+    model: str = "m",
 ) -> httpx.Response:
-    required = {"max_tokens": 9} if path == ANTHROPIC else {}
-    sent = HEADERS[path] if headers is None else headers
-    return await standins.http.post(standins.url + path, headers=sent, json=required | body)
+    """Call the stand-in for a provider's API; where that is its way, with the model in the path."""
+    path = BASE_PATHS[provider] + CALLS[provider].replace("standin-echo", model)
+    sent = HEADERS[provider] if headers is None else headers
+    return await standins.http.post(standins.url + path, headers=sent, json=body)
 
 
-def says(text: str, model: str = "m", role: str = "user", **more: object) -> dict[str, object]:
-    return {"model": model, "messages": [{"role": role, "content": text}], **more}
+def says(provider: str, text: str, model: str = "m", role: str = "user") -> dict[str, object]:
+    """A body with one turn."""
+    if provider == "google":
+        return {"contents": [{"role": role, "parts": [{"text": text}]}]}
+    turns = [{"role": role, "content": text}]
+    return {"model": model, "messages": turns, **REQUIRED.get(provider, {})}
 
 
-@PATHS
-async def test_only_the_stand_ins_key_opens(standins: StandinsView, path: str) -> None:
-    wrong = {name: value.replace("standin", "other") for name, value in HEADERS[path].items()}
-    for headers in ({}, wrong):
-        answer = await ask(standins, path, says("Hi"), headers)
-        assert answer.status_code == 401
-        assert "api" in answer.json()["error"]["message"].lower()
+@EVERY_PROVIDER
+async def test_only_the_stand_ins_key_opens(standins: StandinsView, provider: str) -> None:
+    headers = HEADERS[provider]
+    wrong = {name: value.replace("standin", "other") for name, value in headers.items()}
+    for sent in ({}, wrong):
+        answer = await ask(standins, provider, says(provider, "Hi"), sent)
+        assert answer.status_code == (400 if provider == "google" else 401)
+        assert "API key" in answer.text
 
 
-@PATHS
+@EVERY_PROVIDER
 @pytest.mark.parametrize(
-    "body",
-    [
-        {"messages": [{"role": "user", "content": "Hi"}]},
-        {"model": "m"},
-        {"model": "m", "messages": []},
-        {"model": "m", "messages": ["Hi"]},
-        {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "api_key": "k"},
-    ],
+    "change",
+    [{"turns": None}, {"turns": []}, {"turns": ["Hi"]}, {"turns": "Hi"}, {"api_key": "k"}],
 )
 async def test_what_the_apis_refuse_is_refused(
-    standins: StandinsView, path: str, body: dict[str, object]
+    standins: StandinsView, provider: str, change: dict[str, object]
 ) -> None:
-    assert (await ask(standins, path, body)).status_code == 400
+    turns = "contents" if provider == "google" else "messages"
+    changes = {turns if name == "turns" else name: value for name, value in change.items()}
+    answer = await ask(standins, provider, says(provider, "Hi") | changes)
+    assert answer.status_code == (422 if provider == "mistral" else 400)
 
 
-async def test_each_api_refuses_the_others_ways(standins: StandinsView) -> None:
-    versionless = {"x-api-key": "standin-key"}
-    answers = [
-        await ask(standins, OPENAI, says("Hi", max_tokens=9)),
-        await ask(standins, ANTHROPIC, says("Hi", max_tokens=None)),
-        await ask(standins, ANTHROPIC, says("Hi", role="system")),
-        await ask(standins, ANTHROPIC, says("Hi"), versionless),
-    ]
-    assert [answer.status_code for answer in answers] == [400] * 4
+@EVERY_PROVIDER
+async def test_each_api_refuses_the_others_ways(standins: StandinsView, provider: str) -> None:
+    other = "assistant" if provider == "google" else "model"
+    bodies: list[dict[str, object]] = {
+        "openai": [says(provider, "Hi") | {"max_tokens": 9}, says(provider, "Hi") | {"model": 4}],
+        "anthropic": [
+            says(provider, "Hi", role="system"),
+            {**says(provider, "Hi"), "max_tokens": None},
+        ],
+        "cohere": [says(provider, "Hi") | {"max_completion_tokens": 9}],
+        "google": [says(provider, "Hi", role=other), says("openai", "Hi")],
+        "mistral": [says(provider, "Hi") | {"stream_options": {}}],
+    }[provider]
+    for body in bodies:
+        answer = await ask(standins, provider, body)
+        assert answer.status_code in {400, 422}
 
 
-@PATHS
-async def test_a_body_that_is_no_json_object_is_refused(standins: StandinsView, path: str) -> None:
+@EVERY_PROVIDER
+async def test_a_body_that_is_no_json_object_is_refused(
+    standins: StandinsView, provider: str
+) -> None:
+    url = standins.url + BASE_PATHS[provider] + CALLS[provider]
     for content in (b"", b"{", b"[]", b"\xff"):
-        answer = await standins.http.post(
-            standins.url + path, headers=HEADERS[path], content=content
-        )
+        answer = await standins.http.post(url, headers=HEADERS[provider], content=content)
         assert answer.status_code == 400
 
 
-async def test_the_journal_tells_how_each_call_ended(standins: StandinsView) -> None:
+@EVERY_PROVIDER
+async def test_the_journal_tells_how_each_call_ended(standins: StandinsView, provider: str) -> None:
     marker = str(uuid4())
-    hanging = asyncio.ensure_future(ask(standins, OPENAI, says(marker, "standin-hang")))
+    question = says(provider, marker, "standin-hang")
+    hanging = asyncio.ensure_future(ask(standins, provider, question, model="standin-hang"))
     while not await standins.journal(marker, wait=0):
         pass
-    await ask(standins, ANTHROPIC, says(marker))
+    await ask(standins, provider, says(provider, marker))
     assert [c["outcome"] for c in await standins.journal(marker, wait=0)] == ["open", "answered"]
     hanging.cancel()
-    calls = await standins.journal(marker)
-    assert [c["outcome"] for c in calls] == ["client-left", "answered"]
-    assert [c["path"] for c in calls] == [OPENAI, ANTHROPIC]
-    assert calls[0]["body"] == says(marker, "standin-hang")
-    assert calls[1]["headers"]["x-api-key"] == "standin-key"
+    first, second = await standins.journal(marker)
+    assert (first["outcome"], second["outcome"]) == ("client-left", "answered")
+    assert first["path"].startswith(BASE_PATHS[provider])
+    assert first["body"] == question
+    assert KEY in str(second["headers"])
 
 
-async def test_flaky_is_counted_for_each_body_apart(standins: StandinsView) -> None:
-    statuses = []
+@EVERY_PROVIDER
+async def test_flaky_is_counted_for_each_body_apart(standins: StandinsView, provider: str) -> None:
+    statuses, model = [], "standin-flaky-503-1"
     for text in (str(uuid4()), str(uuid4())):
         for _ in range(3):
-            answer = await ask(standins, OPENAI, says(text, "standin-flaky-503-1"))
+            answer = await ask(standins, provider, says(provider, text, model), model=model)
             statuses.append(answer.status_code)
     assert statuses == [503, 200, 200] * 2
 
 
-async def test_many_calls_at_once_are_all_answered(standins: StandinsView) -> None:
-    texts = [str(uuid4()) for _ in range(100)]
-    answers = await asyncio.gather(*(ask(standins, OPENAI, says(text)) for text in texts))
-    said = [answer.json()["choices"][0]["message"]["content"] for answer in answers]
-    assert said == [f"You said: {text}" for text in texts]
+@EVERY_PROVIDER
+async def test_many_calls_at_once_are_all_answered(standins: StandinsView, provider: str) -> None:
+    texts = [str(uuid4()) for _ in range(50)]
+    answers = await asyncio.gather(
+        *(ask(standins, provider, says(provider, text)) for text in texts)
+    )
+    for answer, text in zip(answers, texts, strict=True):
+        assert f"You said: {text}" in answer.text
 
 
 async def test_there_is_nothing_else(standins: StandinsView) -> None:
-    assert (await standins.http.get(f"{standins.url}/")).status_code == 404
-    assert (await standins.http.get(standins.url + OPENAI)).status_code == 404
+    for path in ("/", "/openai", BASE_PATHS[PROVIDERS[0]] + CALLS[PROVIDERS[0]]):
+        assert (await standins.http.get(standins.url + path)).status_code == 404

@@ -16,7 +16,7 @@ from threading import Condition
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
-from dev.standins.providers import APIS, Call, ClientLeftError, play
+from dev.standins.providers import Call, ClientLeftError, is_path, play
 
 BODY_LIMIT = 32 * 2**20
 JOURNAL_LENGTH = 10_000
@@ -95,8 +95,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/journal":
             self._journal(url.query)
-        elif url.path in APIS and self.command == "POST":
-            self._provider(url.path, body)
+        elif self.command == "POST" and is_path(self.path):
+            self._provider(self.path, body)
         elif url.path.startswith(("/clerk/", "/keys/")) and self.server.identity:
             status, headers, content = self.server.identity(
                 self.server.url, self.command, self.path, body

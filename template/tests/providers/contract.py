@@ -3,11 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from service.providers.base import (
     AuthenticationError,
@@ -27,13 +32,18 @@ from service.providers.base import (
     Stream,
     Usage,
 )
-from service.providers.sse import MAX_EVENT_CHARS
-from service.providers.upstream import MAX_ANSWER_BYTES, MAX_DETAIL_CHARS, RETRY, HttpProvider
+from service.providers.sse import MAX_EVENT_CHARS, Event
+from service.providers.upstream import (
+    MAX_ANSWER_BYTES,
+    MAX_DETAIL_CHARS,
+    RETRY,
+    HttpProvider,
+    ReportedError,
+)
 from service.retry import Retry
 from service.settings import Environment
-from tests.support.standins import StandinsView
+from tests.support.standins import BASE_PATHS, CALLS, KEY, StandinsView
 
-KEY = "standin-key"
 NOWHERE = "http://127.0.0.1:1"
 
 STATUSES: list[tuple[int, type[ProviderError], int]] = [
@@ -53,16 +63,36 @@ STATUSES: list[tuple[int, type[ProviderError], int]] = [
     (504, ProviderTimeoutError, 3),
     (529, OverloadedError, 3),
 ]
-"""Status, error, and the calls that are made of it."""
+"""Status, error, and the calls that are made of it, if the API has no rule of its own."""
+
+NAMES = st.from_regex(
+    "candidates|choices|code|content|delta|details?|error|finish(R|_r)eason|id|index|message|msg"
+    "|object|parts|promptFeedback|refusal|retryDelay|stop_reason|text|thought|tokens|type|usage"
+    "|usageMetadata",
+    fullmatch=True,
+)
+VALUES = st.from_regex("content-(delta|start)|error|message-(end|start)|text|ERROR", fullmatch=True)
+JSON = st.recursive(
+    VALUES | st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=10,
+)
+"""Values that are not far from what the APIs write."""
+EVENTS = st.from_regex(
+    "message|error|content_block_delta|message_(delta|start|stop)", fullmatch=True
+)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One provider: how it is made, its variables' prefix, its API's path at the stand-ins."""
+    """One provider: its name, how it is made, and where its API differs from most."""
 
+    name: str
     make: Callable[[Environment, httpx.AsyncClient, Retry], HttpProvider]
-    prefix: str
-    path: str
+    request_id: str | None = "req_standin"
+    retries_conflicts: bool = True
+    tells_refusals: bool = True
+    wrong_key_status: int = 401
 
 
 @dataclass(frozen=True)
@@ -86,11 +116,11 @@ class Caller:
 
     def provider(self, *, key: str = KEY, base_url: str | None = None) -> HttpProvider:
         """The provider, on the stand-ins if it is told nothing else; it does not sleep."""
-        prefix = self._kind.prefix
+        prefix = self._kind.name.upper()
         env = {
             "ENVIRONMENT": "local",
             f"{prefix}_API_KEY": key,
-            f"{prefix}_BASE_URL": base_url or self._standins.url + self._kind.path,
+            f"{prefix}_BASE_URL": base_url or self._standins.url + BASE_PATHS[self._kind.name],
             f"{prefix}_MODEL": "standin-echo",
         }
         policy = replace(RETRY, sleep=self._sleep, random=lambda: 1.0)
@@ -125,13 +155,21 @@ class ProviderContract:
 
     kind: Kind
 
+    @property
+    def provider(self) -> HttpProvider:
+        """The provider, for what needs no call: nobody would answer one."""
+        prefix = self.kind.name.upper()
+        nobody = httpx.MockTransport(lambda _: httpx.Response(500))
+        env = {f"{prefix}_API_KEY": KEY, f"{prefix}_MODEL": "m"}
+        return self.kind.make(env, httpx.AsyncClient(transport=nobody), RETRY)
+
     @pytest.fixture
     def caller(self, standins: StandinsView) -> Caller:
         return Caller(self.kind, standins)
 
     async def test_answers(self, caller: Caller) -> None:
         completion = await caller.provider().complete(caller.request())
-        assert completion.provider == caller.provider().name
+        assert completion.provider == caller.provider().name == self.kind.name
         assert completion.model == caller.provider().default_model == "standin-echo"
         assert completion.text == f"You said: Hello {caller.marker}"
         assert completion.finish_reason == "stop"
@@ -176,17 +214,22 @@ class ProviderContract:
         text, finish = await text_and_finish(await caller.provider().stream(request))
         assert (text, finish.finish_reason) == ("", "stop")
 
-    async def test_a_refusal_ends_with_content_filter(self, caller: Caller) -> None:
+    async def test_a_refusal_ends_with_content_filter_where_the_api_tells_it(
+        self, caller: Caller
+    ) -> None:
+        expected = "content_filter" if self.kind.tells_refusals else "stop"
         request = caller.request("standin-refusal")
         completion = await caller.provider().complete(request)
-        assert completion.finish_reason == "content_filter"
+        assert completion.finish_reason == expected
         text, finish = await text_and_finish(await caller.provider().stream(request))
-        assert (text, finish.finish_reason) == (completion.text, "content_filter")
+        assert (text, finish.finish_reason) == (completion.text, expected)
 
     @pytest.mark.parametrize(("status", "error", "attempts"), STATUSES)
     async def test_every_error_status(
         self, caller: Caller, status: int, error: type[ProviderError], attempts: int
     ) -> None:
+        if status == 409 and not self.kind.retries_conflicts:
+            attempts = 1
         provider, request = caller.provider(), caller.request(f"standin-{status}")
         for call in (provider.complete, provider.stream):
             with pytest.raises(ProviderError) as caught:
@@ -194,7 +237,7 @@ class ProviderContract:
             assert type(caught.value) is error
             assert caught.value.status == status
             assert caught.value.provider == provider.name
-            assert caught.value.request_id == "req_standin"
+            assert caught.value.request_id == self.kind.request_id
             assert caught.value.detail == f"The stand-in was asked for a {status}."
             assert caught.value.attempts == attempts
         assert len(await caller.calls()) == 2 * attempts
@@ -270,6 +313,18 @@ class ProviderContract:
         with pytest.raises(MalformedAnswerError):
             await caller.provider().stream(request)
 
+    # Of the contract's subclasses each has examples of its own, which is what is wanted here.
+    @settings(suppress_health_check=[HealthCheck.differing_executors])
+    @given(JSON, EVENTS)
+    def test_no_json_is_too_strange(self, value: object, name: str) -> None:
+        text = json.dumps(value)
+        with suppress(ValidationError, ReportedError):
+            self.provider.completion(text.encode(), "m")
+        with suppress(ValidationError):
+            self.provider.error(text.encode())
+        with suppress(ValidationError, ReportedError):
+            list(self.provider.reader("m").read(Event(name, text)))
+
     async def test_an_answer_without_end_is_given_up(self, caller: Caller) -> None:
         comment = ":" + "x" * 1023 + "\n"
         request = caller.request("standin-verbatim", comment * (MAX_ANSWER_BYTES // 1024 + 1))
@@ -332,7 +387,8 @@ class ProviderContract:
             await caller.provider(key=key).complete(caller.request())
         shown = [str(caught.value), repr(caught.value), caught.value.detail]
         assert key not in " ".join(shown)
-        assert str(caught.value) == f"{caller.provider().name} refused the API key (status 401)"
+        status = self.kind.wrong_key_status
+        assert str(caught.value) == f"{self.kind.name} refused the API key (status {status})"
 
     async def test_the_key_goes_into_a_header_and_nowhere_else(self, caller: Caller) -> None:
         await caller.provider().complete(caller.request())
@@ -350,9 +406,11 @@ class ProviderContract:
             assert caught.value.__cause__ is None
 
     async def test_the_model_is_the_requests_else_the_settings(self, caller: Caller) -> None:
-        odd = 'gpt/../4?x=1#"{}'
+        odd = 'gpt/../4?x=1#"{}%2F:'
         assert (await caller.provider().complete(caller.request(odd))).model == odd
         assert (await caller.provider().complete(caller.request())).model == "standin-echo"
-        assert [call.path for call in await caller.calls()] == [
-            self.kind.path + caller.provider().path
-        ] * 2
+        strange, usual = [call.path for call in await caller.calls()]
+        assert usual == BASE_PATHS[self.kind.name] + CALLS[self.kind.name]
+        # Whatever its name, where a model stands in the path it is one step of it.
+        assert strange.count("/") == usual.count("/")
+        assert unquote(strange) == usual.replace("standin-echo", odd)

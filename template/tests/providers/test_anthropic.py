@@ -33,9 +33,7 @@ class TestAnthropic(ProviderContract):
     """The contract, and what is Anthropic's alone."""
 
     kind = Kind(
-        lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry),
-        "ANTHROPIC",
-        "/anthropic/v1",
+        "anthropic", lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry)
     )
 
     async def test_sends_only_what_was_set_and_what_the_api_requires(self, caller: Caller) -> None:

@@ -60,6 +60,7 @@ def test_an_error_says_who_and_what_and_nothing_that_was_written() -> None:
         (400, {}, False),
         (408, {}, True),
         (409, {}, True),
+        (425, {}, False),
         (422, {"x-should-retry": "true"}, True),
         (429, {}, True),
         (429, {"x-should-retry": "false"}, False),
@@ -70,7 +71,7 @@ def test_an_error_says_who_and_what_and_nothing_that_was_written() -> None:
     ],
 )
 def test_what_is_worth_another_call(status: int, headers: dict[str, str], expected: object) -> None:
-    assert is_retryable(status, headers) is expected
+    assert is_retryable(status, headers, {408, 409, 429}) is expected
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,7 @@ from tests.providers.contract import Caller, Kind, ProviderContract, text_and_fi
 class TestOpenAI(ProviderContract):
     """The contract, and what is OpenAI's alone."""
 
-    kind = Kind(
-        lambda env, http, retry: OpenAI(OpenAISettings.load(env), http, retry),
-        "OPENAI",
-        "/openai/v1",
-    )
+    kind = Kind("openai", lambda env, http, retry: OpenAI(OpenAISettings.load(env), http, retry))
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:
         await caller.provider().complete(caller.request())

@@ -6,6 +6,25 @@ from typing import Any
 import httpx
 
 AUTHORIZED_PARTY = "http://localhost:3000"
+KEY = "standin-key"
+
+BASE_PATHS = {
+    "openai": "/openai/v1",
+    "anthropic": "/anthropic/v1",
+    "cohere": "/cohere/v2",
+    "google": "/google/v1beta",
+    "mistral": "/mistral/v1",
+}
+"""Where the stand-in for each provider's API is."""
+
+CALLS = {
+    "openai": "/chat/completions",
+    "anthropic": "/messages",
+    "cohere": "/chat",
+    "google": "/models/standin-echo:generateContent",
+    "mistral": "/chat/completions",
+}
+"""Where each API takes calls, below that."""
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,18 @@
 """Anthropic: the Messages API, https://docs.anthropic.com/en/api/messages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from service.providers.base import ChatRequest, Completion, Delta, Finish, FinishReason, Part, Usage
+from service.providers.base import ChatRequest, Completion, Delta, Finish, Part, Usage
 from service.providers.sse import Event
-from service.providers.upstream import ApiKey, ErrorBody, HttpProvider, StreamedError, Tokens
+from service.providers.upstream import ApiKey, HttpProvider, Reader, ReportedError, Tokens
 from service.settings import ServiceUrl, Settings
 
 VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
 """The API wants a number in every request; every model of it can write so many."""
-
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 
 
 class AnthropicSettings(Settings):
@@ -92,7 +83,14 @@ class Anthropic(HttpProvider):
     name = "anthropic"
     path = "/messages"
     request_id_header = "request-id"
-    stream_options: ClassVar = {"stream": True}
+    finish_reasons: ClassVar = {
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "content_filter",
+    }
     error_statuses: ClassVar = {
         "invalid_request_error": 400,
         "authentication_error": 401,
@@ -129,19 +127,20 @@ class Anthropic(HttpProvider):
             provider=self.name,
             model=answer.model or model,
             text="".join(block.text for block in answer.content if block.type == "text"),
-            finish_reason=_finish_reason(answer.stop_reason),
+            finish_reason=self.finish_reason(answer.stop_reason),
             usage=Usage(input_tokens=usage.total_input, output_tokens=usage.output_tokens),
         )
 
-    def reader(self, model: str) -> "_Reader":
+    def reader(self, model: str) -> Reader:
         """The deltas of text, until the message stops."""
-        return _Reader(model)
+        return _Reader(model, self)
 
 
-class _Reader:
-    def __init__(self, model: str) -> None:
+class _Reader(Reader):
+    def __init__(self, model: str, api: Anthropic) -> None:
         self._id = ""
         self._model = model
+        self._api = api
         self._stop_reason: str | None = None
         self._input_tokens: int | None = None
         self._output_tokens: int | None = None
@@ -166,11 +165,11 @@ class _Reader:
                 yield Finish(
                     id=self._id,
                     model=self._model,
-                    finish_reason=_finish_reason(self._stop_reason),
+                    finish_reason=self._api.finish_reason(self._stop_reason),
                     usage=Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens),
                 )
             case "error":
-                raise StreamedError(ErrorBody.model_validate_json(event.data).error)
+                raise ReportedError(self._api.error(event.data.encode()))
 
     def _count(self, usage: _Usage | None) -> None:
         # Each count is of the whole answer so far, and stands until the next.
@@ -180,7 +179,3 @@ class _Reader:
             self._input_tokens = usage.total_input
         if usage.output_tokens is not None:
             self._output_tokens = usage.output_tokens
-
-
-def _finish_reason(reason: str | None) -> FinishReason:
-    return FINISH_REASONS.get(reason or "", "other")

@@ -2,11 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, ClassVar, Protocol, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationError
@@ -17,6 +18,7 @@ from service.providers.base import (
     ChatRequest,
     Completion,
     Finish,
+    FinishReason,
     MalformedAnswerError,
     OverloadedError,
     Part,
@@ -76,12 +78,22 @@ Tokens = Annotated[int | None, BeforeValidator(_count)]
 """A number of tokens as APIs write it; None for what is none."""
 
 
+def _seconds(value: object) -> float | None:
+    seconds = _number(str(value).removesuffix("s"))
+    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+Seconds = Annotated[float | None, BeforeValidator(_seconds)]
+"""A duration as APIs write it: 7, "7.5", "7.5s". At most MAX_RETRY_AFTER; None for what is none."""
+
+
 class ErrorReport(BaseModel):
     """An API's error object."""
 
     type: str | None = None
     code: str | int | None = None
     message: str | None = None
+    retry_after: Seconds = None
 
 
 class ErrorBody(BaseModel):
@@ -90,22 +102,30 @@ class ErrorBody(BaseModel):
     error: ErrorReport
 
 
-class StreamedError(Exception):
-    """The API reported an error in the middle of a stream."""
+class ReportedError(Exception):
+    """The API reported an error in what began as an answer: in the middle of a stream, say."""
 
     def __init__(self, report: ErrorReport) -> None:
         super().__init__(report.type)
         self.report = report
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """The state of one streamed answer."""
 
+    @abstractmethod
     def read(self, event: Event) -> Iterator[Part]:
-        """What an event adds; ends with Finish.
+        """What an event adds; Finish where it is the last.
 
-        Raises ValidationError for what the API does not say, and StreamedError.
+        Raises ValidationError for what the API does not say, and ReportedError.
         """
+
+    def end(self) -> Finish | None:
+        """What the end of the stream means; None where the API has an event that should have come.
+
+        Raises ReportedError.
+        """
+        return None
 
 
 class ApiSettings(Protocol):
@@ -132,10 +152,18 @@ class HttpProvider(ABC):
 
     name: ClassVar[str]
     path: ClassVar[str]
-    request_id_header: ClassVar[str]
-    stream_options: ClassVar[Mapping[str, object]]
-    error_statuses: ClassVar[Mapping[str, int]]
-    """The status that an error's code or type stands for where it has none: in a stream."""
+    """Where calls go, below the API's address; `{model}` stands for the model's name."""
+    stream_path: ClassVar[str | None] = None
+    """Where calls for a stream go, if not there."""
+    stream_options: ClassVar[Mapping[str, object]] = {"stream": True}
+    request_id_header: ClassVar[str | None] = None
+    finish_reasons: ClassVar[Mapping[str, FinishReason]]
+    error_statuses: ClassVar[Mapping[str, int]] = {}
+    """The status that an error's type, its code or a finish reason stands for in an answer."""
+    key_errors: ClassVar[frozenset[str]] = frozenset()
+    """The types of error that mean a wrong API key, whatever their status."""
+    passing_statuses: ClassVar[frozenset[int]] = frozenset({408, 409, 429})
+    """The 4xx that the API's own clients ask again after."""
 
     def __init__(
         self, settings: ApiSettings, client: httpx.AsyncClient, retry: Retry = RETRY
@@ -159,19 +187,33 @@ class HttpProvider(ABC):
 
     @abstractmethod
     def completion(self, content: bytes, model: str) -> Completion:
-        """Read an answer; raises ValidationError."""
+        """Read an answer; raises ValidationError and ReportedError."""
 
     @abstractmethod
     def reader(self, model: str) -> Reader:
         """A reader for one streamed answer."""
 
+    def error(self, content: bytes) -> ErrorReport:
+        """Read the body of an error; raises ValidationError."""
+        return ErrorBody.model_validate_json(content).error
+
+    def finish_reason(self, reason: str | None) -> FinishReason:
+        """The API's finish reason in our words; raises ReportedError for one that is an error."""
+        if reason in self.error_statuses:
+            raise ReportedError(ErrorReport(type=reason))
+        return self.finish_reasons.get(reason or "", "other")
+
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""
         model = request.model or self.default_model
         body = self.body(request, model)
-        content, attempts = await self._attempts(lambda: self._content(body))
-        with self._translated():
-            return self.completion(content, model).model_copy(update={"attempts": attempts})
+
+        async def answered() -> Completion:
+            with self._translated():
+                return self.completion(await self._content(body, model), model)
+
+        completion, attempts = await self._attempts(answered)
+        return completion.model_copy(update={"attempts": attempts})
 
     async def stream(self, request: ChatRequest) -> Stream:
         """The answer as it comes, from its first part on; raises ProviderError."""
@@ -200,21 +242,20 @@ class HttpProvider(ABC):
             error.attempts = attempts
             raise
 
-    async def _content(self, body: Mapping[str, object]) -> bytes:
-        with self._translated():
-            response = await self._post(body)
-            try:
-                content = bytearray()
-                async with aclosing(_chunks(response)) as chunks:
-                    async for chunk in chunks:
-                        content += chunk
-                return bytes(content)
-            finally:
-                await response.aclose()
+    async def _content(self, body: Mapping[str, object], model: str) -> bytes:
+        response = await self._post(self.path, body, model)
+        try:
+            content = bytearray()
+            async with aclosing(_chunks(response)) as chunks:
+                async for chunk in chunks:
+                    content += chunk
+            return bytes(content)
+        finally:
+            await response.aclose()
 
     async def _parts(self, body: Mapping[str, object], model: str) -> AsyncGenerator[Part, None]:
         with self._translated():
-            response = await self._post(body)
+            response = await self._post(self.stream_path or self.path, body, model)
             try:
                 reader, events = self.reader(model), Parser()
                 async with aclosing(_chunks(response)) as chunks:
@@ -224,14 +265,17 @@ class HttpProvider(ABC):
                                 yield part
                                 if isinstance(part, Finish):
                                     return
+                if finish := reader.end():
+                    yield finish
+                    return
                 raise MalformedAnswerError(provider=self.name, detail="the stream has no end")
             finally:
                 await response.aclose()
 
-    async def _post(self, body: Mapping[str, object]) -> httpx.Response:
+    async def _post(self, path: str, body: Mapping[str, object], model: str) -> httpx.Response:
         request = self._client.build_request(
             "POST",
-            self._settings.base_url + self.path,
+            self._settings.base_url + path.format(model=quote(model, safe="")),
             headers=self.headers(self._settings.api_key.get_secret_value()),
             json={name: value for name, value in body.items() if value is not None},
         )
@@ -246,19 +290,28 @@ class HttpProvider(ABC):
     def _refusal(self, response: httpx.Response, content: bytes) -> ProviderError:
         status, headers = response.status_code, response.headers
         try:
-            detail = ErrorBody.model_validate_json(content).error.message or ""
+            report = self.error(content)
         except ValidationError:
-            detail = content.decode(errors="replace")
-        return error_class(status)(
+            report = ErrorReport(message=content.decode(errors="replace"))
+        error = self._error(report, status, headers)
+        if self.request_id_header:
+            error.request_id = headers.get(self.request_id_header)
+        return error
+
+    def _error(self, report: ErrorReport, status: int, headers: Mapping[str, str]) -> ProviderError:
+        kind = AuthenticationError if report.type in self.key_errors else error_class(status)
+        wait = retry_after(headers, datetime.now(UTC))
+        return kind(
             provider=self.name,
             status=status,
-            request_id=headers.get(self.request_id_header),
-            retry_after=retry_after(headers, datetime.now(UTC)),
-            retryable=is_retryable(status, headers),
-            detail=self._safe(detail),
+            retry_after=report.retry_after if wait is None else wait,
+            retryable=is_retryable(status, headers, self.passing_statuses),
+            detail=self._safe(report.message or ""),
         )
 
     def _status(self, report: ErrorReport) -> int:
+        if isinstance(report.code, int) and 400 <= report.code < 600:
+            return report.code
         names = (str(report.code), str(report.type))
         return next(
             (self.error_statuses[name] for name in names if name in self.error_statuses), 500
@@ -287,14 +340,8 @@ class HttpProvider(ABC):
             raise MalformedAnswerError(provider=self.name, detail=type(error).__name__) from None
         except _AnswerTooLongError:
             raise MalformedAnswerError(provider=self.name, detail="it is too long") from None
-        except StreamedError as error:
-            status = self._status(error.report)
-            raise error_class(status)(
-                provider=self.name,
-                status=status,
-                retryable=is_retryable(status, {}),
-                detail=self._safe(error.report.message or ""),
-            ) from None
+        except ReportedError as error:
+            raise self._error(error.report, self._status(error.report), {}) from None
 
 
 class _AnswerTooLongError(Exception):
@@ -337,14 +384,17 @@ def error_class(status: int) -> type[ProviderError]:
     return _ERRORS.get(status, BadRequestError if status < 500 else ServerError)
 
 
-def is_retryable(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether the same call may go well later; the provider's own word comes first."""
+def is_retryable(status: int, headers: Mapping[str, str], passing: Set[int]) -> bool:
+    """Whether the same call may go well later: after a `passing` status or any 5xx.
+
+    The provider's own word comes first.
+    """
     match headers.get("x-should-retry"):
         case "true":
             return True
         case "false":
             return False
-    return status in {408, 409, 429} or status >= 500
+    return status in passing or status >= 500
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
