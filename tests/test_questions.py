@@ -84,7 +84,7 @@ def test_a_description_that_is_no_text_or_too_long_is_refused(text: str) -> None
     "wrong",
     [
         {"providers": []},
-        {"providers": ["openai", "cohere"]},
+        {"providers": ["openai", "acme"]},
         {"providers": "openai"},
         {"auth": "okta"},
         {"auth": None},
@@ -109,7 +109,8 @@ def test_the_schema_says_what_may_be_answered() -> None:
     assert schema["additionalProperties"] is False
     assert schema["required"] == list(GOOD)
     assert schema["properties"]["auth"]["enum"] == ["clerk", "none"]
-    assert schema["properties"]["providers"]["items"]["enum"] == ["openai", "anthropic"]
+    choices = list(QUESTIONS.questions["providers"].choices)
+    assert schema["properties"]["providers"]["items"]["enum"] == choices
 
 
 def test_another_templates_questions_are_read_alike(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ replicas:
 region: {type: str, choices: [eu, [United States, us]], default: eu}
 cache: {type: bool, default: true}
 ttl: {type: int, default: 60, when: "{{ cache }}"}
-derived: {type: str, default: "{{ title }}", when: false}
+derived: {type: yaml, default: {of: "{{ title }}"}, when: false}
 """,
     )
     assert list(questions.questions) == ["title", "replicas", "region", "cache", "ttl"]

@@ -92,6 +92,11 @@ class Question:
         return [item for item in items if item not in self.choices]
 
 
+def _is_computed(entry: object) -> bool:
+    """Whether copier.yml has a value for the template alone, of whatever type."""
+    return isinstance(entry, dict) and entry.get("when") is False
+
+
 def _choices(name: str, entry: object) -> dict[str, str]:
     """Copier's ways to write choices (a mapping, a list, a list of pairs) as value -> label."""
     if isinstance(entry, dict):
@@ -139,11 +144,11 @@ class Questionnaire:
             raise UserError(f"{path}: not YAML: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected questions by name")
-        entries = {name: entry for name, entry in content.items() if not name.startswith("_")}
-        questions = [Question.read(name, entry) for name, entry in entries.items()]
         return cls(
             questions={
-                question.name: question for question in questions if question.when is not False
+                name: Question.read(name, entry)
+                for name, entry in content.items()
+                if not name.startswith("_") and not _is_computed(entry)
             },
             folder=folder,
             subdirectory=str(content.get("_subdirectory", ".")),

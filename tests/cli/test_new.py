@@ -201,6 +201,6 @@ def test_the_help_lists_the_questions(forge: Forge) -> None:
     for line in (
         "  service_name  Service name (1-63",
         "                default: from PATH's last part",
-        "                any of: openai, anthropic; default: openai, anthropic",
+        "                any of: openai, anthropic, cohere, google, mistral; default: ",
     ):
         assert line in run.stdout

@@ -10,8 +10,8 @@ from tests.template.combinations import Combination, label
 
 COMBINATIONS: list[Combination] = [
     {},
-    {"providers": ["openai"], "auth": "none", "database": "d1", "telemetry": "none"},
-    {"providers": ["anthropic"], "auth": "clerk", "database": "none", "telemetry": "none"},
+    {"providers": ["cohere", "google"], "auth": "none", "database": "d1", "telemetry": "none"},
+    {"providers": ["mistral"], "auth": "clerk", "database": "none", "telemetry": "none"},
 ]
 
 

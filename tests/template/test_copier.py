@@ -58,7 +58,7 @@ def test_copier_copy_needs_no_trust_and_makes_what_forge_makes(
         "service_name=Bad",
         "auth=okta",
         "providers=[]",
-        "providers=[cohere]",
+        "providers=[acme]",
         "description=\a",
         f"description={'x' * 501}",
     ],

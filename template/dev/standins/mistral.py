@@ -1,0 +1,41 @@
+"""Mistral's chat completions."""
+
+from typing import ClassVar
+
+from dev.standins.api import Body, Reply, event
+from dev.standins.completions import ChatCompletions
+
+
+class Mistral(ChatCompletions):
+    """No place for refusals, and usage in the last chunk of every stream."""
+
+    path = "/mistral/v1/chat/completions"
+    request_id = "mistral-correlation-id"
+    wrong_body = 422
+    parameters = frozenset({"model", "messages", "max_tokens", "temperature", "stream"})
+    _types: ClassVar = {429: "rate_limited", 500: "internal_server_error"}
+
+    def error(self, status: int, message: str) -> Body:
+        """A list of what is wrong with the request, or an object."""
+        if status == self.wrong_body:
+            return {"detail": [{"type": "value_error", "loc": ["body"], "msg": message}]}
+        return {
+            "object": "error",
+            "message": message,
+            "type": self._types.get(status, "invalid_request_error"),
+            "param": None,
+            "code": None,
+            "raw_status_code": status,
+        }
+
+    def closing(self, reply: Reply) -> str:
+        """A chunk with the finish reason and the usage, and the end."""
+        finish = self.finish_reasons[reply.finish]
+        return self.chunk(reply, {"content": ""}, finish, usage=self.usage(reply)) + event("[DONE]")
+
+    def failure(self, message: str) -> str:
+        """The error in place of a chunk."""
+        return event(self.error(500, message))
+
+
+API = Mistral()
