@@ -1,4 +1,8 @@
-"""Every set of choices that copier.yml allows, and few of them that hold every pair."""
+"""Every set of choices that copier.yml allows, and few of them that hold every pair.
+
+A pair is of two decisions: the value of a question, or, where many may be chosen, one choice in or
+out.
+"""
 
 from collections.abc import Mapping
 from itertools import combinations, product
@@ -28,20 +32,28 @@ def _possible(question: Question) -> list[str | list[str]]:
 
 
 def every_pair() -> list[Combination]:
-    """Few combinations that hold every pair of two questions' values, chosen greedily."""
-    candidates = every_combination()
-    missing = set().union(*map(_pairs, candidates))
+    """Few combinations that hold every pair of decisions, chosen greedily."""
+    questions = Questionnaire.load(REPOSITORY / "copier.yml").questions
+    candidates = [(each, _pairs(each, questions)) for each in every_combination()]
+    missing = set().union(*(pairs for _, pairs in candidates))
     chosen: list[Combination] = []
     while missing:
-        best = max(candidates, key=lambda candidate: len(_pairs(candidate) & missing))
+        best, pairs = max(candidates, key=lambda candidate: len(candidate[1] & missing))
         chosen.append(best)
-        missing -= _pairs(best)
+        missing -= pairs
     return chosen
 
 
-def _pairs(combination: Combination) -> set[tuple[str, str]]:
-    values = [f"{name}={value}" for name, value in combination.items()]
-    return set(combinations(values, 2))
+def _pairs(
+    combination: Combination, questions: Mapping[str, Question]
+) -> set[tuple[str, str]]:
+    decisions: list[str] = []
+    for name, value in combination.items():
+        if isinstance(value, str):
+            decisions.append(f"{name}={value}")
+        else:
+            decisions += [f"{name}: {each} {each in value}" for each in questions[name].choices]
+    return set(combinations(decisions, 2))
 
 
 def label(combination: Combination) -> str:

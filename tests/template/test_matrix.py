@@ -1,4 +1,9 @@
-"""Every combination of answers gives a project without a flaw."""
+"""Every combination of answers gives a project without a flaw.
+
+What depends on the answers is checked in every combination, whole projects and their types in a
+covering array of pairs; `pytest --full-matrix tests/template/test_matrix.py` does the latter for
+every combination, too.
+"""
 
 import ast
 import json
@@ -11,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import copier
 import pytest
 import yaml
 
@@ -20,7 +26,18 @@ from tests.template.combinations import every_combination, every_pair, label
 from tests.template.conftest import Make
 
 
-@pytest.fixture(scope="module", params=every_combination(), ids=label)
+PARTS = 16
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whole projects are slow to check: all of them only when asked for, with --full-matrix."""
+    if "project" in metafunc.fixturenames:
+        full = metafunc.config.getoption("--full-matrix")
+        combinations = every_combination() if full else every_pair()
+        metafunc.parametrize("project", combinations, ids=label, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def project(
     request: pytest.FixtureRequest, make: Make, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -103,6 +120,20 @@ def test_every_script_is_javascript(template: Path) -> None:
         subprocess.run(["node", "--check", script], check=True)
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_depends_on_the_answers_is_right_in_every_combination(
+    tmp_path: Path, dependent: Path, template: Path, part: int
+) -> None:
+    for combination in every_combination()[part::PARTS]:
+        project = tmp_path / label(combination)
+        copier.run_copy(str(dependent), project, {**combination}, defaults=True, quiet=True)
+        test_every_file_parses(project)
+        test_every_file_is_clean_text(project)
+        test_no_file_holds_template_syntax(project, template)
+    # The linter takes longer to start than to read them all.
+    test_the_linter_and_the_formatter_have_nothing_to_say(tmp_path)
+
+
 def test_a_handful_of_combinations_holds_every_pair() -> None:
-    assert len(every_combination()) == 24
+    assert len(every_combination()) == 248
     assert len(every_pair()) <= 8
