@@ -44,6 +44,13 @@ def every_pair() -> list[Combination]:
     return chosen
 
 
+def every_combination_of_default_providers() -> list[Combination]:
+    """Those in which no other provider has a part."""
+    default = Questionnaire.load(REPOSITORY / "copier.yml").questions["providers"].default
+    assert isinstance(default, list)
+    return [each for each in every_combination() if {*each["providers"]} <= {*default}]
+
+
 def _pairs(
     combination: Combination, questions: Mapping[str, Question]
 ) -> set[tuple[str, str]]:

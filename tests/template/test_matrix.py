@@ -1,8 +1,8 @@
 """Every combination of answers gives a project without a flaw.
 
-What depends on the answers is checked in every combination, whole projects and their types in a
-covering array of pairs; `pytest --full-matrix tests/template/test_matrix.py` does the latter for
-every combination, too.
+What depends on the answers is checked in every combination. Whole projects and their types are
+checked in every combination of the default providers, and in a covering array of pairs of all;
+`pytest --full-matrix tests/template/test_matrix.py` does that for every combination, too.
 """
 
 import ast
@@ -22,7 +22,12 @@ import yaml
 
 from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY
-from tests.template.combinations import every_combination, every_pair, label
+from tests.template.combinations import (
+    every_combination,
+    every_combination_of_default_providers,
+    every_pair,
+    label,
+)
 from tests.template.conftest import Make
 
 
@@ -33,8 +38,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Whole projects are slow to check: all of them only when asked for, with --full-matrix."""
     if "project" in metafunc.fixturenames:
         full = metafunc.config.getoption("--full-matrix")
-        combinations = every_combination() if full else every_pair()
-        metafunc.parametrize("project", combinations, ids=label, indirect=True, scope="module")
+        usual = every_combination_of_default_providers()
+        some = usual + [pair for pair in every_pair() if pair not in usual]
+        metafunc.parametrize("project", every_combination() if full else some, ids=label, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -136,4 +142,5 @@ def test_what_depends_on_the_answers_is_right_in_every_combination(
 
 def test_a_handful_of_combinations_holds_every_pair() -> None:
     assert len(every_combination()) == 248
+    assert len(every_combination_of_default_providers()) == 24
     assert len(every_pair()) <= 8
