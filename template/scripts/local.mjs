@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openBindings, readConfig } from './bindings.mjs';
-import { startPython } from './python.mjs';
+import { compileStandardLibrary, startPython } from './python.mjs';
 import { vendor } from './requirements.mjs';
 import { developmentToken, localVars, startStandins } from './standins.mjs';
 import { loadWorker, serve } from './worker.mjs';
@@ -19,6 +19,7 @@ const DEV_VARS = '.dev.vars';
 export async function local(args) {
   const { values: ports } = parseArgs({ args, options: PORTS });
   await vendor();
+  await compileStandardLibrary();
   console.error('starting ...');
   const [python, { bindings }, standins] = await Promise.all([
     startPython(['src', 'python_modules']),

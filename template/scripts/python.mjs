@@ -1,15 +1,38 @@
 // Pyodide in Node, started the way both the Worker and its tests need it.
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
-import { loadPyodide } from 'pyodide';
+import { fileURLToPath } from 'node:url';
+import { loadPyodide, version } from 'pyodide';
+
+const STDLIB = path.resolve(`.cache/python_stdlib-${version}.zip`);
+
+/** Has Pyodide start in a third of its time, by a standard library that is compiled already. */
+export async function compileStandardLibrary() {
+  if (existsSync(STDLIB)) return;
+  console.error('compiling the standard library ...');
+  const python = await loadPyodide();
+  const pyodide = path.dirname(fileURLToPath(import.meta.resolve('pyodide')));
+  const source = new Uint8Array(readFileSync(path.join(pyodide, 'python_stdlib.zip')));
+  const compiled = runFile(python, 'compile_stdlib.py')(python.toPy(source)).toJs();
+  mkdirSync(path.dirname(STDLIB), { recursive: true });
+  writeFileSync(`${STDLIB}-${process.pid}`, compiled);
+  renameSync(`${STDLIB}-${process.pid}`, STDLIB);
+}
 
 /**
  * Starts a Python 3.14 whose sys.path is `folders` (of this machine), in this project's folder.
  *
- * Returns Pyodide's API.
+ * Returns Pyodide's API. `compileStandardLibrary` comes first.
  */
 export async function startPython(folders) {
-  const python = await loadPyodide({ env: { HOME: '/home/pyodide' } });
+  const python = await loadPyodide({ stdLibURL: STDLIB, env: { HOME: '/home/pyodide' } });
   const mount = (folder, place) => {
     python.FS.mkdirTree(place);
     python.FS.mount(python.FS.filesystems.NODEFS, { root: realpathSync(folder) }, place);

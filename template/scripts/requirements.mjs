@@ -40,7 +40,8 @@ export async function lock(options = []) {
  */
 export async function vendor() {
   const { exclude } = readConfig().python_modules;
-  await Promise.all(Object.entries(LOCKS).map(([file, { folder }]) => fill(folder, file, exclude)));
+  const locks = Object.entries(LOCKS);
+  await Promise.all(locks.map(([file, { folder }]) => fill(folder, file, exclude)));
 }
 
 async function fill(folder, file, exclude) {

@@ -1,5 +1,6 @@
 // npm test: the project's tests inside Pyodide, beside the Worker over HTTP and the stand-ins.
 import { messageFrom, start, stopAll } from './processes.mjs';
+import { compileStandardLibrary } from './python.mjs';
 import { vendor } from './requirements.mjs';
 import { startStandins } from './standins.mjs';
 
@@ -8,6 +9,7 @@ const LOG_LINES = 40;
 /** Runs the tests with pytest's `args`. Resolves to pytest's exit code. */
 export async function test(args) {
   await vendor();
+  await compileStandardLibrary();
   const worker = start('serve.mjs', { stdio: 'pipe' });
   const pytest = start('pytest.mjs');
   const log = lastLines([worker.stdout, worker.stderr]);

@@ -21,9 +21,6 @@ from tests.template.combinations import Combination
 
 Make = Callable[[Combination], Path]
 
-# What `npm run vendor` fills: different only where the choice of a database differs.
-VENDORED = ("python_modules", ".cache/test_modules")
-
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
@@ -48,6 +45,7 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
         return folder
 
     def make(combination: Combination) -> Path:
+        # What is installed differs only with the database.
         database = combination.get("database", "d1")
         pantry = shared / f"with-{database}"
         with _alone(shared):
@@ -55,7 +53,7 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
                 _stock(pantry, generate({"database": database}), shared / "node_modules")
         project = generate(combination)
         (project / ".cache").mkdir()
-        for name in ("node_modules", *VENDORED):
+        for name in ("node_modules", "python_modules", *_cached(pantry)):
             (project / name).symlink_to(pantry / name)
         return project
 
@@ -71,7 +69,13 @@ def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
         (project / "node_modules").rename(node_modules)
         (project / "node_modules").symlink_to(node_modules)
     run(project, "npm", "run", "vendor")
+    prepare = "import('./scripts/python.mjs').then((python) => python.compileStandardLibrary())"
+    run(project, "node_modules/.bin/node", "--eval", prepare)
     shutil.move(project, pantry)
+
+
+def _cached(pantry: Path) -> list[str]:
+    return [f".cache/{path.name}" for path in (pantry / ".cache").iterdir()]
 
 
 @contextmanager
