@@ -13,7 +13,7 @@ import { loadPyodide, version } from 'pyodide';
 
 const STDLIB = path.resolve(`.cache/python_stdlib-${version}.zip`);
 
-/** Has Pyodide start in a third of its time, by a standard library that is compiled already. */
+/** Has Pyodide start sooner, by a standard library that is compiled already. */
 export async function compileStandardLibrary() {
   if (existsSync(STDLIB)) return;
   console.error('compiling the standard library ...');
