@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from re import fullmatch
-from typing import NoReturn, TypeVar
+from typing import ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -80,6 +80,15 @@ class Problem(Exception):
     def response(self, request_id: str) -> Response:
         headers = {"content-type": "application/problem+json", **self.headers}
         return Response(self.status, headers, _encode(self.document(request_id)))
+
+
+class Unavailable(Exception):
+    """Something that the service needs cannot be used at the moment: a 503.
+
+    Callers are told `answer`; whoever runs the service finds the error in its log.
+    """
+
+    answer: ClassVar[str]
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.auth.jwt import Claims
+from service.web import Problem
 
 
 @dataclass(frozen=True)
@@ -13,20 +14,17 @@ class Principal:
     claims: Claims
 
 
-class Unauthorized(Exception):
-    """The request has no valid credentials: a 401.
+class Unauthorized(Problem):
+    """The request has no valid credentials: a 401, with the challenge of RFC 6750, section 3.
 
-    The message may be shown. `error` is RFC 6750's code, None where there were no credentials.
+    `error` is RFC 6750's code, None where there were no credentials.
     """
 
     def __init__(self, description: str, error: str | None = None) -> None:
-        super().__init__(description)
-        self.error = error
-
-    @property
-    def challenge(self) -> str:
-        """The WWW-Authenticate header's value (RFC 6750, section 3)."""
         challenge = 'Bearer realm="api"'
-        if self.error:
-            challenge += f', error="{self.error}", error_description="{self}"'
-        return challenge
+        if error:
+            challenge += f', error="{error}", error_description="{description}"'
+        headers = {"www-authenticate": challenge}
+        super().__init__(401, f"Not authorized: {description}.", headers=headers)
+        self.description = description
+        self.error = error

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.auth.jwt import Key, read_key
 from service.log import log
+from service.web import Unavailable
 
 FRESH_SECONDS = 60.0
 STALE_SECONDS = 3600.0
@@ -26,8 +27,10 @@ MAX_ANSWER_BYTES = 65_536
 MAX_KEYS = 32
 
 
-class KeysUnavailable(Exception):
-    """There are no keys to verify anything with: a 503, for the token may well be good."""
+class KeysUnavailable(Unavailable):
+    """There are no keys to verify anything with: no fault of the token, which may well be good."""
+
+    answer = "Tokens cannot be verified at the moment."
 
 
 class KeySet:

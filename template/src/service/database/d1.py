@@ -7,6 +7,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from service.web import Unavailable
+
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
 Row = Mapping[str, object]
@@ -26,8 +28,10 @@ class D1Binding(Protocol):
     def prepare(self, sql: str) -> D1Statement: ...
 
 
-class DatabaseError(Exception):
+class DatabaseError(Unavailable):
     """The database did not do what it was asked; the cause says why."""
+
+    answer = "The database cannot be used at the moment."
 
 
 class D1:
