@@ -142,6 +142,32 @@ def test_set_takes_text_as_it_is_and_lists_with_commas(
     assert told[name].value == value
 
 
+CONDITIONAL = """\
+auth: {type: str, choices: [clerk, none], default: clerk}
+revocation: {type: str, choices: [none, kv], default: none, when: "{{ auth != 'none' }}"}
+"""
+
+
+def test_an_answer_that_could_have_no_effect_is_refused(tmp_path: Path) -> None:
+    questions = questionnaire(tmp_path, CONDITIONAL)
+    _, problems = tell(None, ["auth=none", "revocation=kv"], questions)
+    assert problems == ["--set revocation=kv: revocation: is asked only when auth != 'none'"]
+    assert not tell(None, ["revocation=kv"], questions)[1]
+
+
+def test_the_default_of_a_question_that_is_not_asked_may_be_told(tmp_path: Path) -> None:
+    questions = questionnaire(tmp_path, CONDITIONAL)
+    told, problems = tell(None, ["auth=none", "revocation=none"], questions)
+    assert not problems
+    assert complete(told, questions, None).as_dict() == {"auth": "none"}
+
+
+def questionnaire(folder: Path, text: str) -> Questionnaire:
+    path = folder / "copier.yml"
+    path.write_text(text)
+    return Questionnaire.load(path)
+
+
 def test_the_last_setting_of_a_key_counts() -> None:
     told, _ = tell(None, ["auth=none", "auth=clerk"], QUESTIONS)
     assert told["auth"].value == "clerk"

@@ -162,15 +162,25 @@ def _kind(question: Question) -> str:
 def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
     """What is wrong with what was told, the rest taken as the defaults have it."""
     values = {name: item.value for name, item in told.items()}
+    idle: list[str] = []
     for question in questionnaire:
-        if question.name not in values and questionnaire.applies(question, values):
-            values[question.name] = questionnaire.default(question, values)
+        name = question.name
+        if not questionnaire.applies(question, values):
+            if name in told and told[name].value != questionnaire.default(question, values):
+                idle.append(f"{told[name].origin}: {name}: is asked only {_condition(question)}")
+        elif name not in values:
+            values[name] = questionnaire.default(question, values)
     try:
         questionnaire.model.model_validate(values)
     except ValidationError as error:
         origins = {name: item.origin for name, item in told.items()}
-        return _explained(error, origins, questionnaire)
-    return []
+        return [*_explained(error, origins, questionnaire), *idle]
+    return idle
+
+
+def _condition(question: Question) -> str:
+    """When the question is asked, as copier.yml says it."""
+    return f"when {str(question.when).strip('{} ')}"
 
 
 def _explained(
@@ -214,9 +224,11 @@ def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker 
     origins: dict[str, str] = {}
     for question in questionnaire:
         name = question.name
+        if not questionnaire.applies(question, values):
+            continue
         if name in told:
             values[name], origins[name] = told[name].value, told[name].origin
-        elif questionnaire.applies(question, values):
+        else:
             default = questionnaire.default(question, values)
             values[name] = ask(question, default, values) if ask else default
             origins[name] = "asked" if ask else "default"

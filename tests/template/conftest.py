@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import copy
 
 import pytest
 
@@ -19,17 +18,6 @@ Make = Callable[[Path, Mapping[str, object]], Path]
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template as it stands here, outside git."""
     return whole_template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="session")
-def dependent(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of only those files whose text depends on the answers."""
-    folder = tmp_path_factory.mktemp("dependent")
-    for path in [template / "copier.yml", *(template / "template").rglob("*.jinja")]:
-        target = folder / path.relative_to(template)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy(path, target)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Every combination of answers gives a project without a flaw.
 
-What depends on the answers is checked in every combination. Whole projects and their types are
-checked in every combination of the default providers, and in a covering array of pairs of all;
-`pytest --full-matrix tests/template/test_matrix.py` does that for every combination, too.
+Whole projects are checked in a covering array of pairs. In every combination each file is right, in
+all the variants it can have, and what it imports is there. For files of very many variants, and for
+their types, that takes long: `pytest --full-matrix tests/template/test_matrix.py` does it.
 """
 
 import ast
@@ -16,38 +16,45 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import copier
 import pytest
 import yaml
 
-from forge_scaffold.questions import Questionnaire
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, write
+from tests.template import variants
 from tests.template.combinations import (
-    every_combination,
-    every_combination_of_default_providers,
+    Combination,
+    all_pairs,
+    closed_questions,
     every_pair,
     label,
+    pairs,
+    questionnaire,
 )
 from tests.template.conftest import Make
 
+SYNTAX = r"(?<!\$)\{\{|\{%|\{#"
+"""What Jinja leaves where it was not run; of what looks like it only GitHub's ${{ }} is not."""
 
-PARTS = 16
+DEPENDENT = [file for file in variants.files() if file.is_jinja]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whole projects are slow to check: all of them only when asked for, with --full-matrix."""
-    if "project" in metafunc.fixturenames:
-        full = metafunc.config.getoption("--full-matrix")
-        usual = every_combination_of_default_providers()
-        some = usual + [pair for pair in every_pair() if pair not in usual]
-        metafunc.parametrize("project", every_combination() if full else some, ids=label, indirect=True, scope="module")
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether all is wanted, however long it takes."""
+    return bool(request.config.getoption("--full-matrix"))
+
+
+@pytest.fixture(scope="module", params=every_pair(), ids=label)
+def combination(request: pytest.FixtureRequest) -> Combination:
+    made: Combination = request.param
+    return made
 
 
 @pytest.fixture(scope="module")
 def project(
-    request: pytest.FixtureRequest, make: Make, tmp_path_factory: pytest.TempPathFactory
+    combination: Combination, make: Make, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    return make(tmp_path_factory.mktemp("made") / "my-service", request.param)
+    return make(tmp_path_factory.mktemp("made") / "my-service", combination)
 
 
 def files(project: Path) -> Iterator[tuple[str, str]]:
@@ -86,61 +93,111 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def test_every_file_parses(project: Path) -> None:
+def check_text(name: str, text: str) -> None:
+    """A file's text parses and is clean."""
+    PARSERS.get(Path(name).suffix, str)(text)
+    assert text.strip() or Path(name).name in {"__init__.py", "py.typed"}, f"{name}: empty"
+    assert "\r" not in text, f"{name}: carriage return"
+    assert not text or re.search(r"\S\n\Z", text), f"{name}: ends in one newline"
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name}: trailing white space"
+    blank = r"\n{4}" if name.endswith(".py") else r"\n{3}"
+    assert not re.search(blank, text), f"{name}: double blank lines"
+
+
+def lint(folder: Path) -> None:
+    run(folder, "ruff", "check", "--no-cache", ".")
+    run(folder, "ruff", "format", "--no-cache", "--check", ".")
+
+
+def check_types(project: Path, worker_id: str) -> None:
+    # One cache for all combinations: most of it is the libraries', which do not change.
+    cache = REPOSITORY / ".mypy_cache"
+    run(project, "mypy", f"--cache-dir={cache / 'template' / worker_id}")
+
+
+def test_every_file_is_clean_and_parses(project: Path) -> None:
     for name, text in files(project):
-        PARSERS.get(Path(name).suffix, str)(text)
+        check_text(name, text)
 
 
-def test_every_file_is_clean_text(project: Path) -> None:
-    for name, text in files(project):
-        assert text.strip() or Path(name).name in {"__init__.py", "py.typed"}, f"{name}: empty"
-        assert "\r" not in text, f"{name}: carriage return"
-        assert not text or re.search(r"\S\n\Z", text), f"{name}: ends in one newline"
-        assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name}: trailing white space"
-        blank = r"\n{4}" if name.endswith(".py") else r"\n{3}"
-        assert not re.search(blank, text), f"{name}: double blank lines"
-
-
-def test_no_file_holds_template_syntax(project: Path, template: Path) -> None:
-    names = "|".join([*Questionnaire.load(REPOSITORY / "copier.yml").questions, "_copier"])
-    for name, text in files(project):
-        rendered = (template / "template" / f"{name}.jinja").exists()
-        # What is copied as it is may have braces of its own; the names of answers give it away.
-        # What is rendered may have only GitHub's ${{ }}.
-        syntax = r"(?<!\$)\{\{|\{%|\{#" if rendered else rf"\{{[{{%]-?[^}}]*\b(?:{names})\b"
-        assert re.findall(syntax, text) == [], name
+def test_no_file_that_is_copied_as_it_is_names_an_answer(project: Path) -> None:
+    names = "|".join([*questionnaire().questions, "_copier"])
+    for file in variants.files():
+        if not file.is_jinja:
+            # It may have braces of its own; the names of answers give it away.
+            assert not re.findall(rf"\{{[{{%]-?[^}}]*\b(?:{names})\b", file.source), file.path
 
 
 def test_the_linter_and_the_formatter_have_nothing_to_say(project: Path) -> None:
-    run(project, "ruff", "check", "--no-cache", ".")
-    run(project, "ruff", "format", "--no-cache", "--check", ".")
+    lint(project)
 
 
 def test_the_types_are_strict(project: Path, worker_id: str) -> None:
-    # One cache for all combinations: most of it is the libraries', which do not change.
-    run(project, "mypy", f"--cache-dir={REPOSITORY / '.mypy_cache' / 'template' / worker_id}")
+    check_types(project, worker_id)
 
 
-def test_every_script_is_javascript(template: Path) -> None:
-    for script in sorted((template / "template").rglob("*.mjs")):
+def test_every_script_is_javascript() -> None:
+    for script in variants.TEMPLATE.glob("scripts/*.mjs"):
         subprocess.run(["node", "--check", script], check=True)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_what_depends_on_the_answers_is_right_in_every_combination(
-    tmp_path: Path, dependent: Path, template: Path, part: int
+def test_a_project_is_the_files_that_are_looked_at_one_by_one(
+    project: Path, combination: Combination
 ) -> None:
-    for combination in every_combination()[part::PARTS]:
-        project = tmp_path / label(combination)
-        copier.run_copy(str(dependent), project, {**combination}, defaults=True, quiet=True)
-        test_every_file_parses(project)
-        test_every_file_is_clean_text(project)
-        test_no_file_holds_template_syntax(project, template)
-    # The linter takes longer to start than to read them all.
-    test_the_linter_and_the_formatter_have_nothing_to_say(tmp_path)
+    made = dict(files(project))
+    made.pop(".copier-answers.yml")
+    expected = {
+        file.path: file.text(combination)
+        for file in variants.files()
+        if variants.exists(file.path, combination)
+    }
+    assert made == expected
+
+
+@pytest.mark.parametrize("file", DEPENDENT, ids=lambda file: file.path)
+def test_a_file_is_right_in_every_variant(
+    file: variants.File, everything: Path, *, full: bool, worker_id: str
+) -> None:
+    name = Path(file.path)
+    texts = [text for text in file.variants(full=full)]
+    for text in texts:
+        check_text(file.path, text)
+        assert not re.findall(SYNTAX, text), file.path
+    if name.suffix == ".py":
+        # The linter and the type checker take longer to start than to read them all.
+        folder = Path("src") / "variants"
+        write(everything, {f"{folder}/{name.stem}_{i}.py": text for i, text in enumerate(texts)})
+        lint(everything / folder)
+        if full:
+            check_types(everything, worker_id)
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Path:
+    """A project with all files that any combination has, but no test."""
+    every: Combination = {
+        q.name: list(q.choices) if q.multiselect else True
+        for q in closed_questions()
+        if q.multiselect or q.kind is bool
+    }
+    for file in variants.files():
+        if not file.path.startswith("tests/") or file.path.startswith("tests/support/"):
+            write(tmp_path, {file.path: file.text(every)})
+    return tmp_path
+
+
+def test_what_a_file_imports_is_there_in_every_combination(*, full: bool) -> None:
+    for file in variants.files():
+        if not file.path.endswith(".py"):
+            continue
+        found = {path for text in file.variants(full=full) for path in variants.imported(text)}
+        for path in found:
+            conditions = {*variants.presence(file.path), *variants.presence(path)}
+            for combination in file.combinations(*conditions, full=full):
+                if variants.exists(file.path, combination) and not variants.exists(path, combination):
+                    assert path not in variants.imported(file.text(combination)), combination
 
 
 def test_a_handful_of_combinations_holds_every_pair() -> None:
-    assert len(every_combination()) == 248
-    assert len(every_combination_of_default_providers()) == 24
-    assert len(every_pair()) <= 8
+    assert all_pairs() <= set().union(*(pairs(each) for each in every_pair()))
+    assert len(every_pair()) <= 20
