@@ -67,6 +67,7 @@ def env(standins_url: str) -> Env:
         **provider_env(standins_url),
         "AUTH_ISSUER": f"{standins_url}/clerk",
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
+        "TELEMETRY_HASH_KEY": KEY,
         **here.bindings(),
     }
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from service.about import NAME, VERSION
 from service.chat import provider_problem
 from service.features import Features
-from service.log import log, where
+from service.log import log, request_id, where
 from service.providers.base import ProviderError
 from service.runtime import Runtime
 from service.settings import LOOPBACK_HOSTS, SettingsError, is_local
@@ -29,19 +29,19 @@ class App:
 
     async def handle(self, request: Request) -> Response:
         """Answer, whatever happens: an error becomes its problem. One log line a request."""
-        request = replace(request, id=_request_id(request))
+        request = replace(request, id=_id(request))
+        request_id.set(request.id)
         started = time.perf_counter()
         try:
             response = await self._answer(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
-            response = self._problem(error, request).response(request.id)
+            response = self._problem(error).response(request.id)
         if request.method == "HEAD":
             response.body = b""
         response.headers |= {"x-request-id": request.id, "cache-control": "no-store"}
         log(
             "info",
             "request",
-            request_id=request.id,
             method=request.method,
             path=request.path,
             status=response.status,
@@ -56,21 +56,20 @@ class App:
         caller = "" if route.public else await self._features.caller(request)
         return await route.handler(replace(request, caller=caller, path_params=path_params))
 
-    def _problem(self, error: Exception, request: Request) -> Problem:
+    def _problem(self, error: Exception) -> Problem:
         """What an error answers: nothing of its text, but where that is written for callers."""
         match error:
             case Problem():
                 return error
             case ProviderError():
                 return provider_problem(error)
-        return self._failure(error, request)
+        return self._failure(error)
 
-    def _failure(self, error: Exception, request: Request) -> Problem:
+    def _failure(self, error: Exception) -> Problem:
         """What an error answers that whoever runs the service has to know of."""
         log(
             "error",
             "failed",
-            request_id=request.id,
             error=type(error).__name__,
             cause=type(error.__cause__).__name__ if error.__cause__ else None,
             settings=str(error) if isinstance(error, SettingsError) else None,
@@ -89,6 +88,6 @@ async def _healthz(_request: Request) -> Response:
     return json_response({"status": "ok", "service": NAME, "version": VERSION})
 
 
-def _request_id(request: Request) -> str:
+def _id(request: Request) -> str:
     ray = request.headers.get("cf-ray", "")
     return ray if re.fullmatch(r"[\w-]{1,64}", ray) else uuid4().hex

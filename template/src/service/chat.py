@@ -27,7 +27,7 @@ from service.providers.base import (
     Usage,
 )
 from service.settings import Settings, SettingsError
-from service.telemetry.events import ProviderCall, Record
+from service.telemetry.events import ProviderCall, Telemetry
 from service.web import Problem, Request, Response, event, json_response, read_json
 
 DEFAULT_RETRY_AFTER = 5.0
@@ -36,7 +36,7 @@ DEFAULT_RETRY_AFTER = 5.0
 Remember = Callable[[str, Sequence[Message], Completion], Awaitable[None]]
 """Stores a chat: its caller, the messages and the answer."""
 
-Explain = Callable[[Exception, Request], Problem]
+Explain = Callable[[Exception], Problem]
 
 
 class ChatSettings(Settings):
@@ -82,14 +82,14 @@ class Chat:
         self,
         settings: ChatSettings,
         providers: Mapping[str, Callable[[], Provider]],
-        recorders: Sequence[Record],
+        telemetry: Telemetry,
         *,
         explain: Explain,
         remember: Remember | None = None,
     ) -> None:
         self._providers = providers
         self._built: dict[str, Provider] = {}
-        self._recorders = recorders
+        self._telemetry = telemetry
         self._explain = explain
         self._remember = remember
         self._default = settings.default_provider or next(iter(providers))
@@ -156,7 +156,7 @@ class Chat:
         except Exception as error:
             if not begun:
                 raise
-            yield event("error", self._explain(error, request).document(request.id))
+            yield event("error", self._explain(error).document(request.id))
 
     async def _remembered(
         self, request: Request, body: ChatBody, completion: Completion
@@ -170,21 +170,22 @@ class Chat:
     @contextmanager
     def _recorded(self, request: Request, provider: Provider, body: ChatBody) -> Iterator[_Call]:
         call = _Call(provider.name, body.model or provider.default_model, time.perf_counter())
+        record = self._telemetry.begin(call.provider, call.model)
         try:
             yield call
             call.outcome = "ok"
         except ProviderError as error:
             call.outcome, call.attempts = error.kind, max(call.attempts, error.attempts)
-            _log(error, request)
+            _log(error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             call.outcome = "client-left"
             raise
         finally:
-            self._record(call, request)
+            record(self._event(call, request))
 
-    def _record(self, call: _Call, request: Request) -> None:
-        record = ProviderCall(
+    def _event(self, call: _Call, request: Request) -> ProviderCall:
+        return ProviderCall(
             request_id=request.id,
             provider=call.provider,
             model=call.model,
@@ -195,9 +196,8 @@ class Chat:
             first_token_ms=call.first_token_ms,
             input_tokens=call.usage.input_tokens,
             output_tokens=call.usage.output_tokens,
+            subject=self._telemetry.subject(request.caller),
         )
-        for recorder in self._recorders:
-            recorder(record)
 
 
 def provider_problem(error: ProviderError) -> Problem:
@@ -219,13 +219,12 @@ def _answer(completion: Completion) -> dict[str, object]:
     return completion.model_dump(include={"id", "provider", "model", "finish_reason", "usage"})
 
 
-def _log(error: ProviderError, request: Request) -> None:
+def _log(error: ProviderError) -> None:
     # What a provider writes about a key can show some of it.
     about_key = isinstance(error, AuthenticationError | PermissionDeniedError)
     log(
         "warning",
         "provider_failed",
-        request_id=request.id,
         problem=str(error),
         provider_request_id=error.request_id,
         detail=None if about_key else error.detail,

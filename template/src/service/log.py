@@ -1,13 +1,21 @@
 """Log lines: one JSON object each, as Workers Logs indexes them."""
 
 import json
+from contextvars import ContextVar
 from traceback import walk_tb
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The request that is being answered, and that whatever is logged meanwhile belongs to.
+
+Each request is answered in a context of its own, however they interleave.
+"""
 
 
 def log(level: str, event: str, /, **fields: object) -> None:
-    """Write one line; fields that are None are left out."""
-    known = {name: value for name, value in fields.items() if value is not None}
-    print(json.dumps({"level": level, "event": event, **known}, default=str))
+    """Write one line, with the request's id; fields that are None are left out."""
+    line = {"level": level, "event": event, "request_id": request_id.get(), **fields}
+    known = {name: value for name, value in line.items() if value is not None}
+    print(json.dumps(known, default=str))
 
 
 def where(error: BaseException) -> list[str]:

@@ -6,9 +6,10 @@ JavaScript object is kept in a module's global, where a deploy's snapshot could 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
+from contextvars import Context, copy_context
+from typing import Any, TypeVar
 
 import httpx
 import js
@@ -30,6 +31,8 @@ _UNDONE_BY_FETCH = frozenset(
 
 _WEB_CRYPTO = {"RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}}
 _CLIENT_CLOSED_REQUEST = 499
+
+T = TypeVar("T")
 
 
 def runtime() -> Runtime:
@@ -56,13 +59,14 @@ async def verify_signature(
 
 
 async def answer(
-    request: WorkerRequest, handle: Callable[[Request], Awaitable[Response]]
+    request: WorkerRequest, handle: Callable[[Request], Coroutine[Any, Any, Response]]
 ) -> WorkerResponse:
     """Have `handle` answer the Worker's request, for as long as its client is there."""
     incoming = request.js_object
     headers = httpx.Headers([(pair[0], pair[1]) for pair in incoming.headers.entries()])
     service_request = Request(incoming.method, incoming.url, headers, _chunks(incoming))
-    task = asyncio.ensure_future(handle(service_request))
+    context = copy_context()
+    task = asyncio.get_running_loop().create_task(handle(service_request), context=context)
     departure = _Departure(incoming.signal, task.cancel)
     try:
         response = await task
@@ -73,7 +77,7 @@ async def answer(
     if isinstance(response.body, bytes):
         body = response.body or None
     else:
-        body = _Stream(response.body, incoming.signal).readable
+        body = _Stream(response.body, incoming.signal, context).readable
     return WorkerResponse(body, status=response.status, headers=response.headers)
 
 
@@ -95,10 +99,13 @@ class _Stream:
 
     A client that is gone shows in two ways. The stream is cancelled where the runtime does that
     (https://github.com/cloudflare/workerd/issues/6832), and the request's signal aborts.
+
+    JavaScript calls from nowhere in particular; the generator runs in its request's `context`.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], signal: Any) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], signal: Any, context: Context) -> None:
         self._chunks = chunks
+        self._context = context
         self._reading: asyncio.Future[bytes | None] | None = None
         self._proxies = [create_proxy(self._pull), create_proxy(self._cancel)]
         self._departure = _Departure(signal, lambda: asyncio.ensure_future(self._cancel()))
@@ -107,7 +114,7 @@ class _Stream:
         self.readable = js.ReadableStream.new(_object(source), _object({"highWaterMark": 0}))
 
     async def _pull(self, controller: Any) -> None:
-        self._reading = asyncio.ensure_future(anext(self._chunks, None))
+        self._reading = self._run(anext(self._chunks, None))
         try:
             chunk = await self._reading
         except asyncio.CancelledError:
@@ -127,8 +134,14 @@ class _Stream:
             self._reading.cancel()
             with suppress(asyncio.CancelledError):
                 await self._reading
-        await self._chunks.aclose()
+        await self._run(self._chunks.aclose())
         self._end()
+
+    def _run(self, step: Awaitable[T]) -> asyncio.Task[T]:
+        async def run() -> T:
+            return await step
+
+        return asyncio.get_running_loop().create_task(run(), context=self._context)
 
     def _end(self) -> None:
         if not self._proxies:

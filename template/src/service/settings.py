@@ -49,7 +49,8 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values, context={"local": is_local(env)})
         except ValidationError as error:
-            secrets = {f.alias for f in cls.model_fields.values() if f.annotation is SecretStr}
+            fields = cls.model_fields.values()
+            secrets = {f.alias for f in fields if f.annotation in (SecretStr, SecretStr | None)}
             problems = [
                 _problem(str(e["loc"][0]), e["type"], e["msg"], secret=e["loc"][0] in secrets)
                 for e in error.errors(include_url=False, include_input=False)

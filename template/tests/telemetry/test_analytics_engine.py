@@ -1,15 +1,41 @@
 """Data points of Analytics Engine. Locally nothing can read them back: a double takes them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.telemetry.analytics_engine import BLOBS, DOUBLES, UNKNOWN
+from service.telemetry.analytics_engine import BLOBS, DOUBLES, UNKNOWN, AnalyticsEngine
+from service.telemetry.events import ProviderCall
 from tests.conftest import Env, serve
-from tests.support.choices import PROVIDERS
+from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.points import Points
+
+TEXT = st.text() | st.text().map(lambda text: text * 5_000)
+COUNT = st.none() | st.integers(min_value=0, max_value=2**53)
+MILLISECONDS = st.floats(min_value=0, max_value=1e9)
+CALLS = st.builds(
+    ProviderCall,
+    request_id=TEXT,
+    provider=TEXT,
+    model=TEXT,
+    route=TEXT,
+    outcome=TEXT,
+    attempts=st.integers(min_value=0, max_value=100),
+    latency_ms=MILLISECONDS,
+    first_token_ms=st.none() | MILLISECONDS,
+    input_tokens=COUNT,
+    output_tokens=COUNT,
+    cached_tokens=COUNT,
+    reasoning_tokens=COUNT,
+    fallback=st.booleans(),
+    cache_status=st.none() | TEXT,
+    subject=st.none() | TEXT,
+)
 
 
 class Failing:
@@ -43,7 +69,9 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
     )
     (point,) = points
     told = named(point)
-    assert point["indexes"] == [provider]
+    subject = told.pop("subject")
+    assert bool(subject) is HAS_AUTH
+    assert point["indexes"] == [subject or provider]
     assert told.pop("latency_ms") >= 0
     assert (told.pop("first_token_ms") == UNKNOWN) is not stream
     assert told == {
@@ -51,11 +79,35 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
         "model": "standin-echo",
         "route": "/v1/chat",
         "outcome": "ok",
+        "cache_status": "",
         "attempts": 1,
+        "fallback": 0,
         "input_tokens": 2,
         "output_tokens": 4,
+        "cached_tokens": UNKNOWN,
+        "reasoning_tokens": UNKNOWN,
     }
     assert marker not in str(point)
+
+
+@given(call=CALLS)
+def test_any_call_fits_what_the_engine_takes(call: ProviderCall) -> None:
+    points = Points()
+    AnalyticsEngine(points).record(call)
+    ((index,), blobs, doubles) = (points[0][kind] for kind in ("indexes", "blobs", "doubles"))
+    assert len(index.encode()) <= 96
+    assert len(blobs) == len(BLOBS) <= 20
+    assert sum(len(blob.encode()) for blob in blobs) <= 16_000
+    assert len(doubles) == len(DOUBLES) <= 20
+    assert all(type(double) is float for double in doubles)
+
+
+@given(call=CALLS, short=st.text(max_size=90).filter(str.isascii))
+def test_what_fits_is_written_as_it_is(call: ProviderCall, short: str) -> None:
+    points = Points()
+    AnalyticsEngine(points).record(replace(call, subject=short, model=short, attempts=7))
+    told = named(points[0])
+    assert (told["subject"], told["model"], told["attempts"]) == (short, short, 7)
 
 
 @pytest.mark.parametrize(
