@@ -69,12 +69,21 @@ characters; of the control characters it may have newlines and tabs. Lists are w
 """
 
 
+TYPES: Mapping[type, str] = {str: "text", bool: "yes or no"}
+
+
 def _row(question: Question) -> str:
     choices = ", ".join(
         f"`{value}`" if value in label else f"`{value}` ({label})"
         for value, label in question.choices.items()
     )
-    kind = "any of " if question.multiselect else "one of " if question.choices else "text"
+    kind = (
+        "any of "
+        if question.multiselect
+        else "one of "
+        if question.choices
+        else TYPES[question.kind]
+    )
     return f"| `{question.name}` | {question.help} | {kind}{choices} | {default_text(question)} |"
 
 

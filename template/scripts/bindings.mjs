@@ -6,9 +6,14 @@ import { getPlatformProxy, unstable_readConfig, unstable_splitSqlQuery } from 'w
 const CONFIG = 'wrangler.toml';
 
 // By their tables in wrangler.toml. A binding of another kind needs its line here, and in METHODS.
-const KINDS = { d1_databases: 'D1Database', analytics_engine_datasets: 'AnalyticsEngineDataset' };
+const KINDS = {
+  d1_databases: 'D1Database',
+  analytics_engine_datasets: 'AnalyticsEngineDataset',
+  r2_buckets: 'R2Bucket',
+};
 
-// The methods of each kind of object, and the kind of what they return where that is such an object.
+// The methods of each kind of object, and the kind of what they return where that is such an object;
+// or what to do in place of the method.
 const METHODS = {
   D1Database: { prepare: 'D1PreparedStatement', batch: null, exec: null },
   D1PreparedStatement: {
@@ -19,6 +24,18 @@ const METHODS = {
     raw: null,
   },
   AnalyticsEngineDataset: { writeDataPoint: null },
+  R2Bucket: {
+    // Streams do not pass to wrangler's process; to R2 itself they do.
+    put: async (bucket, key, value, options) =>
+      stored(await bucket.put(key, await new Response(value).arrayBuffer(), options)),
+    head: async (bucket, ...args) => stored(await bucket.head(...args)),
+    get: async (bucket, ...args) => stored(await bucket.get(...args)),
+    delete: null,
+    list: async (bucket, ...args) => {
+      const { objects, ...page } = await bucket.list(...args);
+      return { ...page, objects: objects.map(stored) };
+    },
+  },
 };
 
 /** wrangler.toml as wrangler reads it: its top level, or the environment called `env`. */
@@ -89,12 +106,20 @@ function local(stub, kind) {
   const object = Object.create({ constructor: { name: kind } });
   for (const [method, returned] of Object.entries(METHODS[kind])) {
     object[method] = (...args) => {
+      if (typeof returned === 'function') return returned(stub, ...args);
       const value = stub[method](...args.map(stubOf));
       return returned ? local(value, returned) : value;
     };
   }
   stubs.set(object, stub);
   return object;
+}
+
+// An object of R2, with its constructor's name and without what wrangler's proxy puts around it.
+function stored(object) {
+  if (!object) return object;
+  const { body } = object; // a getter
+  return Object.assign(Object.create({ constructor: { name: 'R2Object' } }), object, { body });
 }
 
 function stubOf(value) {

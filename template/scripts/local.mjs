@@ -71,5 +71,7 @@ async function explain(worker, standins, when = '') {
   ];
   if (token) lines.push(`curl ${worker}/v1/me${auth}`);
   if (readConfig().d1_databases.length) lines.push(`curl ${worker}/v1/chats${auth}`);
+  if (readConfig().r2_buckets.length)
+    lines.push(`curl ${worker}/v1/files/README.md${auth} -T README.md`);
   console.log([...lines, '', 'Ctrl-C ends it.'].join('\n'));
 }

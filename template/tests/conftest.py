@@ -1,7 +1,6 @@
 """Fixtures, the same on CPython and inside Pyodide."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -12,13 +11,8 @@ from service.http import client as http_client
 from service.runtime import Runtime, VerifySignature
 from service.settings import Environment
 from tests.support.choices import HAS_AUTH, PROVIDERS
-from tests.support.clients import AppTransport
+from tests.support.clients import AppTransport, here
 from tests.support.standins import AUTHORIZED_PARTY, BASE_PATHS, KEY, StandinsView
-
-if sys.platform == "emscripten":
-    from tests.support import runtime_pyodide as here
-else:
-    from tests.support import runtime_cpython as here
 
 Env = dict[str, object]
 

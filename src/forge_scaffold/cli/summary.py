@@ -122,6 +122,8 @@ def _lines(made: Made) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     first, _, more = text.partition("\n")
     return printable(f"{first} ..." if more else first)

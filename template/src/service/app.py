@@ -38,7 +38,8 @@ class App:
             response = self._problem(error).response(request.id)
         if request.method == "HEAD":
             response.body = b""
-        response.headers |= {"x-request-id": request.id, "cache-control": "no-store"}
+        response.headers.setdefault("cache-control", "no-store")
+        response.headers["x-request-id"] = request.id
         log(
             "info",
             "request",

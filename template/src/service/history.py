@@ -1,7 +1,7 @@
 """GET /v1/chats, GET and DELETE /v1/chats/{id}: a caller's own stored chats."""
 
 from service.database.chats import Chats
-from service.web import Problem, Request, Response, json_response
+from service.web import Problem, Request, Response, invalid_parameter, json_response, page_limit
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -15,13 +15,14 @@ class History:
 
     async def list(self, request: Request) -> Response:
         """A page of chats. Problems: 422 for a limit or cursor that cannot be."""
-        limit = _limit(request.query.get("limit", str(DEFAULT_LIMIT)))
+        limit = page_limit(request, DEFAULT_LIMIT, MAX_LIMIT)
         try:
             chats, cursor = await self._chats.page(
                 request.caller, limit, request.query.get("cursor")
             )
         except ValueError:
-            raise _invalid("cursor", "needs to be a next_cursor of an earlier page") from None
+            detail = "needs to be a next_cursor of an earlier page"
+            raise invalid_parameter("cursor", detail) from None
         return json_response({"chats": chats, "next_cursor": cursor})
 
     async def get(self, request: Request) -> Response:
@@ -36,18 +37,6 @@ class History:
         if not await self._chats.delete(request.caller, request.path_params["id"]):
             raise _not_found()
         return Response(204)
-
-
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_LIMIT:
-        return int(text)
-    raise _invalid("limit", f"needs to be a whole number from 1 to {MAX_LIMIT}")
-
-
-def _invalid(name: str, detail: str) -> Problem:
-    return Problem(
-        422, "The request has invalid fields.", errors=[{"parameter": name, "detail": detail}]
-    )
 
 
 def _not_found() -> Problem:

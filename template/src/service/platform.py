@@ -19,7 +19,7 @@ from workers import Request as WorkerRequest
 from workers import Response as WorkerResponse
 
 from service.runtime import Runtime
-from service.web import Request, Response
+from service.web import Native, Request, Response
 
 # fetch sets or undoes these itself: httpx must neither send them nor see them again.
 _SENT_BY_FETCH = frozenset(
@@ -64,7 +64,9 @@ async def answer(
     """Have `handle` answer the Worker's request, for as long as its client is there."""
     incoming = request.js_object
     headers = httpx.Headers([(pair[0], pair[1]) for pair in incoming.headers.entries()])
-    service_request = Request(incoming.method, incoming.url, headers, _chunks(incoming))
+    service_request = Request(
+        incoming.method, incoming.url, headers, chunks(incoming.body), incoming.body or b""
+    )
     context = copy_context()
     task = asyncio.get_running_loop().create_task(handle(service_request), context=context)
     departure = _Departure(incoming.signal, task.cancel)
@@ -74,10 +76,14 @@ async def answer(
         return WorkerResponse(None, status=_CLIENT_CLOSED_REQUEST)
     finally:
         departure.forget()
-    if isinstance(response.body, bytes):
-        body = response.body or None
-    else:
-        body = _Stream(response.body, incoming.signal, context).readable
+    body: Any
+    match response.body:
+        case bytes():
+            body = response.body or None
+        case Native():
+            body = response.body.stream
+        case _:
+            body = _Stream(response.body, incoming.signal, context).readable
     return WorkerResponse(body, status=response.status, headers=response.headers)
 
 
@@ -221,10 +227,11 @@ class _Body(httpx.AsyncByteStream):
             self._call.abort()
 
 
-async def _chunks(request: Any) -> AsyncIterator[bytes]:
-    if not request.body:
+async def chunks(stream: Any) -> AsyncGenerator[bytes, None]:
+    """What comes out of a ReadableStream; nothing where there is none."""
+    if not stream:
         return
-    reader = request.body.getReader()
+    reader = stream.getReader()
     while not (part := await reader.read()).done:
         yield part.value.to_bytes()
 

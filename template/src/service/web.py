@@ -18,12 +18,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in; its body has not been read yet."""
+    """A request as it came in; its body has not been read yet.
+
+    `native` is the same body as the platform's bindings take it: what goes there never passes
+    through Python.
+    """
 
     method: str
     url: str
     headers: httpx.Headers
     body: AsyncIterator[bytes]
+    native: object = b""
     id: str = ""
     caller: str = ""
     path_params: Mapping[str, str] = field(default_factory=dict)
@@ -37,13 +42,20 @@ class Request:
         return httpx.QueryParams(urlsplit(self.url).query)
 
 
+@dataclass(frozen=True)
+class Native:
+    """A body that the platform streams by itself, such as a binding's."""
+
+    stream: object
+
+
 @dataclass
 class Response:
     """An answer; a body that is a generator is streamed, and closed when the client has gone."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | AsyncGenerator[bytes, None] = b""
+    body: bytes | AsyncGenerator[bytes, None] | Native = b""
 
 
 class Problem(Exception):
@@ -96,7 +108,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path; `{name}` in it stands for a segment of letters, digits, _ and -.
+    """One method on one path; `{name}` in it stands for a segment of letters, digits, _, - and `.`.
 
     A public route is open to everyone; the others have a caller.
     """
@@ -108,7 +120,7 @@ class Route:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path's parameters, or None where the path is another's."""
-        pattern = self.path.replace("{", "(?P<").replace("}", r">[\w-]{1,64})")
+        pattern = self.path.replace("{", "(?P<").replace("}", r">[\w.-]{1,128})")
         found = fullmatch(pattern, path)
         return found.groupdict() if found else None
 
@@ -137,6 +149,21 @@ def json_response(data: object, status: int = 200) -> Response:
 def event(name: str, data: object) -> bytes:
     """One server-sent event."""
     return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data))
+
+
+def page_limit(request: Request, default: int, most: int) -> int:
+    """How many things the query's `limit` asks for. Raises Problem: 422 for what cannot be."""
+    text = request.query.get("limit", str(default))
+    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= most:
+        return int(text)
+    raise invalid_parameter("limit", f"needs to be a whole number from 1 to {most}")
+
+
+def invalid_parameter(name: str, detail: str) -> Problem:
+    """422 for one parameter of the query."""
+    return Problem(
+        422, "The request has invalid fields.", errors=[{"parameter": name, "detail": detail}]
+    )
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:

@@ -1,12 +1,20 @@
 """Two ways to call the service: in the test's own process, and over HTTP."""
 
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 
 from service.app import App
 from service.runtime import Runtime
-from service.web import Request
+from service.web import Native, Request
+
+if sys.platform == "emscripten":
+    from tests.support import runtime_pyodide as here
+else:
+    from tests.support import runtime_cpython as here
+
+__all__ = ["AppTransport", "events", "here"]
 
 
 class AppTransport(httpx.AsyncBaseTransport):
@@ -18,11 +26,18 @@ class AppTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self._app.handle(
-            Request(request.method, str(request.url), request.headers, _chunks(request))
+            Request(
+                request.method,
+                str(request.url),
+                request.headers,
+                _chunks(request),
+                here.native(await request.aread()),
+            )
         )
         if isinstance(answer.body, bytes):
             return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Stream(answer.body))
+        body = here.chunks(answer.body.stream) if isinstance(answer.body, Native) else answer.body
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Stream(body))
 
     async def aclose(self) -> None:
         """Close the service's own connections, which the Worker's fetch does not have."""

@@ -1,17 +1,24 @@
 """The runtime inside Pyodide: fetch, Web Crypto and wrangler's local bindings, all real."""
 
 import httpx
+import js
 import workers
+from pyodide.ffi import to_js
 
-from service.platform import FetchTransport, verify_signature
+from service.platform import FetchTransport, chunks, verify_signature
 
-__all__ = ["bindings", "transport", "verify_signature"]
+__all__ = ["bindings", "chunks", "native", "transport", "verify_signature"]
 
 
 def transport() -> httpx.AsyncBaseTransport:
     return FetchTransport()
 
 
+def native(content: bytes) -> object:
+    """A body as bindings take it."""
+    return js.Response.new(to_js(content)).body if content else b""
+
+
 def bindings() -> dict[str, object]:
-    found = {name: getattr(workers.env, name, None) for name in ("DB", "ANALYTICS")}
+    found = {name: getattr(workers.env, name, None) for name in ("DB", "ANALYTICS", "FILES")}
     return {name: binding for name, binding in found.items() if binding is not None}
