@@ -3,6 +3,7 @@ import { stopAll } from './processes.mjs';
 
 const COMMANDS = {
   check: async () => (await import('./check.mjs')).check(),
+  coverage: async (args) => (await import('./test.mjs')).test(args, { coverage: true }),
   local: async (args) => (await import('./local.mjs')).local(args),
   lock: async (args) => (await import('./requirements.mjs')).lock(args),
   standins: async (args) => (await import('./local.mjs')).standinsOnly(args),

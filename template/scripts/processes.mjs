@@ -15,8 +15,8 @@ export function endWithThisProcess(child) {
 }
 
 /** Starts a script of this folder on a process of its own, which is sent messages. */
-export function start(script, { stdio = 'inherit' } = {}) {
-  const child = fork(path.join(import.meta.dirname, script), {
+export function start(script, { stdio = 'inherit', args = [] } = {}) {
+  const child = fork(path.join(import.meta.dirname, script), args, {
     stdio: ['ignore', stdio, stdio, 'ipc'],
   });
   endWithThisProcess(child);

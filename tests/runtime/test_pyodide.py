@@ -1,27 +1,39 @@
 """A generated project's own tests inside Pyodide, beside the Worker over HTTP."""
 
+import re
 import subprocess
 import time
 
 import pytest
 
 from tests.runtime.conftest import Make, environment, press_ctrl_c, run
-from tests.template.combinations import Combination, label
-
-COMBINATIONS: list[Combination] = [
-    {},
-    {"providers": ["cohere", "google"], "auth": "none", "database": "d1", "telemetry": "none"},
-    {"providers": ["mistral"], "auth": "clerk", "database": "none", "telemetry": "none"},
-]
+from tests.template.combinations import Combination, every_pair, everything, label
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda c: label(c) or "defaults")
-def test_npm_test_passes_in_process_and_over_http(make: Make, combination: Combination) -> None:
-    lines = run(make(combination), "npm", "test", "--", "-v").splitlines()
+@pytest.mark.parametrize("combination", every_pair(), ids=label)
+def test_every_pair_of_choices_passes_its_tests(make: Make, combination: Combination) -> None:
+    # Where everything is switched on, the tests also have to run what the project says: 95 %.
+    script = "coverage" if combination in everything() else "test"
+    lines = run(make(combination), "npm", "run", script, "--", "-v").splitlines()
     passed = [line for line in lines if " PASSED" in line]
     assert [line for line in passed if "[over-http" in line]
     assert [line for line in passed if "[in-process" in line]
     assert not [line for line in lines if " SKIPPED" in line]
+    assert script == "test" or [line for line in lines if line.startswith("TOTAL")]
+
+
+def test_too_little_coverage_fails(make: Make) -> None:
+    project = make({})
+    process = subprocess.run(
+        ["npm", "run", "coverage", "--", "-q", "tests/test_web.py"],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert re.search(r"error: [\d.]+ % is less than fail_under, 95 %", process.stdout)
 
 
 def test_npm_test_fails_as_its_tests_do(make: Make) -> None:
