@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.http import client as http_client
-from service.runtime import Runtime, VerifySignature
+from service.runtime import Runtime, StartSpan, VerifySignature, no_span
 from service.settings import Environment
 from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.clients import AppTransport, here
@@ -105,9 +105,9 @@ def provider_env(standins_url: str) -> Env:
     return env
 
 
-def serve(env: Environment) -> httpx.AsyncClient:
+def serve(env: Environment, start_span: StartSpan = no_span) -> httpx.AsyncClient:
     """A client of the service in this process, with `env` as its environment."""
-    runtime = Runtime(env, here.transport(), here.verify_signature)
+    runtime = Runtime(env, here.transport(), here.verify_signature, start_span)
     return httpx.AsyncClient(transport=AppTransport(runtime), base_url="http://localhost")
 
 

@@ -1,11 +1,13 @@
 """The first chat on one's own machine: what `npm run local` prints, typed into a shell."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.runtime.conftest import Make, environment, press_ctrl_c, run
@@ -41,6 +43,20 @@ def test_chats_are_still_there_the_next_time(make: Make) -> None:
             assert run(project, "sh", "-ec", chats).count('"id":') == times
 
 
+def test_what_a_stream_logs_has_its_request_s_id(make: Make) -> None:
+    log: list[str] = []
+    with started(make(COMBINATIONS["least"]), "local", log) as printed:
+        worker = re.search(r"Worker +(\S+)", printed)
+        assert worker
+        message = {"role": "user", "content": "Hello!"}
+        body = {"messages": [message], "model": "standin-stream-error", "stream": True}
+        answer = httpx.post(f"{worker[1]}/v1/chat", json=body, timeout=20)
+        assert "event: error" in answer.text
+    told = [json.loads(line) for line in log if line.startswith("{")]
+    assert {line["event"] for line in told} == {"request", "provider_failed", "provider_call"}
+    assert {line["request_id"] for line in told} == {answer.headers["x-request-id"]}
+
+
 def test_the_stand_ins_never_replace_a_dev_vars(make: Make) -> None:
     project = make({})
     with started(project, "standins"):
@@ -56,8 +72,11 @@ def test_the_stand_ins_never_replace_a_dev_vars(make: Make) -> None:
 
 
 @contextmanager
-def started(project: Path, script: str) -> Iterator[str]:
-    """Run an npm script on free ports until the block ends; what it printed until it was ready."""
+def started(project: Path, script: str, log: list[str] | None = None) -> Iterator[str]:
+    """Run an npm script on free ports until the block ends; what it printed until it was ready.
+
+    What it prints later is added to `log`.
+    """
     process = subprocess.Popen(
         ["npm", "run", script, "--", "--port", "0", "--standins-port", "0"],
         cwd=project,
@@ -79,4 +98,6 @@ def started(project: Path, script: str) -> Iterator[str]:
         yield printed
     finally:
         press_ctrl_c(process)
+        if log is not None:
+            log += process.stdout.read().splitlines()
         process.stdout.close()

@@ -18,7 +18,7 @@ from pyodide.ffi import JsException, create_proxy, to_js
 from workers import Request as WorkerRequest
 from workers import Response as WorkerResponse
 
-from service.runtime import Runtime
+from service.runtime import EndSpan, Runtime, no_span
 from service.web import Native, Request, Response
 
 # fetch sets or undoes these itself: httpx must neither send them nor see them again.
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 def runtime() -> Runtime:
     """What this platform gives the service; ask for it on a request, not while importing."""
-    return Runtime(_Environment(), FetchTransport(), verify_signature)
+    return Runtime(_Environment(), FetchTransport(), verify_signature, start_span)
 
 
 class _Environment:
@@ -56,6 +56,27 @@ async def verify_signature(
         return bool(await subtle.verify(params, key, to_js(signature), to_js(data)))
     except JsException as error:
         raise ValueError(f"Web Crypto refuses the key: {error.name}") from error
+
+
+def start_span(name: str) -> EndSpan:
+    """Start a span where the runtime has tracing; see `StartSpan`.
+
+    The fetch made meanwhile stands beside the span in its trace, not below: Python's tasks do not
+    carry JavaScript's context, in which spans nest.
+    """
+    module = workers.import_from_javascript("cloudflare:workers")
+    start = getattr(getattr(module, "tracing", None), "startSpan", None)
+    if start is None:
+        return no_span(name)
+    span = start(name)
+
+    def end(attributes: Mapping[str, str | int | float | bool], failure: str | None) -> None:
+        span.setAttributes(_object(attributes))
+        if failure is not None:
+            span.setStatus(_object({"code": "error", "message": failure}))
+        span.end()
+
+    return end
 
 
 async def answer(

@@ -13,11 +13,23 @@ VerifySignature = Callable[[str, Mapping[str, object], bytes, bytes], Awaitable[
 Raises ValueError for a key that cannot be used with the algorithm.
 """
 
+EndSpan = Callable[[Mapping[str, str | int | float | bool], str | None], None]
+"""Ends a span with its attributes and what failed, None where nothing did."""
+
+StartSpan = Callable[[str], EndSpan]
+"""Starts a span of the platform's tracing, by its name."""
+
+
+def no_span(_name: str) -> EndSpan:
+    """What starts spans where there is no tracing: nothing."""
+    return lambda _attributes, _failure: None
+
 
 @dataclass(frozen=True)
 class Runtime:
-    """The Worker's environment, its way to the network, and its cryptography."""
+    """The Worker's environment, its way to the network, its cryptography and its tracing."""
 
     env: Environment
     transport: httpx.AsyncBaseTransport
     verify_signature: VerifySignature
+    start_span: StartSpan = no_span
