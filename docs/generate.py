@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from typer.testing import CliRunner
 
-from forge_scaffold.cli import app
+from forge_scaffold.checks import FAMILIES, RULES, Rule
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.cli.commands import app
 from forge_scaffold.cli.questions_help import default_text
 from forge_scaffold.questions import Question, Questionnaire
 
@@ -15,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def cli() -> str:
-    """What `forge --help` and `forge new --help` print."""
+    """What `forge --help` prints, and that of each command."""
     return f"""\
 # Command line
 
@@ -23,14 +26,20 @@ def cli() -> str:
 
 {_help("new")}
 
-## Exit codes
+{_help("check")}
+
+{_help("rule")}
+
+## Exit codes of forge new
 
 | Code | Meaning |
 | --- | --- |
 | 0 | The project is there. |
-| 1 | The template could not be rendered, or its result breaks the dependency policy. Nothing was written. |
+| 1 | The template could not be rendered, or `forge check` objects to the result. Nothing was written. |
 | 2 | Something told cannot be done: every problem is listed. Nothing was written. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
+
+Those of `forge check` stand in its help.
 
 Results go to stdout, everything else to stderr. Colour appears only on a terminal, and not when
 `NO_COLOR` is set.
@@ -87,9 +96,70 @@ def _row(question: Question) -> str:
     return f"| `{question.name}` | {question.help} | {kind}{choices} | {default_text(question)} |"
 
 
+def rules() -> str:
+    """The rules of `forge check`, a line each."""
+    families = "\n\n".join(
+        f"## {title} ({prefix})\n\n| Rule | | |\n| --- | --- | --- |\n"
+        + "\n".join(
+            f"| [{rule.id}](rules/{prefix}.md#{rule.id.lower()}) | {rule.title} | {rule.severity} |"
+            for rule in _family(prefix)
+        )
+        for prefix, (title, _) in FAMILIES.items()
+    )
+    return f"""\
+# Rules
+
+What `forge check` looks for. `forge rule ID` prints the same; `[tool.forge.check]` and comments say
+[which rules count where](../how-to/check-a-worker.md). An error will not deploy or will not run, a warning
+is likely to hurt, a note does not make a check fail.
+
+{families}
+"""
+
+
+def _family(prefix: str) -> list[Rule]:
+    return [rule for name, rule in RULES.items() if name.startswith(prefix)]
+
+
+def family(prefix: str) -> str:
+    """The rules of one family, with what they object to and what not."""
+    sections = "\n\n".join(map(_section, _family(prefix)))
+    return f"# {FAMILIES[prefix][0]} ({prefix})\n\n{sections}\n"
+
+
+def _section(rule: Rule) -> str:
+    return f"""\
+<a id="{rule.id.lower()}"></a>
+
+## {rule.id}: {rule.title}
+
+*{rule.severity.capitalize()}{"; `--fix` mends it" if rule.fixable else ""}.* {rule.reason}
+
+**Fix:** {rule.fix}
+
+It objects to:
+
+{_files(rule.failing)}
+
+It has nothing against:
+
+{_files(rule.passing)}"""
+
+
+def _files(files: Mapping[str, str]) -> str:
+    languages = {"py": "python", "toml": "toml", "json": "json", "jsonc": "jsonc", "lock": "toml"}
+    shown = files or {"src/service.py": BASE["src/service.py"]}
+    return "\n\n".join(
+        f"`{name}`\n\n```{languages.get(name.rpartition('.')[2], 'text')}\n{text.rstrip()}\n```"
+        for name, text in shown.items()
+    )
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli,
     "docs/reference/questions.md": questions,
+    "docs/reference/rules.md": rules,
+    **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},
 }
 
 
@@ -108,4 +178,5 @@ if __name__ == "__main__":
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(pages)}; run python docs/generate.py" if pages else 0)
     for page in pages:
+        (REPOSITORY / page).parent.mkdir(exist_ok=True)
         (REPOSITORY / page).write_text(PAGES[page](), encoding="utf-8")

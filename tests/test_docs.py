@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from forge_scaffold.cli import app
+from forge_scaffold.cli.commands import app
 from tests.support import REPOSITORY, whole_template
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

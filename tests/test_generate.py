@@ -113,10 +113,10 @@ def test_a_folder_that_cannot_be_written_is_told(template: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"src/service/bad.py": "import requests\n"}, r"bad\.py:1: requests: imported but not"),
+        ({"src/service/bad.py": "import requests\n"}, r"bad\.py:1: IMP003 requests: imported"),
         ({"README.md.jinja": "{{ nothing_of_that_name }}"}, "nothing_of_that_name"),
         ({"README.md.jinja": "{% if %}"}, "cannot be rendered"),
-        ({"src/bad.py": "def"}, r"src/bad\.py: not Python"),
+        ({"src/bad.py": "def"}, r"src/bad\.py:1: PRJ001 not Python"),
     ],
 )
 @pytest.mark.parametrize("target", ["new", "a/b/new", "empty"])

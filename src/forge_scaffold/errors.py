@@ -27,4 +27,4 @@ class UserError(ForgeError):
 
 
 class RejectedError(ForgeError):
-    """The template was rendered, but the result broke a rule of its own allow-list."""
+    """The template was rendered, but the checks object to the result."""

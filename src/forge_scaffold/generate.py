@@ -11,9 +11,10 @@ from secrets import token_hex
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
+from forge_scaffold import checks
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
-from forge_scaffold.policy import violations
+from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
 
@@ -50,20 +51,37 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
 
     Raises:
         UserError: `target` is taken, cannot be written, or the template cannot be rendered.
-        RejectedError: the result breaks its own dependency policy. As with every other failure,
-            Ctrl-C included, nothing is left behind.
+        RejectedError: the checks object to the result. As with every other failure, Ctrl-C
+            included, nothing is left behind.
     """
     if problems := target_problems(target):
         raise UserError(*problems)
     with _staging_for(target) as staging:
         _render(source, answers, staging)
         project = Project.read(staging)
-        if broken := violations(project):
-            listed = "\n".join(f"  {violation}" for violation in broken)
-            raise RejectedError(
-                f"the template breaks its own dependency policy; nothing was written\n{listed}"
-            )
+        _checked(project)
     return replace(project, root=target.resolve())
+
+
+def _checked(project: Project) -> None:
+    """Hold what was rendered against every rule of `forge check`.
+
+    Raises:
+        RejectedError: there are findings.
+    """
+    if not project.is_worker:
+        raise RejectedError("the template makes no pyproject.toml; it is no Worker project")
+    options = checks.Options.of(project, checks.RULES)
+    found = checks.findings(checks.Subject(project, Policy.of(project)), options)
+    if checks.failed(found):
+        listed = "\n".join(
+            f"  {finding.place.path}:{finding.place.line}: {finding.rule} {finding.message}"
+            for finding in found
+        )
+        raise RejectedError(
+            "the template makes a project that forge check objects to; nothing was written\n"
+            f"{listed}"
+        )
 
 
 @contextmanager

@@ -1,141 +1,217 @@
-"""The dependency policy: what a Worker may depend on, and where a project breaks it.
+"""The dependency policy: what a Worker may depend on, and who says so.
 
 The allow-list is data of the project (`[tool.forge]` in pyproject.toml), so that `copier update`
-carries changes of it. Three places are held against it: the declared runtime dependencies (PEP
-508), the locked ones, and every import under src/.
+carries changes of it; a project without one gets the list in policy.toml beside this module. An
+organisation adds and bans in a `forge.toml`, found upward from the project or in the user's
+configuration folder, each time with a reason, which the messages repeat.
 """
 
-import ast
-import re
-import sys
+import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from forge_scaffold.errors import RejectedError
-from forge_scaffold.project import Module, Project, Text, canonical
+from forge_scaffold.documents import Text, Unreadable, read_toml
+from forge_scaffold.errors import UserError
+from forge_scaffold.project import Project
 
-# What the Workers runtime and its SDK put on the path, without any requirement saying so.
-PLATFORM_MODULES = frozenset(
-    {"_pyodide", "asgi", "cloudflare", "js", "pyodide", "pyodide_js", "worker_bindings", "workers"}
-)
-
-# Packages whose import name is not their own name with underscores.
-IMPORT_NAMES: Mapping[str, str] = {"pyyaml": "yaml", "python-dateutil": "dateutil"}
+ORGANISATION = "forge.toml"
 
 
 @dataclass(frozen=True)
-class Violation:
-    """One breach of the policy.
+class Allowed:
+    """A package that may be declared and imported.
 
     Attributes:
-        path: the file, relative to the project.
-        line: counted from 1.
-        package: the package or module that is too many.
-        reason: why it may not be there.
-        fix: what to do about it.
+        versions: which of them.
+        origin: who allows it, for a message; empty for the project itself.
+        reason: why; empty when nobody had to say.
     """
 
-    path: PurePosixPath
-    line: int
-    package: str
+    versions: SpecifierSet
+    origin: str = ""
+    reason: str = ""
+
+    @property
+    def because(self) -> str:
+        """Who and why, as the end of a message."""
+        return f" ({self.origin}: {self.reason})" if self.reason else ""
+
+
+@dataclass(frozen=True)
+class Banned:
+    """A package that may not be there, even where a project allows it.
+
+    Attributes:
+        origin: who bans it.
+        reason: why.
+        instead: what to use; empty when nothing is named.
+    """
+
+    origin: str
     reason: str
-    fix: str
+    instead: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.package}: {self.reason}; {self.fix}"
-
-
-def violations(project: Project) -> list[Violation]:
-    """Every place where the project depends on what its policy does not allow.
-
-    Args:
-        project: a project whose pyproject.toml holds the allow-list.
-    """
-    allowed = _Allowed.of(project)
-    found = [*_declared(project, allowed), *_locked(project, allowed), *_imported(project, allowed)]
-    return sorted(found, key=lambda violation: (str(violation.path), violation.line))
+        instead = f"; use {self.instead} instead" if self.instead else ""
+        return f"banned by {self.origin}: {self.reason}{instead}"
 
 
 @dataclass(frozen=True)
-class _Allowed:
-    """The allow-list.
+class Policy:
+    """What a Worker may depend on. All names are as PEP 503 normalises them.
 
     Attributes:
-        direct: what may be declared and imported, with the versions allowed.
+        direct: what may be declared and imported.
         transitive: what those bring: may be locked, not declared, not imported.
-        platform: the Workers SDK: may be locked; brings PLATFORM_MODULES.
+        platform: the Workers SDK: may be declared and locked; brings modules of its own.
+        banned: what may not be there at all.
+        own: whether the project says so itself, or nobody asked it.
     """
 
-    direct: Mapping[str, SpecifierSet]
-    transitive: set[str]
-    platform: set[str]
+    direct: Mapping[str, Allowed]
+    transitive: Collection[str]
+    platform: Collection[str]
+    banned: Mapping[str, Banned]
+    own: bool
 
     @classmethod
-    def of(cls, project: Project) -> "_Allowed":
-        allow = project.policy.get("allow", {})
-        try:
-            direct: dict[str, SpecifierSet] = {
-                canonicalize_name(name): SpecifierSet(allow[name]) for name in allow
-            }
-        except (InvalidSpecifier, AttributeError, TypeError) as error:
-            raise RejectedError(f"pyproject.toml: [tool.forge.allow]: {error}") from error
-        return cls(
-            direct=direct,
-            transitive=canonical(project.policy.get("transitive")),
-            platform=canonical(project.policy.get("platform")),
-        )
+    def of(cls, project: Project, organisation: bool = True) -> Self:  # noqa: FBT001, FBT002
+        """The policy for a project.
+
+        Args:
+            project: it may have a list of its own.
+            organisation: whether a `forge.toml` above it, or the user's own, counts.
+
+        Raises:
+            UserError: one of the lists is none.
+        """
+        own = "allow" in project.settings
+        table = project.settings if own else _built_in()
+        direct = dict(_allowed(table.get("allow"), "pyproject.toml: [tool.forge.allow]"))
+        banned: dict[str, Banned] = {}
+        for file in _organisation_files(project.root) if organisation else ():
+            added, bans = _organisation(file)
+            direct = {**added, **direct}
+            banned = {**bans, **banned}
+        transitive = _names(table.get("transitive"))
+        return cls(direct, transitive, _names(table.get("platform")), banned, own)
 
     @property
     def names(self) -> str:
+        """What is allowed, for a message."""
         return ", ".join(sorted(self.direct))
 
 
-def _declared(project: Project, allowed: _Allowed) -> Iterator[Violation]:
-    table = project.pyproject.get("project", {})
-    extras = table.get("optional-dependencies", {}).values()
-    for text in [*table.get("dependencies", []), *(line for extra in extras for line in extra)]:
-        if problem := _requirement_problem(text, allowed):
-            package, reason, fix = problem
-            line = project.manifest.line_of(text)
-            yield Violation(project.manifest.path, line, package, reason, fix)
+def _built_in() -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def _requirement_problem(text: str, allowed: _Allowed) -> tuple[str, str, str] | None:
-    """What is wrong with a runtime requirement: (package, reason, fix)."""
+def _names(data: object) -> frozenset[str]:
+    names = data if isinstance(data, list) else []
+    return frozenset(canonicalize_name(name) for name in names if isinstance(name, str))
+
+
+def _allowed(table: object, place: str) -> Iterator[tuple[str, Allowed]]:
+    if not isinstance(table, dict):
+        raise UserError(f"{place}: not a table of packages and their versions")
+    for name, versions in table.items():
+        yield canonicalize_name(name), Allowed(_versions(versions, f"{place}: {name}"))
+
+
+def _versions(text: object, place: str) -> SpecifierSet:
+    if not isinstance(text, str):
+        raise UserError(f'{place}: not a version range; write it as  ">=1,<2"')
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        return text, f"not a requirement (PEP 508): {error}", "write it as  name>=1,<2"
-    name = canonicalize_name(requirement.name)
-    if requirement.url:
-        return name, "a URL is no version that can be allowed", "declare a released version"
-    if name not in allowed.direct:
-        return (
-            name,
-            "not on the allow-list",
-            f"remove it, or allow it in [tool.forge.allow] (now: {allowed.names})",
+        return SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise UserError(f'{place}: {error}; write it as  ">=1,<2"') from error
+
+
+def _organisation_files(root: Path) -> Iterator[Path]:
+    """The nearest forge.toml from the project upward, then the user's own."""
+    home = root.resolve()
+    for folder in (home, *home.parents):
+        if (folder / ORGANISATION).is_file():
+            yield folder / ORGANISATION
+            break
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
+    user = Path(configuration) / "forge" / ORGANISATION
+    if user.is_file():
+        yield user
+
+
+def _organisation(file: Path) -> tuple[dict[str, Allowed], dict[str, Banned]]:
+    """An organisation's additions and bans.
+
+    Raises:
+        UserError: the file is none of its kind.
+    """
+    try:
+        text = Text.decoded(PurePosixPath(file.name), file.read_bytes())
+        document = read_toml(text)
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from error
+    except Unreadable as error:
+        raise UserError(f"{file}:{error.place.line}: {error.reason}") from error
+    if unknown := sorted(document.data.keys() - {"allow", "ban"}):
+        raise UserError(f"{file}: {unknown[0]}: there are [allow] and [ban]")
+    origin = str(file)
+    allowed: dict[str, Allowed] = {
+        canonicalize_name(name): Allowed(
+            _versions(entry.get("versions", ""), f"{file}: [allow] {name}"), origin, reason
         )
-    admitted = allowed.direct[name]
-    if outside := _outside(requirement.specifier, admitted):
-        declared = requirement.specifier or "any version"
-        return name, f"{declared} admits {outside}", f"the allow-list says {admitted}: narrow it"
-    return None
+        for name, entry, reason in _entries(document.data, "allow", {"versions"}, file)
+    }
+    banned: dict[str, Banned] = {
+        canonicalize_name(name): Banned(origin, reason, str(entry.get("instead", "")))
+        for name, entry, reason in _entries(document.data, "ban", {"instead"}, file)
+    }
+    return allowed, banned
 
 
-def _outside(wide: SpecifierSet, narrow: SpecifierSet) -> Version | None:
+def _entries(
+    data: Mapping[str, Any], kind: str, keys: set[str], file: Path
+) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """The entries of [allow] or [ban]: name, table, reason."""
+    entries = data.get(kind, {})
+    if not isinstance(entries, dict):
+        raise UserError(f"{file}: [{kind}]: not a table")
+    for name, entry in entries.items():
+        reason = entry.get("reason") if isinstance(entry, dict) else None
+        if not isinstance(reason, str) or not reason.strip():
+            raise UserError(f'{file}: [{kind}] {name}: say why: {{ reason = "..." }}')
+        if unknown := sorted(entry.keys() - keys - {"reason"}):
+            known = ", ".join(sorted({*keys, "reason"}))
+            raise UserError(f"{file}: [{kind}] {name}: {unknown[0]}: there are {known}")
+        yield name, entry, reason.strip()
+
+
+def parsed(text: str) -> Requirement | None:
+    """A requirement (PEP 508); None for what is none."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
+def outside(wide: SpecifierSet, narrow: SpecifierSet) -> Version | None:
     """A version that `wide` admits and `narrow` does not; None when there is none.
 
     Membership changes only at the versions that a specifier names or implies (`~=2.1` ends at 3),
     so those, the points right after them and the two ends tell all.
     """
-    named = {Version(spec.version.removesuffix(".*")) for spec in (*wide, *narrow)}
+    try:
+        named = {Version(spec.version.removesuffix(".*")) for spec in (*wide, *narrow)}
+    except InvalidVersion:  # `===` takes any text
+        return None
     implied = {_next(version, place) for version in named for place in range(len(version.release))}
     after = {Version(f"{version.base_version}.0.0.1") for version in named | implied}
     for version in sorted({Version("0"), *named, *implied, *after, Version("9999")}):
@@ -150,142 +226,9 @@ def _next(version: Version, place: int) -> Version:
     return Version(".".join(map(str, (*head, number + 1))))
 
 
-def _locked(project: Project, allowed: _Allowed) -> Iterator[Violation]:
-    if project.lock:
-        yield from _requirements_lock(project.lock, allowed)
-    if project.uv_lock:
-        yield from _uv_lock(project.uv_lock, allowed)
-
-
-PIN = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*)\s*==\s*(?P<version>[^\s;]+)\s*(?:;[^#]*?)?(?P<hashes>(?:\s*--hash=\S+)*)"
-)
-
-
-def _requirements_lock(lock: Text, allowed: _Allowed) -> Iterator[Violation]:
-    for line, text in lock.logical_lines():
-        pin = PIN.fullmatch(text)
-        if pin is None:
-            package = text.split()[0]
-            yield Violation(
-                lock.path, line, package, "not pinned to one version", "lock again: npm run lock"
-            )
-            continue
-        name = canonicalize_name(pin["name"])
-        if not pin["hashes"].strip():
-            yield Violation(
-                lock.path, line, name, "locked without a hash", "lock again: npm run lock"
-            )
-        yield from _locked_version(lock.path, line, name, pin["version"], allowed)
-
-
-def _uv_lock(lock: Text, allowed: _Allowed) -> Iterator[Violation]:
-    """The packages that uv.lock gives to the project itself, development groups left out."""
-    packages = {package["name"]: package for package in tomllib.loads(lock.content)["package"]}
-    roots = [
-        name
-        for name, package in packages.items()
-        if package["source"].keys() & {"virtual", "editable"}
-    ]
-    reached: set[str] = set()
-    pending = [name for root in roots for name in _uv_needs(packages[root])]
-    while pending:
-        name = pending.pop()
-        if name not in reached and name in packages:
-            reached.add(name)
-            pending.extend(_uv_needs(packages[name]))
-    for name in sorted(reached):
-        line = lock.line_of(f'\nname = "{name}"') + 1
-        yield from _locked_version(lock.path, line, name, packages[name]["version"], allowed)
-
-
-def _uv_needs(package: Mapping[str, list[Mapping[str, str]]]) -> list[str]:
-    return [needed["name"] for needed in package.get("dependencies", [])]
-
-
-def _locked_version(
-    path: PurePosixPath, line: int, name: str, version: str, allowed: _Allowed
-) -> Iterator[Violation]:
-    if name in allowed.transitive | allowed.platform:
-        return
-    if name not in allowed.direct:
-        yield Violation(
-            path,
-            line,
-            name,
-            "locked for the Worker, but neither allowed nor brought by what is",
-            "remove it and lock again (npm run lock), or name it in [tool.forge]",
-        )
-        return
-    admitted = allowed.direct[name]
+def admits(versions: SpecifierSet, version: str) -> bool:
+    """Whether a range has a version, pre-releases included; no, when it is no version."""
     try:
-        inside = admitted.contains(Version(version), prereleases=True)
+        return versions.contains(Version(version), prereleases=True)
     except InvalidVersion:
-        inside = False
-    if not inside:
-        yield Violation(
-            path, line, name, f"{version} is outside {admitted}", "lock again: npm run lock"
-        )
-
-
-def _imported(project: Project, allowed: _Allowed) -> Iterator[Violation]:
-    declared = {
-        canonicalize_name(match[0])
-        for text in project.pyproject.get("project", {}).get("dependencies", [])
-        if (match := re.match(r"[A-Za-z0-9][\w.-]*", text))
-    }
-    importable = {_import_name(name) for name in declared & allowed.direct.keys()}
-    known = sys.stdlib_module_names | project.own_modules | PLATFORM_MODULES | importable
-    for module in project.modules:
-        for line, name in imports(module):
-            if name not in known:
-                yield Violation(module.path, line, name, *_import_problem(name, allowed))
-
-
-def _import_problem(name: str, allowed: _Allowed) -> tuple[str, str]:
-    for package in allowed.direct:
-        if _import_name(package) == name:
-            return (
-                "imported but not declared",
-                f"add {package} to the dependencies in pyproject.toml",
-            )
-    for package in allowed.transitive:
-        if _import_name(package) == name:
-            return (
-                "imported, though only another package's own dependency",
-                "import what is declared",
-            )
-    return (
-        "imported but not on the allow-list",
-        "remove the import, or declare and allow the package",
-    )
-
-
-def _import_name(package: str) -> str:
-    return IMPORT_NAMES.get(package, package.replace("-", "_"))
-
-
-def imports(module: Module) -> Iterator[tuple[int, str]]:
-    """Every absolute import of a module as (line, top-level name), wherever it stands.
-
-    `importlib.import_module`, `import_module` and `__import__` count when the name is a literal.
-    """
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name.partition(".")[0]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module.partition(".")[0]
-        elif isinstance(node, ast.Call) and (name := _called_import(node)):
-            yield node.lineno, name
-
-
-def _called_import(call: ast.Call) -> str | None:
-    function = call.func
-    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
-    if called not in {"import_module", "__import__"} or not call.args:
-        return None
-    name = call.args[0]
-    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
-        return None
-    return name.value.partition(".")[0] or None
+        return False

@@ -1,64 +1,72 @@
-"""A Worker project on disk, read once."""
+"""A Worker project on disk, read once. Nothing of it is imported or run.
+
+Made by us or not: whatever is missing is empty, whatever cannot be read is listed as broken.
+"""
 
 import ast
+import gc
 import json
-import re
-import tomllib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from packaging.utils import canonicalize_name
+from forge_scaffold.documents import (
+    Document,
+    Place,
+    Text,
+    Unreadable,
+    read_jsonc,
+    read_toml,
+)
+from forge_scaffold.wrangler import Wrangler
 
-from forge_scaffold.errors import RejectedError
-
+MANIFEST = PurePosixPath("pyproject.toml")
 LOCK = PurePosixPath("requirements/worker.txt")
 
+# As pywrangler looks for it.
+WRANGLER_FILES = tuple(map(PurePosixPath, ("wrangler.toml", "wrangler.jsonc", "wrangler.json")))
 
-@dataclass(frozen=True)
-class Text:
-    """A text file of the project.
+# Folders that tools fill.
+SKIPPED = frozenset(
+    {
+        ".cache", ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache",
+        ".ruff_cache", ".svn", ".tox", ".venv", ".venv-workers", ".wrangler", "__pycache__",
+        "node_modules", "python_modules", "site-packages", "venv",
+    }
+)  # fmt: skip
 
-    Attributes:
-        path: relative to the project.
-        content: the whole of it.
-    """
+# What lies beside a Worker whose modules are its whole repository, and is not part of it.
+BESIDE = frozenset(
+    {"benchmarks", "dev", "docs", "examples", "migrations", "scripts", "test", "tests", "tools"}
+)
 
-    path: PurePosixPath
-    content: str
+MAX_FILES = 20_000
+MAX_BYTES = 2_000_000
 
-    def line_of(self, fragment: str) -> int:
-        """The first line with `fragment`, counted from 1; 1 when it is nowhere."""
-        return self.content.count("\n", 0, max(self.content.find(fragment), 0)) + 1
-
-    def logical_lines(self) -> Iterator[tuple[int, str]]:
-        """The lines of a requirements file, continuations joined, comments and blanks left out."""
-        pending, start = "", 1
-        for number, line in enumerate(self.content.splitlines(), start=1):
-            if not pending:
-                start = number
-            pending += re.sub(r"(^|\s)#.*", "", line).strip()
-            if pending.endswith("\\"):
-                pending = pending[:-1]
-            elif pending:
-                yield start, pending
-                pending = ""
-        if pending:
-            yield start, pending
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
 class Module:
-    """A Python file under src/.
+    """A Python file of the Worker.
 
     Attributes:
-        path: relative to the project.
+        text: the file.
         tree: what it says.
     """
 
-    path: PurePosixPath
+    text: Text
     tree: ast.Module
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Relative to the project."""
+        return self.text.path
 
 
 @dataclass(frozen=True)
@@ -67,106 +75,274 @@ class Project:
 
     Attributes:
         root: the project's folder.
-        manifest: pyproject.toml as text.
-        pyproject: pyproject.toml as data.
-        package: package.json as data; empty without one.
-        lock: requirements/worker.txt, what is uploaded with the Worker.
-        uv_lock: uv.lock.
-        modules: every Python file under src/.
-        files: every file, relative to the root, sorted.
+        files: every file, relative to the root, sorted; what tools make and symbolic links that
+            lead out of the project are left out.
+        broken: files that cannot be read, each with where and why.
     """
 
     root: Path
-    manifest: Text
-    pyproject: Mapping[str, Any]
-    package: Mapping[str, Any]
-    lock: Text | None
-    uv_lock: Text | None
-    modules: tuple[Module, ...]
     files: tuple[PurePosixPath, ...]
+    broken: list[Unreadable] = field(default_factory=list)
 
     @classmethod
     def read(cls, root: Path) -> Self:
         """The project in `root`.
 
         Raises:
-            RejectedError: there is no pyproject.toml, or a file that must be read cannot be parsed.
+            OSError: the folder cannot be read.
         """
-        files = sorted(
-            PurePosixPath(path.relative_to(root).as_posix())
-            for path in root.rglob("*")
-            if path.is_file()
-        )
-        manifest = _text(root, PurePosixPath("pyproject.toml"))
-        if manifest is None:
-            raise RejectedError("the template makes no pyproject.toml; it is no Worker project")
-        try:
-            pyproject = tomllib.loads(manifest.content)
-        except tomllib.TOMLDecodeError as error:
-            raise RejectedError(f"pyproject.toml: not TOML: {error}") from error
-        return cls(
-            root=root,
-            manifest=manifest,
-            pyproject=pyproject,
-            package=_package(root),
-            lock=_text(root, LOCK),
-            uv_lock=_text(root, PurePosixPath("uv.lock")),
-            modules=tuple(
-                _module(root, path)
-                for path in files
-                if path.parts[0] == "src" and path.suffix in {".py", ".pyi"}
-            ),
-            files=tuple(files),
-        )
+        return cls(root, tuple(sorted(_files(root))))
+
+    @cached_property
+    def manifest(self) -> Document | None:
+        """pyproject.toml."""
+        return self._document(MANIFEST, read_toml)
+
+    @cached_property
+    def wrangler(self) -> Wrangler | None:
+        """The wrangler configuration, from the file that pywrangler reads."""
+        for path in WRANGLER_FILES:
+            if path in self._file_set:
+                reader = read_toml if path.suffix == ".toml" else read_jsonc
+                document = self._document(path, reader)
+                return Wrangler(document) if document else None
+        return None
 
     @property
-    def own_modules(self) -> set[str]:
-        """The importable names that the project itself brings: what lies directly in src/."""
-        return {
-            module.path.relative_to("src").parts[0].partition(".")[0] for module in self.modules
-        }
+    def is_worker(self) -> bool:
+        """Whether this folder is a project at all."""
+        return any(path in self._file_set for path in (MANIFEST, *WRANGLER_FILES))
 
     @property
-    def scripts(self) -> Collection[str]:
-        """The names of package.json's scripts."""
-        scripts = self.package.get("scripts")
-        return list(scripts) if isinstance(scripts, dict) else []
+    def workers_below(self) -> list[PurePosixPath]:
+        """Folders inside this one that have a wrangler configuration."""
+        return [path.parent for path in self.files if path.name in map(str, WRANGLER_FILES)]
+
+    @cached_property
+    def lock(self) -> Text | None:
+        """requirements/worker.txt, what is uploaded with the Worker."""
+        return self.text(LOCK)
+
+    @cached_property
+    def uv_lock(self) -> Document | None:
+        """uv.lock."""
+        return self._document(PurePosixPath("uv.lock"), read_toml)
+
+    @cached_property
+    def pylock(self) -> Document | None:
+        """pylock.toml, which pywrangler writes: what it resolved for the Worker's Python."""
+        return self._document(PurePosixPath("pylock.toml"), read_toml)
 
     @property
-    def policy(self) -> Mapping[str, Any]:
+    def pyproject(self) -> Mapping[str, Any]:
+        """pyproject.toml as data; empty without one."""
+        return self.manifest.data if self.manifest else {}
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
         """The table [tool.forge] of pyproject.toml."""
-        table = self.pyproject.get("tool", {}).get("forge", {})
-        return table if isinstance(table, dict) else {}
+        return table(table(self.pyproject, "tool"), "forge")
+
+    @cached_property
+    def dependencies(self) -> tuple[str, ...]:
+        """The declared runtime requirements, as they are written."""
+        return strings(table(self.pyproject, "project").get("dependencies"))
+
+    @cached_property
+    def package(self) -> Mapping[str, Any]:
+        """package.json; empty without one."""
+        text = self.text(PurePosixPath("package.json"))
+        try:
+            content = json.loads(text.content) if text else {}
+        except json.JSONDecodeError as error:
+            place = Place(PurePosixPath("package.json"), error.lineno, error.colno)
+            self.broken.append(Unreadable(place, f"not JSON: {error.msg}"))
+            return {}
+        except (RecursionError, ValueError) as error:
+            place = Place(PurePosixPath("package.json"))
+            self.broken.append(Unreadable(place, f"not JSON that can be read: {error}"))
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @cached_property
+    def scripts(self) -> tuple[str, ...]:
+        """The names of package.json's scripts."""
+        return tuple(table(self.package, "scripts"))
+
+    @cached_property
+    def base(self) -> PurePosixPath:
+        """The folder whose modules are uploaded: that of the Worker's main module."""
+        if self.wrangler and (main := self.wrangler.main):
+            base = self.wrangler.data.get("base_dir")
+            folder = PurePosixPath(base) if isinstance(base, str) else PurePosixPath(main).parent
+            if not folder.is_absolute() and ".." not in folder.parts:
+                return folder
+        return PurePosixPath("src")
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """Every Python module of the Worker itself, parsed; tests and tools left out."""
+        with _parsing():
+            return tuple(filter(None, map(self._module, filter(self._uploaded, self.files))))
+
+    def _uploaded(self, path: PurePosixPath) -> bool:
+        if path.suffix != ".py" or not path.is_relative_to(self.base):
+            return False
+        inside = path.relative_to(self.base).parts
+        if self.base == PurePosixPath() and path.name == "setup.py":
+            return False
+        return BESIDE.isdisjoint(inside[:-1]) and not _is_test(path.name)
+
+    @cached_property
+    def own_modules(self) -> frozenset[str]:
+        """The importable names that the project itself brings."""
+        roots = (self.base, PurePosixPath(), PurePosixPath("src"))
+        inside = (path.relative_to(root) for path in self.files for root in roots
+                  if path.is_relative_to(root))  # fmt: skip
+        return frozenset(path.parts[0].partition(".")[0] for path in inside if path.suffix == ".py")
+
+    @cached_property
+    def _file_set(self) -> frozenset[PurePosixPath]:
+        return frozenset(self.files)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return PurePosixPath(path) in self._file_set
+
+    def bytes_of(self, path: PurePosixPath) -> bytes:
+        """A file's content.
+
+        Raises:
+            Unreadable: it may not be read, or is too large to be written by hand.
+        """
+        file = self.root / path
+        try:
+            if file.stat().st_size > MAX_BYTES:
+                raise Unreadable(Place(path), f"larger than {MAX_BYTES:,} bytes: not looked into")
+            return file.read_bytes()
+        except OSError as error:
+            raise Unreadable(Place(path), f"cannot be read: {error.strerror}") from error
+
+    def text(self, path: PurePosixPath) -> Text | None:
+        """A text file; None when there is none, or it is broken (and listed as such)."""
+        if path not in self._file_set:
+            return None
+        return self._read(lambda: Text.decoded(path, self.bytes_of(path)))
+
+    def line(self, path: PurePosixPath, number: int) -> str:
+        """A line of a file as it stands there, for showing; empty when there is none."""
+        if path not in self._shown:
+            try:
+                text = self.bytes_of(path).decode("utf-8-sig", errors="replace")
+            except Unreadable:
+                text = ""
+            self._shown[path] = text.split("\n")
+        lines = self._shown[path]
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+    @cached_property
+    def _shown(self) -> dict[PurePosixPath, list[str]]:
+        return {}
+
+    def _document(self, path: PurePosixPath, reader: Callable[[Text], Document]) -> Document | None:
+        text = self.text(path)
+        return self._read(lambda: reader(text)) if text else None
+
+    def _module(self, path: PurePosixPath) -> Module | None:
+        return self._read(lambda: _parsed(path, self.bytes_of(path)))
+
+    def _read(self, reading: Callable[[], _Read]) -> _Read | None:
+        try:
+            return reading()
+        except Unreadable as broken:
+            self.broken.append(broken)
+            return None
 
 
-def canonical(names: object) -> set[str]:
-    """Package names as PEP 503 normalises them."""
-    return (
-        {canonicalize_name(str(name)) for name in names}
-        if isinstance(names, list | dict)
-        else set()
-    )
+def table(data: object, name: str) -> Mapping[str, Any]:
+    """A table of a table; empty when either is something else."""
+    inner = data.get(name) if isinstance(data, Mapping) else None
+    return inner if isinstance(inner, dict) else {}
 
 
-def _text(root: Path, path: PurePosixPath) -> Text | None:
-    file = root / path
+def tables(data: object) -> list[Mapping[str, Any]]:
+    """The tables of an array; whatever else it has is left out."""
+    return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+
+
+def strings(data: object) -> tuple[str, ...]:
+    """The strings of an array; whatever else it has is left out."""
+    return tuple(item for item in data if isinstance(item, str)) if isinstance(data, list) else ()
+
+
+def _is_test(name: str) -> bool:
+    return name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+
+
+def _files(root: Path) -> Iterator[PurePosixPath]:
+    """Every file of a project. Links that lead out of it are not followed, nor links to folders."""
+    count = 0
+    pending = [("", str(root))]
+    home = os.path.realpath(root)
+    while pending:
+        prefix, folder = pending.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            if not prefix:
+                raise
+            continue
+        for entry in entries:
+            if _is_folder(entry):
+                if entry.name not in SKIPPED:
+                    pending.append((f"{prefix}{entry.name}/", entry.path))
+            elif _is_file(entry, home):
+                count += 1
+                if count > MAX_FILES:
+                    return
+                yield PurePosixPath(f"{prefix}{entry.name}")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return Text(path, file.read_text(encoding="utf-8")) if file.is_file() else None
-    except UnicodeDecodeError as error:
-        raise RejectedError(f"{path}: not UTF-8 text") from error
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
-def _package(root: Path) -> Mapping[str, Any]:
-    text = _text(root, PurePosixPath("package.json"))
+def _is_file(entry: os.DirEntry[str], home: str) -> bool:
+    """A regular file with a name that is text; a link only to one inside the project."""
     try:
-        content = json.loads(text.content) if text else {}
-    except json.JSONDecodeError as error:
-        raise RejectedError(f"package.json:{error.lineno}: not JSON: {error.msg}") from error
-    return content if isinstance(content, dict) else {}
+        entry.name.encode()
+        if not entry.is_symlink():
+            return entry.is_file(follow_symlinks=False)
+        real = os.path.realpath(entry.path)
+        return real.startswith(home + os.sep) and Path(real).is_file()
+    except (OSError, ValueError):
+        return False
 
 
-def _module(root: Path, path: PurePosixPath) -> Module:
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Many trees at once: no collection in between, no warnings about other people's code."""
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        return Module(path, ast.parse((root / path).read_bytes(), filename=str(path)))
-    except (SyntaxError, ValueError) as error:
-        raise RejectedError(f"{path}: not Python: {error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parsed(path: PurePosixPath, content: bytes) -> Module:
+    try:
+        tree = ast.parse(content, filename=str(path))
+        text = Text.decoded(path, content)
+    except SyntaxError as error:
+        place = Place(path, error.lineno or 1, error.offset or 1)
+        raise Unreadable(place, f"not Python: {error.msg}") from error
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        raise Unreadable(Place(path), f"not Python that can be read: {error}") from error
+    return Module(text, tree)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from forge_scaffold.cli import app
+from forge_scaffold.cli.commands import app
 from tests.support import SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
@@ -140,14 +140,14 @@ def test_a_config_that_answers_everything_needs_no_defaults(
                 )
             },
             (
-                "pyproject.toml:5: requests: not on the allow-list; remove it, or allow it in "
-                "[tool.forge.allow] (now: httpx, pydantic)"
+                "pyproject.toml:5: DEP001 requests: not on the allow-list; remove it, or allow it "
+                "in [tool.forge.allow] (now: httpx, pydantic)"
             ),
         ),
         (
             {"src/service/extra.py": "def get():\n    import requests\n"},
             (
-                "src/service/extra.py:2: requests: imported but not on the allow-list; "
+                "src/service/extra.py:2: IMP003 requests: imported but not on the allow-list; "
                 "remove the import, or declare and allow the package"
             ),
         ),
@@ -157,9 +157,9 @@ def test_a_config_that_answers_everything_needs_no_defaults(
                 + "requests==2.32.5 --hash=sha256:dd\n"
             },
             (
-                "requirements/worker.txt:7: requests: locked for the Worker, but neither allowed "
-                "nor brought by what is; remove it and lock again (npm run lock), or name it in "
-                "[tool.forge]"
+                "requirements/worker.txt:7: DEP011 requests: locked for the Worker, but neither "
+                "allowed nor brought by what is; remove it and lock again (npm run lock), or "
+                "name it in [tool.forge]"
             ),
         ),
     ],
@@ -172,7 +172,7 @@ def test_a_template_that_adds_requests_makes_nothing(
     run = forge("new", "a/b/x", "--defaults", "--template", template)
     assert run.exit_code == 1
     assert run.stdout == ""
-    heading = "error: the template breaks its own dependency policy; nothing was written"
+    heading = "error: the template makes a project that forge check objects to; nothing was written"
     assert f"{heading}\n  {message}\n" in run.stderr
     assert not list(home.iterdir())
 

@@ -190,7 +190,7 @@ def test_a_stop_at_a_question_leaves_no_trace(home: Path, template: Path) -> Non
 def test_what_needs_no_template_engine_loads_none(arguments: list[str]) -> None:
     program = """
 import sys
-from forge_scaffold.cli import app
+from forge_scaffold.cli.commands import app
 app(sys.argv[1:], standalone_mode=False)
 print(sorted({"copier", "jinja2", "questionary"} & sys.modules.keys()))
 """

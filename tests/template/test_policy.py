@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from forge_scaffold.cli import app
+from forge_scaffold.cli.commands import app
 from tests.support import whole_template
 
 

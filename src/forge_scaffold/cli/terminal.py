@@ -9,9 +9,10 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn, TextIO
 
-import typer
-
 from forge_scaffold.errors import ForgeError, UserError
+
+# As terminals number them (ECMA-48, "set foreground").
+COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 
 
 def colours(stream: TextIO) -> bool:
@@ -20,8 +21,15 @@ def colours(stream: TextIO) -> bool:
 
 
 def painter(stream: TextIO) -> Callable[..., str]:
-    """`typer.style` for a stream with colour; otherwise a function that leaves the text alone."""
-    return typer.style if colours(stream) else lambda text, **_: str(text)
+    """What styles text for a stream: `painter(sys.stdout)("ok", fg="green", bold=True)`."""
+    return _styled if colours(stream) else lambda text, **_: str(text)
+
+
+def _styled(text: str, *, fg: str = "", bold: bool = False, dim: bool = False) -> str:
+    codes = [code for code, wanted in (("1", bold), ("2", dim)) if wanted]
+    if fg:
+        codes.append(str(COLOURS[fg]))
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes else text
 
 
 def interactive() -> bool:
@@ -61,8 +69,8 @@ def outcomes() -> Iterator[None]:
     except ForgeError as error:
         _fail(error)
     except KeyboardInterrupt:
-        typer.echo("stopped; nothing was left behind", err=True)
-        raise typer.Exit(128 + signal.SIGINT) from None
+        print("stopped; nothing was left behind", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -77,5 +85,5 @@ def _fail(error: ForgeError) -> NoReturn:
     if isinstance(error, UserError) and len(error.problems) > 1:
         listed = "".join(f"\n  {problem}" for problem in error.problems)
         message = f"{len(error.problems)} problems, nothing was written{listed}"
-    typer.echo(f"{style('error:')} {printable(message)}", err=True)
-    raise typer.Exit(error.exit_code)
+    print(f"{style('error:')} {printable(message)}", file=sys.stderr)
+    raise SystemExit(error.exit_code)

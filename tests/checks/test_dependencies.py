@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from forge_scaffold.errors import RejectedError
-from forge_scaffold.policy import violations
-from forge_scaffold.project import Project
-from tests.support import write
+from forge_scaffold.errors import UserError
+from tests.checks.support import told as told_of
 
 PYPROJECT = """\
 [project]
@@ -63,8 +61,7 @@ import typing_extensions as t
 
 
 def told(folder: Path, changes: Mapping[str, str]) -> list[str]:
-    write(folder, {**GOOD, **changes})
-    return [str(violation) for violation in violations(Project.read(folder))]
+    return told_of(folder, {**GOOD, **changes}, "DEP", "IMP001", "IMP003", "IMP004")
 
 
 def test_what_is_allowed_passes(tmp_path: Path) -> None:
@@ -76,14 +73,14 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
     [
         ("requests>=2", "requests: not on the allow-list; remove it, or allow it"),
         ("Requests", "requests: not on the allow-list"),
-        ("h11>=0.16", "h11: not on the allow-list"),
+        ("h11>=0.16", "DEP003 h11: allowed only through another package"),
         ("httpx>=0.20", "httpx: >=0.20 admits 0.20"),
         ("httpx", "httpx: any version admits 0"),
         ("httpx>=0.28", "httpx: >=0.28 admits 1"),
         ("httpx~=0.28", None),
         ("httpx==0.28.*", None),
-        ("httpx @ git+https://example.org/httpx", "httpx: a URL is no version"),
-        ("httpx @ file:///tmp/httpx", "httpx: a URL is no version"),
+        ("httpx @ git+https://example.org/httpx", "httpx: an address is no version"),
+        ("httpx @ file:///tmp/httpx", "httpx: an address is no version"),
         ("./vendored/httpx", "./vendored/httpx: not a requirement (PEP 508)"),
         ("git+https://example.org/httpx", "not a requirement (PEP 508)"),
     ],
@@ -132,8 +129,7 @@ def test_a_range_passes_just_when_the_list_admits_all_of_it(
         f'[project]\ndependencies = ["p{wide}"]\n[tool.forge]\n[tool.forge.allow]\np = "{narrow}"\n'
     )
     folder = tmp_path_factory.getbasetemp() / "ranges"
-    write(folder, {"pyproject.toml": pyproject})
-    assert (violations(Project.read(folder)) == []) == inside
+    assert (told_of(folder, {"pyproject.toml": pyproject}, "DEP002") == []) == inside
 
 
 @pytest.mark.parametrize(
@@ -190,8 +186,13 @@ version = "2"
 source = { registry = "r" }
 dependencies = [{ name = "httpx" }]
 """
-    (found,) = told(tmp_path, {"uv.lock": lock})
-    assert found.startswith("uv.lock:26: requests: locked for the Worker")
+    files = {
+        "uv.lock": lock,
+        "pyproject.toml": PYPROJECT.replace('  "Typing_Extensions>=4.12",\n', ""),
+    }
+    files["src/entry.py"] = "import httpx"
+    (found,) = told(tmp_path, files)
+    assert found.startswith("uv.lock:26: DEP011 requests: locked for the Worker")
 
 
 @pytest.mark.parametrize(
@@ -227,25 +228,8 @@ def test_only_what_is_uploaded_is_checked(tmp_path: Path) -> None:
     assert told(tmp_path, {"tests/more.py": "import requests", "dev/x.py": "import requests"}) == []
 
 
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({"src/bad.py": "def"}, r"src/bad\.py: not Python"),
-        ({"pyproject.toml": "x"}, r"pyproject\.toml: not TOML"),
-        ({"package.json": "{"}, r"package\.json:1: not JSON"),
-        (
-            {"pyproject.toml": PYPROJECT.replace(">=0.27.2,<1", "newest")},
-            r"\[tool\.forge\.allow\]",
-        ),
-    ],
-)
-def test_a_project_that_cannot_be_read_is_rejected(
-    tmp_path: Path, files: Mapping[str, str], message: str
-) -> None:
-    with pytest.raises(RejectedError, match=message):
-        told(tmp_path, files)
-
-
-def test_a_folder_without_a_manifest_is_no_project(tmp_path: Path) -> None:
-    with pytest.raises(RejectedError, match=r"no pyproject\.toml"):
-        Project.read(tmp_path)
+@pytest.mark.parametrize("versions", ['"newest"', "1", "[]", "{ a = 1 }"])
+def test_an_allow_list_that_is_none_is_refused(tmp_path: Path, versions: str) -> None:
+    pyproject = PYPROJECT.replace('">=0.27.2,<1"', versions)
+    with pytest.raises(UserError, match=r"pyproject\.toml: \[tool\.forge\.allow\]: httpx: "):
+        told(tmp_path, {"pyproject.toml": pyproject})

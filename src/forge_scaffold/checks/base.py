@@ -1,0 +1,168 @@
+"""What a rule is, and what it finds."""
+
+import ast
+import inspect
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar
+
+from forge_scaffold.checks.facts import Facts
+from forge_scaffold.checks.requirements import Declared, Locked, declared, locked
+from forge_scaffold.documents import Place
+from forge_scaffold.policy import Policy
+from forge_scaffold.project import Project
+
+if TYPE_CHECKING:
+    from forge_scaffold.checks.walk import Scope
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Notes are printed, but do not make a check fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a file.
+
+    Attributes:
+        path: the file, relative to the project; made when it is missing.
+        start: the offset of the first character to replace.
+        end: the offset after the last.
+        text: what stands there instead.
+    """
+
+    path: PurePosixPath
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a rule has to say about a place.
+
+    Attributes:
+        rule: its id.
+        place: file, line and column.
+        message: what is wrong and what to do, with the values found; never a secret.
+        severity: the rule's, or a milder one.
+        edit: what `--fix` does about it; None when that takes a person.
+    """
+
+    rule: str
+    place: Place
+    message: str
+    severity: Severity
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked.
+
+    Attributes:
+        project: on disk.
+        policy: what it may depend on.
+        facts: what the walk over its modules has met; complete before any rule's `check`.
+    """
+
+    project: Project
+    policy: Policy
+    facts: Facts = field(default_factory=Facts)
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
+        """Its runtime requirements, optional ones included."""
+        return tuple(declared(self.project))
+
+    @cached_property
+    def locked(self) -> tuple[Locked, ...]:
+        """What its locks give to the Worker."""
+        return tuple(locked(self.project))
+
+
+Files = Mapping[str, str]
+
+
+class Rule:
+    """One thing that can be wrong with a Worker.
+
+    The docstring of a rule is its documentation: the first line its title, then the reason, then a
+    paragraph that begins with "Fix: ". A rule that looks at Python code names what it wants to see
+    (`nodes`, `calls`, `reads`, `methods`) and has `visit`; any other has `check`.
+
+    Attributes:
+        id: three letters of its family and a number; never given to another rule.
+        severity: of its findings, unless they say otherwise.
+        failing: files of a project, beside those of `checks.examples.BASE`, that it objects to.
+        passing: the same without a flaw.
+        nodes: types of syntax nodes to visit.
+        calls: dotted names whose calls to visit: "time.sleep", "secrets.*".
+        reads: dotted names to visit where they stand: "os.environ".
+        methods: names of methods whose calls to visit, whatever the object.
+        fixable: whether `--fix` mends it, at least where that is plain.
+    """
+
+    id: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.ERROR
+    failing: ClassVar[Files]
+    passing: ClassVar[Files]
+    nodes: ClassVar[Collection[type[ast.AST]]] = ()
+    calls: ClassVar[Collection[str]] = ()
+    reads: ClassVar[Collection[str]] = ()
+    methods: ClassVar[Collection[str]] = ()
+    fixable: ClassVar[bool] = False
+
+    def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - rules override it
+        """Findings about the project as a whole."""
+        yield from ()
+
+    def visit(self, node: ast.AST, scope: "Scope") -> Iterator[Finding]:  # noqa: ARG002
+        """Findings about a node that the rule asked for."""
+        yield from ()
+
+    def finding(
+        self,
+        place: Place,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        edit: Edit | None = None,
+    ) -> Finding:
+        """A finding of this rule."""
+        return Finding(self.id, place, message, severity or self.severity, edit)
+
+    @cached_property
+    def _paragraphs(self) -> list[str]:
+        text = inspect.cleandoc(type(self).__doc__ or "")
+        return text.split("\n\n")
+
+    @property
+    def title(self) -> str:
+        """What is wrong, in a few words."""
+        return " ".join(self._paragraphs[0].split()).removesuffix(".")
+
+    @property
+    def reason(self) -> str:
+        """Why that matters."""
+        return "\n\n".join(
+            paragraph for paragraph in self._paragraphs[1:] if not paragraph.startswith("Fix: ")
+        )
+
+    @property
+    def fix(self) -> str:
+        """What to do about it."""
+        found = (each for each in self._paragraphs if each.startswith("Fix: "))
+        return next(found, "").removeprefix("Fix: ")
+
+    @property
+    def looks_at_code(self) -> bool:
+        """Whether it wants to see syntax nodes."""
+        return bool(self.nodes or self.calls or self.reads or self.methods)

@@ -1,0 +1,512 @@
+"""DEP: what the Worker depends on."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.distributions import TOOLS, pyodide_packages
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.requirements import PIN, Declared, Locked
+from forge_scaffold.documents import Place
+from forge_scaffold.policy import Policy, admits, outside
+from forge_scaffold.project import LOCK, table, tables
+
+
+def _milder(policy: Policy) -> Severity | None:
+    """The built-in list is advice, until a project makes it its own."""
+    return None if policy.own else Severity.NOTE
+
+
+def _list_of(policy: Policy) -> str:
+    return "[tool.forge.allow]" if policy.own else "Forge's own allow-list"
+
+
+def _dependencies(*requirements: str, more: str = "") -> str:
+    """The base example's pyproject.toml with other dependencies."""
+    listed = "".join(f'  "{requirement}",\n' for requirement in requirements)
+    old = 'dependencies = ["httpx>=0.28,<1"]'
+    return BASE["pyproject.toml"].replace(old, f"dependencies = [\n{listed}]") + more
+
+
+_HASH = "--hash=sha256:" + "a1" * 32
+
+
+class NotAllowed(Rule):
+    """A dependency that is not on the allow-list.
+
+    Whatever a Worker depends on is uploaded, counts against its size and start-up, and has to run
+    without sockets, threads and native code. The list under `[tool.forge.allow]` says what a team
+    has looked at. A project without a list of its own is held against Forge's, as notes only.
+
+    Fix: remove the dependency, or look at it and add it to `[tool.forge.allow]`.
+    """
+
+    id = "DEP001"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "requests>=2,<3")}
+    passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared names against the list."""
+        policy = subject.policy
+        for each in subject.declared:
+            known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned, *TOOLS}
+            if each.requirement and not each.requirement.url and each.name not in known:
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: not on the allow-list; remove it, or allow it in "
+                    f"[tool.forge.allow] (now: {policy.names})",
+                    severity=_milder(policy),
+                )
+
+
+class OutsideRange(Rule):
+    """A dependency in versions that the allow-list does not have.
+
+    The allow-list names versions, not only packages: the next major version is another package
+    under the same name, and an old one may not run in a Worker at all.
+
+    Fix: narrow the requirement until the list's range contains it, and lock again.
+    """
+
+    id = "DEP002"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28")}
+    passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared ranges and locked versions against the list."""
+        policy = subject.policy
+        for each in subject.declared:
+            allowed = policy.direct.get(each.name)
+            if not allowed or not each.requirement or each.requirement.url:
+                continue
+            if beyond := outside(each.requirement.specifier, allowed.versions):
+                said = each.requirement.specifier or "any version"
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: {said} admits {beyond}; the allow-list says "
+                    f"{allowed.versions}: narrow it{allowed.because}",
+                    severity=_milder(policy),
+                )
+        for lock in subject.locked:
+            allowed = policy.direct.get(lock.name)
+            if allowed and lock.version and not admits(allowed.versions, lock.version):
+                yield self.finding(
+                    lock.place,
+                    f"{lock.name}: {lock.version} is outside {allowed.versions}: lock again"
+                    f"{allowed.because}",
+                    severity=_milder(policy),
+                )
+
+
+class OnlyTransitive(Rule):
+    """A dependency that is allowed only as another package's own.
+
+    What an allowed package brings along is uploaded, but which of it, and in which version, is that
+    package's business and changes with it.
+
+    Fix: declare and import the package that brings it, or allow this one in `[tool.forge.allow]`.
+    """
+
+    id = "DEP003"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "h11>=0.16")}
+    passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared names against the list of what is brought."""
+        for each in subject.declared:
+            if each.name in subject.policy.transitive and each.name not in subject.policy.direct:
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: allowed only through another package; declare that one",
+                    severity=_milder(subject.policy),
+                )
+
+
+class NotReleased(Rule):
+    """A dependency on a repository, an address or a folder.
+
+    It has no version that a list could allow or a lock could hold, and pywrangler resolves for
+    Workers with `--no-build`: what has to be built first is not found.
+
+    Fix: declare a released version. For a package of your own, put its module beside the Worker's.
+    """
+
+    id = "DEP004"
+    failing: ClassVar[Files] = {
+        "pyproject.toml": _dependencies("httpx @ git+https://example.org/httpx.git")
+    }
+    passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Requirements with an address, and what uv takes from elsewhere."""
+        project = subject.project
+        names = set()
+        for each in subject.declared:
+            names.add(each.name)
+            if each.requirement and each.requirement.url:
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: an address is no version that can be allowed or locked; declare "
+                    "a released version",
+                )
+        sources = table(table(table(project.pyproject, "tool"), "uv"), "sources")
+        for name, source in sources.items():
+            if canonicalize_name(name) in names and isinstance(source, dict):
+                for kind in source.keys() & {"git", "url", "path"}:
+                    place = project.manifest.place("tool", "uv", "sources", name)  # type: ignore[union-attr]
+                    yield self.finding(
+                        place,
+                        f"{name}: taken from a {kind}, which is no version that can be allowed or "
+                        "locked; declare a released version",
+                        severity=Severity.WARNING,
+                    )
+
+
+class NoRequirement(Rule):
+    """A dependency that is not written as a requirement.
+
+    pip, uv and pywrangler take PEP 508 requirements; anything else stops them.
+
+    Fix: write it as `name>=1,<2`.
+    """
+
+    id = "DEP005"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "./vendored")}
+    passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """What cannot be parsed."""
+        for each in subject.declared:
+            if each.requirement is None:
+                yield self.finding(
+                    each.place, f"{each.text}: not a requirement (PEP 508); write it as  name>=1,<2"
+                )
+
+
+class NoWheel(Rule):
+    """A locked package without a wheel that runs in a Worker.
+
+    Workers run Pyodide: pure Python wheels (`none-any`), wheels for `pyemscripten`, and the
+    packages that Pyodide builds itself. Wheels for Linux, macOS or Windows hold machine code for
+    those, and pywrangler builds nothing from source.
+
+    Fix: replace the package, or move what needs it out of the Worker; `uv tree --invert --package
+    NAME` says what brings it.
+    """
+
+    id = "DEP006"
+    failing: ClassVar[Files] = {
+        "pyproject.toml": _dependencies("httpx>=0.28,<1"),
+        "uv.lock": """\
+version = 1
+
+[[package]]
+name = "example"
+source = { virtual = "." }
+dependencies = [{ name = "httpx" }]
+
+[[package]]
+name = "httpx"
+version = "0.28.1"
+source = { registry = "https://pypi.org/simple" }
+dependencies = [{ name = "httptools" }]
+wheels = [{ url = "https://example.org/httpx-0.28.1-py3-none-any.whl" }]
+
+[[package]]
+name = "httptools"
+version = "0.7.1"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://example.org/httptools-0.7.1-cp314-cp314-manylinux_2_17_x86_64.whl" }]
+""",
+    }
+    passing: ClassVar[Files] = {
+        **failing,
+        "uv.lock": failing["uv.lock"].replace("cp314-cp314-manylinux_2_17_x86_64", "py3-none-any"),
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Locked packages by the names of their wheels."""
+        for lock in subject.locked:
+            if "wheels" not in lock.data and "sdist" not in lock.data:
+                continue
+            if lock.name in pyodide_packages() or _runs(lock.data):
+                continue
+            yield self.finding(
+                lock.place,
+                f"{lock.name} {lock.version or ''}: no wheel of it runs in a Worker (none is pure "
+                "Python or for pyemscripten), and Pyodide does not build it; replace it",
+            )
+
+
+def _runs(package: Mapping[str, Any]) -> bool:
+    wheels = tables(package.get("wheels"))
+    files = (
+        str(wheel.get(key, "")) for wheel in wheels for key in ("url", "path", "name", "filename")
+    )
+    return any(re.search(r"-none-any\.whl|emscripten|wasm32", file) for file in files)
+
+
+class Tool(Rule):
+    """A developer's tool among the runtime dependencies.
+
+    Runtime dependencies are uploaded with the Worker. Test runners, linters and pywrangler itself
+    have no use there, and some of them do not even install.
+
+    Fix: move it to the group `dev` of `[dependency-groups]`.
+    """
+
+    id = "DEP007"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pytest>=9")}
+    passing: ClassVar[Files] = {
+        "pyproject.toml": _dependencies(
+            "httpx>=0.28,<1", more='\n[dependency-groups]\ndev = ["pytest>=9"]\n'
+        )
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared runtime dependencies that are tools."""
+        project = subject.project
+        for each in subject.declared:
+            in_runtime = each.text in project.dependencies
+            if in_runtime and each.name in TOOLS and each.name not in subject.policy.direct:
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: a developer's tool, and it would be uploaded; move it to "
+                    "[dependency-groups] dev",
+                )
+
+
+class RequirementsFile(Rule):
+    """A requirements.txt beside pyproject.toml.
+
+    pywrangler stops when it sees one: "Specifying Python Packages in requirements.txt is no longer
+    supported".
+
+    Fix: move its lines to `dependencies` in pyproject.toml, and delete the file.
+    """
+
+    id = "DEP008"
+    failing: ClassVar[Files] = {"requirements.txt": "httpx>=0.28,<1\n"}
+    passing: ClassVar[Files] = {"requirements/worker.in": "httpx>=0.28,<1\n"}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """The file at the project's root."""
+        project = subject.project
+        if project.wrangler and project.wrangler.main and project.has("requirements.txt"):
+            yield self.finding(
+                Place(PurePosixPath("requirements.txt")),
+                "pywrangler refuses to work beside a requirements.txt; move its lines to the "
+                "dependencies in pyproject.toml, and delete it",
+            )
+
+
+class StaleLock(Rule):
+    """A lock that no longer matches what is declared.
+
+    What is tested and uploaded comes from the lock. A declared package that is not in it is missing
+    at run time; one that is in it in another version is not the one that was asked for.
+
+    Fix: lock again: `npm run lock` in a generated project, `uv lock` for uv.lock.
+    """
+
+    id = "DEP009"
+    failing: ClassVar[Files] = {
+        "pyproject.toml": _dependencies("httpx>=0.28,<1"),
+        "requirements/worker.txt": f"httpx==0.27.2 {_HASH}\n",
+    }
+    passing: ClassVar[Files] = {
+        **failing,
+        "requirements/worker.txt": f"httpx==0.28.1 {_HASH}\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Each lock against the declared requirements."""
+        project = subject.project
+        locks: dict[PurePosixPath, dict[str, Locked]] = {}
+        for lock in subject.locked:
+            locks.setdefault(lock.place.path, {})[lock.name] = lock
+        for each in subject.declared:
+            if not each.requirement or each.text not in project.dependencies:
+                continue
+            if each.requirement.marker or each.requirement.url or not _judged_here(each, subject):
+                continue
+            for path, packages in locks.items():
+                yield from self._held(
+                    each, each.requirement.specifier, path, packages.get(each.name)
+                )
+
+    def _held(
+        self, each: Declared, versions: SpecifierSet, path: PurePosixPath, lock: Locked | None
+    ) -> Iterator[Finding]:
+        if lock is None:
+            yield self.finding(each.place, f"{each.name}: not in {path}; lock again")
+        elif lock.version and not admits(versions, lock.version):
+            yield self.finding(
+                lock.place,
+                f"{each.name}: {lock.version} is locked, {versions} declared; lock again",
+            )
+
+
+def _judged_here(each: Declared, subject: Subject) -> bool:
+    """Whether no other rule says already that the package or its locked version is not allowed."""
+    policy = subject.policy
+    allowed = policy.direct.get(each.name)
+    if allowed is None:
+        return not policy.own or each.name in policy.platform
+    versions = [lock.version for lock in subject.locked if lock.name == each.name and lock.version]
+    return all(admits(allowed.versions, version) for version in versions)
+
+
+class LooseLock(Rule):
+    """A line of the Worker's lock that holds nothing fast.
+
+    A lock names one version and its hashes, or what is uploaded tomorrow is not what was tested
+    today.
+
+    Fix: lock again: `npm run lock` in a generated project.
+    """
+
+    id = "DEP010"
+    failing: ClassVar[Files] = {"requirements/worker.txt": "httpx==0.28.1\n"}
+    passing: ClassVar[Files] = {"requirements/worker.txt": f"httpx==0.28.1 {_HASH}\n"}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Lines of requirements/worker.txt without a version or a hash."""
+        lock = subject.project.lock
+        for line, text in lock.logical_lines() if lock else ():
+            pin = PIN.fullmatch(text)
+            name = pin["name"] if pin else text.split()[0]
+            if pin is None:
+                yield self.finding(
+                    Place(LOCK, line),
+                    f"{name}: not pinned to one version; lock again: npm run lock",
+                )
+            elif not pin["hashes"].strip():
+                yield self.finding(
+                    Place(LOCK, line), f"{name}: locked without a hash; lock again: npm run lock"
+                )
+
+
+class LockedTooMuch(Rule):
+    """A locked package that nobody allowed.
+
+    It is uploaded with the Worker, though it is neither on the allow-list nor among what the
+    allowed packages bring.
+
+    Fix: remove what brings it and lock again, or name it in `[tool.forge]`.
+    """
+
+    id = "DEP011"
+    failing: ClassVar[Files] = {
+        "requirements/worker.txt": f"httpx==0.28.1 {_HASH}\nrequests==2.32.5 {_HASH}\n"
+    }
+    passing: ClassVar[Files] = {"requirements/worker.txt": f"httpx==0.28.1 {_HASH}\n"}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Locked names against all lists; only those of the project itself are complete."""
+        policy = subject.policy
+        if not policy.own:
+            return
+        known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned}
+        for lock in subject.locked:
+            if lock.name not in known:
+                yield self.finding(
+                    lock.place,
+                    f"{lock.name}: locked for the Worker, but neither allowed nor brought by what "
+                    "is; remove it and lock again (npm run lock), or name it in [tool.forge]",
+                )
+
+
+class Ancient(Rule):
+    """A package that resolves to an ancient version on Workers.
+
+    Where a resolver finds no wheel of the newest version for a Worker's platform, it goes back
+    until it finds one: for pydantic to version 1, which is pure Python, and another library under
+    the same name.
+
+    Fix: declare a lower bound, such as `pydantic>=2.12,<3`, and lock again.
+    """
+
+    id = "DEP012"
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic<3")}
+    passing: ClassVar[Files] = {
+        "pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic>=2.12,<3"),
+        "src/service.py": "import httpx\nimport pydantic\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + pydantic.VERSION\n",
+    }
+
+    # Since when a package has what a resolver may not find, and its last version without.
+    FLOORS: ClassVar[Mapping[str, str]] = {"pydantic": "2"}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Requirements that admit such a version, and locks that have one."""
+        for each in subject.declared:
+            floor = self.FLOORS.get(each.name)
+            if (
+                floor
+                and each.requirement
+                and outside(each.requirement.specifier, SpecifierSet(f">={floor}"))
+            ):
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: admits versions before {floor}, to which a resolver goes back "
+                    f"for Workers; declare  {each.name}>={floor}",
+                    severity=Severity.WARNING,
+                )
+        for lock in subject.locked:
+            floor = self.FLOORS.get(lock.name)
+            if floor and lock.version and not admits(SpecifierSet(f">={floor}"), lock.version):
+                yield self.finding(
+                    lock.place,
+                    f"{lock.name}: {lock.version} is locked; declare  {lock.name}>={floor}  and "
+                    "lock again",
+                )
+
+
+class BannedPackage(Rule):
+    """A package that the organisation bans.
+
+    A `forge.toml` above the project, or in the user's configuration folder, bans packages, each
+    with a reason:
+
+        [ban]
+        requests = { reason = "blocks the event loop", instead = "httpx" }
+
+    Fix: use what the ban names instead, or talk to whoever wrote it.
+    """
+
+    id = "DEP013"
+    failing: ClassVar[Files] = {
+        "forge.toml": '[ban]\nrequests = { reason = "blocks the event loop", instead = "httpx" }\n',
+        "pyproject.toml": _dependencies("httpx>=0.28,<1", "requests>=2,<3"),
+    }
+    passing: ClassVar[Files] = {**failing, "pyproject.toml": _dependencies("httpx>=0.28,<1")}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared and locked names against the bans."""
+        named: list[Declared | Locked] = [*subject.declared, *subject.locked]
+        for each in named:
+            if banned := subject.policy.banned.get(each.name):
+                yield self.finding(each.place, f"{each.name}: {banned}")
+
+
+RULES: tuple[type[Rule], ...] = (
+    NotAllowed,
+    OutsideRange,
+    OnlyTransitive,
+    NotReleased,
+    NoRequirement,
+    NoWheel,
+    Tool,
+    RequirementsFile,
+    StaleLock,
+    LooseLock,
+    LockedTooMuch,
+    Ancient,
+    BannedPackage,
+)

@@ -1,0 +1,53 @@
+"""The project that every rule's example is a change of: a small Worker without a flaw."""
+
+from collections.abc import Mapping
+
+BASE: Mapping[str, str] = {
+    "pyproject.toml": """\
+[project]
+name = "example"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["httpx>=0.28,<1"]
+
+[tool.forge]
+platform = ["workers-runtime-sdk"]
+transitive = ["anyio", "h11", "httpcore", "httptools", "idna"]
+
+[tool.forge.allow]
+httpx = ">=0.27.2,<1"
+pydantic = ">=2.10,<3"
+""",
+    "wrangler.toml": """\
+name = "example"
+main = "src/entry.py"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["python_workers"]
+
+[observability]
+enabled = true
+""",
+    "src/entry.py": """\
+from workers import Response, WorkerEntrypoint
+
+from service import answer
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(await answer(self.env))
+""",
+    "src/service.py": """\
+import httpx
+
+
+async def answer(env):
+    return httpx.__version__
+""",
+    ".gitignore": ".dev.vars\n.env\n",
+}
+
+
+def files(changes: Mapping[str, str]) -> dict[str, str]:
+    """The files of a whole example."""
+    return {**BASE, **changes}

@@ -1,0 +1,57 @@
+"""What the walk over a Worker's modules meets, whichever rules are followed."""
+
+from dataclasses import dataclass, field
+
+from forge_scaffold.documents import Place
+
+
+@dataclass(frozen=True)
+class Import:
+    """An absolute import.
+
+    Attributes:
+        name: the module, dotted.
+        place: where.
+        optional: a failure of it is expected.
+        typing: it never runs in a Worker: for type checkers, or under `__main__`.
+    """
+
+    name: str
+    place: Place
+    optional: bool
+    typing: bool
+
+    @property
+    def top(self) -> str:
+        """The module that has to be installed."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A name that the code takes from the Worker's environment.
+
+    Attributes:
+        name: as in `self.env.NAME`.
+        place: where.
+        called: the method that is called on it; None when it is only read.
+    """
+
+    name: str
+    place: Place
+    called: str | None
+
+
+@dataclass
+class Facts:
+    """What is there, in the order in which it was met.
+
+    Attributes:
+        imports: every absolute import.
+        uses: every name taken from the environment.
+        classes: the names of all classes.
+    """
+
+    imports: list[Import] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)

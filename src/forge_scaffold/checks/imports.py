@@ -1,0 +1,296 @@
+"""IMP: what the Worker's modules import."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.distributions import (
+    MODULES,
+    NOT_IMPORTED,
+    PLATFORM_MODULES,
+    TOOL_MODULES,
+    modules_of,
+)
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.facts import Import
+
+# Modules of the standard library that Pyodide leaves out, on every Python that Workers have run.
+MISSING = frozenset(
+    {
+        "curses", "dbm", "ensurepip", "grp", "idlelib", "lib2to3", "msvcrt", "nt", "pwd",
+        "readline", "resource", "syslog", "tkinter", "turtle", "turtledemo", "venv", "winreg",
+        "winsound",
+    }
+)  # fmt: skip
+
+_TEST_FOLDERS = frozenset({"test", "tests", "conftest"})
+
+
+def _known(subject: Subject) -> set[str]:
+    """What is there without a package: the standard library, the project itself, the platform."""
+    return {*sys.stdlib_module_names, *subject.project.own_modules, *PLATFORM_MODULES, *MISSING}
+
+
+def _foreign(subject: Subject) -> list[Import]:
+    """Imports of packages, tools left to IMP006; one for each module and line."""
+    known = _known(subject) | TOOL_MODULES | _TEST_FOLDERS
+    return list(dict.fromkeys(each for each in subject.facts.imports if each.top not in known))
+
+
+def _declared_modules(subject: Subject) -> set[str]:
+    return {module for each in subject.declared for module in modules_of(each.name)}
+
+
+def _nameless(subject: Subject) -> list[str]:
+    """Declared packages without an import of theirs, under the names that they should have."""
+    imported = {each.top for each in subject.facts.imports}
+    return [
+        each.name
+        for each in subject.declared
+        if each.requirement
+        and each.text in subject.project.dependencies
+        and each.name not in NOT_IMPORTED.union(subject.policy.platform)
+        and imported.isdisjoint(modules_of(each.name))
+    ]
+
+
+def _package_of(module: str, subject: Subject) -> str:
+    """The package that brings a module, as far as names tell."""
+    for package in (*subject.policy.direct, *subject.policy.transitive, *MODULES):
+        if module in modules_of(package) and package.replace("-", "_") in {module, package}:
+            return package
+    candidates = [package for package, modules in MODULES.items() if module in modules]
+    return candidates[0] if len(candidates) == 1 else module.replace("_", "-")
+
+
+class Undeclared(Rule):
+    """An import of a package that is not declared.
+
+    Only declared packages, and what they bring, are uploaded with the Worker. The import works
+    where something else happens to have installed the package, and fails at the edge.
+
+    Fix: add the package to `dependencies` in pyproject.toml, or remove the import.
+    """
+
+    id = "IMP001"
+    failing: ClassVar[Files] = {
+        "src/service.py": "import httpx\nimport pydantic\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + pydantic.VERSION\n"
+    }
+    passing: ClassVar[Files] = {
+        **failing,
+        "pyproject.toml": BASE["pyproject.toml"].replace(
+            '"httpx>=0.28,<1"', '"httpx>=0.28,<1", "pydantic>=2.12,<3"'
+        ),
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Imports of packages against the declared ones."""
+        declared = _declared_modules(subject)
+        nameless = _nameless(subject)
+        brought = {module for each in subject.locked for module in modules_of(each.name)}
+        transitive = {m for package in subject.policy.transitive for m in modules_of(package)}
+        allowed = {module for package in subject.policy.direct for module in modules_of(package)}
+        for each in _foreign(subject):
+            if each.top in declared or each.optional or each.top in transitive:
+                continue
+            # What is not allowed at all is IMP003's to say.
+            if each.top not in allowed if subject.policy.own else each.top in brought:
+                continue
+            # It may be what one of the declared packages is called where it is imported.
+            if _unsure(each.top, nameless):
+                continue
+            package = _package_of(each.top, subject)
+            yield self.finding(
+                each.place,
+                f"{each.top}: imported but not declared; add {package} to the dependencies in "
+                "pyproject.toml, or remove the import",
+            )
+
+
+def _unsure(module: str, nameless: Sequence[str]) -> bool:
+    """Whether a module may belong to a declared package of another name."""
+    known = {name for names in MODULES.values() for name in names}
+    return bool(nameless) and module not in known
+
+
+class Unused(Rule):
+    """A declared package that nothing imports.
+
+    It is uploaded all the same: it counts against the Worker's size and its start-up.
+
+    Fix: remove it from `dependencies` in pyproject.toml, and lock again.
+    """
+
+    id = "IMP002"
+    severity = Severity.WARNING
+    failing: ClassVar[Files] = {
+        "src/service.py": 'async def answer(env):\n    return "Hello"\n',
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": BASE["src/service.py"],
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Declared packages against the imports, when it is plain which module is whose."""
+        project = subject.project
+        if not project.modules or project.broken:
+            return
+        declared = _declared_modules(subject)
+        unclaimed = [each for each in _foreign(subject) if each.top not in declared]
+        nameless = set(_nameless(subject))
+        for each in subject.declared:
+            if each.name not in nameless or _mentioned(each.name, subject):
+                continue
+            if each.name not in MODULES and unclaimed:
+                continue
+            yield self.finding(
+                each.place,
+                f"{each.name}: declared, but nothing imports it; remove it from the dependencies",
+            )
+
+
+def _mentioned(package: str, subject: Subject) -> bool:
+    """Whether some module's text has the package's name: as a plug-in, a back end, a setting."""
+    words = {package, *modules_of(package)}
+    texts = (module.text.content for module in subject.project.modules)
+    return any(word in text for text in texts for word in words)
+
+
+class ImportNotAllowed(Rule):
+    """An import of a package that is not on the allow-list.
+
+    What is imported has to be there, whoever brought it: the list under `[tool.forge.allow]` says
+    what may be.
+
+    Fix: remove the import, or look at the package, then declare it and allow it.
+    """
+
+    id = "IMP003"
+    failing: ClassVar[Files] = {
+        "src/service.py": "import httpx\nimport requests\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + requests.__version__\n"
+    }
+    passing: ClassVar[Files] = {}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Imports of packages against the list."""
+        policy = subject.policy
+        direct = {module for package in policy.direct for module in modules_of(package)}
+        brought = {module for package in policy.transitive for module in modules_of(package)}
+        bans = {module: ban for name, ban in policy.banned.items() for module in modules_of(name)}
+        declared = _declared_modules(subject)
+        for each in _foreign(subject):
+            if ban := bans.get(each.top):
+                yield self.finding(each.place, f"{each.top}: {ban}")
+            elif each.top not in direct | brought and (policy.own or each.top in declared):
+                yield self.finding(
+                    each.place,
+                    f"{each.top}: imported but not on the allow-list; remove the import, or "
+                    "declare and allow the package",
+                    severity=None if policy.own else Severity.NOTE,
+                )
+
+
+class ImportTransitive(Rule):
+    """An import of a package that is only another package's own dependency.
+
+    It is there because something else needs it, and goes when that changes its mind.
+
+    Fix: import what is declared, or declare and allow this package itself.
+    """
+
+    id = "IMP004"
+    failing: ClassVar[Files] = {
+        "src/service.py": "import h11\nimport httpx\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + h11.__version__\n"
+    }
+    passing: ClassVar[Files] = {}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Imports of what the allowed packages bring."""
+        policy = subject.policy
+        brought = {module for package in policy.transitive for module in modules_of(package)}
+        own = _declared_modules(subject)
+        own |= {module for package in policy.direct for module in modules_of(package)}
+        for each in _foreign(subject):
+            if each.top in brought - own:
+                yield self.finding(
+                    each.place,
+                    f"{each.top}: imported, though only another package's own dependency; import "
+                    "what is declared",
+                    severity=None if policy.own else Severity.WARNING,
+                )
+
+
+class MissingModule(Rule):
+    """An import of a module that Workers do not have.
+
+    Pyodide leaves out the parts of the standard library that need a terminal, a display, a user
+    database or another process: the import raises ModuleNotFoundError, and with it the Worker.
+
+    Fix: do without it; where the module is optional, import it in a `try` with `except
+    ImportError`.
+    """
+
+    id = "IMP005"
+    failing: ClassVar[Files] = {
+        "src/service.py": "import resource\n\nimport httpx\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + str(resource.getpagesize())\n"
+    }
+    passing: ClassVar[Files] = {}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Imports of what is left out."""
+        for each in subject.facts.imports:
+            if (
+                each.top in MISSING - subject.project.own_modules
+                and not each.optional | each.typing
+            ):
+                yield self.finding(
+                    each.place, f"{each.top}: Workers do not have this module; do without it"
+                )
+
+
+class ToolImport(Rule):
+    """An import of tests or of a developer's tool from the Worker.
+
+    Neither is uploaded with the Worker's modules: it fails at its first import.
+
+    Fix: move what both need into the Worker's own modules, and import it from the tests.
+    """
+
+    id = "IMP006"
+    failing: ClassVar[Files] = {
+        "src/service.py": "import httpx\nimport pytest\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + pytest.__version__\n"
+    }
+    passing: ClassVar[Files] = {}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Imports of what is not uploaded."""
+        project = subject.project
+        beside = {"tests", "test", "conftest"} & {path.parts[0] for path in project.files}
+        inside = {path.relative_to(project.base).parts[0] for path in project.files
+                  if path.is_relative_to(project.base)}  # fmt: skip
+        declared = _declared_modules(subject)
+        for each in subject.facts.imports:
+            if each.optional or each.typing or each.top in declared:
+                continue
+            if each.top in TOOL_MODULES or each.top in beside - inside:
+                yield self.finding(
+                    each.place,
+                    f"{each.top}: not uploaded with the Worker; keep tests and tools out of its "
+                    "modules",
+                )
+
+
+RULES: tuple[type[Rule], ...] = (
+    Undeclared,
+    Unused,
+    ImportNotAllowed,
+    ImportTransitive,
+    MissingModule,
+    ToolImport,
+)

@@ -1,0 +1,324 @@
+"""One walk over each module, with every rule that asked for what it meets.
+
+The walk knows of each node whether it runs while the module is imported, in which functions and
+classes it stands, and what its names stand for. It is a loop, not a recursion: nesting that Python
+can parse cannot break it.
+"""
+
+import ast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeGuard, TypeVar
+
+from forge_scaffold.checks.base import Finding, Rule, Subject
+from forge_scaffold.checks.facts import Import, Use
+from forge_scaffold.documents import Place
+from forge_scaffold.project import Module
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a node stands.
+
+    Attributes:
+        subject: the project and its policy.
+        module: the file.
+        names: what the module's imports call what: {"sleep": "time.sleep"}; grows as it is read.
+        functions: the functions around the node, outermost first.
+        classes: the classes around it.
+        shadowed: names that are parameters here, whatever was imported under them.
+        optional: inside a `try` that expects an ImportError.
+        typing: inside `if TYPE_CHECKING`.
+        script: inside `if __name__ == "__main__"`, which no Worker runs.
+    """
+
+    subject: Subject
+    module: Module
+    names: dict[str, str] = field(default_factory=dict)
+    functions: tuple[Function, ...] = ()
+    classes: tuple[ast.ClassDef, ...] = ()
+    shadowed: frozenset[str] = frozenset()
+    optional: bool = False
+    typing: bool = False
+    script: bool = False
+
+    @property
+    def import_time(self) -> bool:
+        """Whether the node runs while the module is imported, before any request."""
+        return not self.functions
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the innermost function is a coroutine."""
+        return bool(self.functions) and isinstance(self.functions[-1], ast.AsyncFunctionDef)
+
+    def place(self, node: ast.AST) -> Place:
+        """Where a node stands: its first line, and its columns when it has only one."""
+        line = getattr(node, "lineno", 1)
+        start = self._column(line, getattr(node, "col_offset", 0))
+        one_line = getattr(node, "end_lineno", None) == line
+        end = self._column(line, getattr(node, "end_col_offset", 0)) if one_line else 0
+        return Place(self.module.path, line, start + 1, end + 1 if end else 0)
+
+    def _column(self, line: int, offset: int) -> int:
+        """A column in characters; the syntax tree counts bytes."""
+        lines = self.module.text.lines
+        text = lines[line - 1] if line <= len(lines) else ""
+        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
+
+    def name(self, node: ast.AST) -> str | None:
+        """What an expression stands for, as a dotted name: "os.environ"; None when that is open.
+
+        Builtins have their own name: "print".
+        """
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in self.shadowed:
+            return None
+        parts.append(self.names.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    def imported(self, node: ast.AST) -> bool:
+        """Whether an expression begins with a name that was imported."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self.names
+
+
+class Walker:
+    """Takes the rules that look at code through the modules of a project."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.nodes: dict[type[ast.AST], list[Rule]] = {}
+        self.calls: dict[str, list[Rule]] = {}
+        self.reads: dict[str, list[Rule]] = {}
+        self.methods: dict[str, list[Rule]] = {}
+        for rule in rules:
+            _subscribe(self.nodes, rule.nodes, rule)
+            _subscribe(self.calls, rule.calls, rule)
+            _subscribe(self.reads, rule.reads, rule)
+            _subscribe(self.methods, rule.methods, rule)
+
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """What the rules find in the modules of the project."""
+        for module in subject.project.modules:
+            yield from self._walk(Scope(subject, module))
+
+    def _walk(self, scope: Scope) -> Iterator[Finding]:
+        pending: list[tuple[ast.AST, Scope]] = [(scope.module.tree, scope)]
+        while pending:
+            node, scope = pending.pop()
+            kind = type(node)
+            for rule in self.nodes.get(kind, ()):
+                yield from rule.visit(node, scope)
+            if isinstance(node, ast.Call):
+                _note_call(node, scope)
+                yield from self._call(node, scope)
+            elif isinstance(node, ast.Attribute | ast.Name):
+                _note_use(node, scope)
+                yield from self._read(node, scope)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                _learn(node, scope)
+            elif isinstance(node, ast.ClassDef):
+                scope.subject.facts.classes.add(node.name)
+            opener = _OPENERS.get(kind)
+            if opener:
+                inner = list(opener(node, scope))
+            else:
+                inner = [(child, scope) for child in children(node)]
+            pending += reversed(inner)
+
+    def _call(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
+        function = node.func
+        name = scope.name(function)
+        if name is not None:
+            for rule in _matching(self.calls, name):
+                yield from rule.visit(node, scope)
+        if isinstance(function, ast.Attribute):
+            for rule in self.methods.get(function.attr, ()):
+                yield from rule.visit(node, scope)
+
+    def _read(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        if not self.reads or not scope.imported(node):
+            return
+        name = scope.name(node)
+        if name is not None:
+            for rule in _matching(self.reads, name):
+                yield from rule.visit(node, scope)
+
+
+_Key = TypeVar("_Key")
+
+
+def _subscribe(table: dict[_Key, list[Rule]], keys: Collection[_Key], rule: Rule) -> None:
+    for key in keys:
+        table.setdefault(key, []).append(rule)
+
+
+def _matching(table: Mapping[str, list[Rule]], name: str) -> Iterable[Rule]:
+    exact = table.get(name, ())
+    return [*exact, *table.get(f"{name.rpartition('.')[0]}.*", ())] if "." in name else exact
+
+
+def children(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes directly below a node, in the order of its fields."""
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            yield value
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, ast.AST):
+                    yield item
+
+
+def _learn(node: ast.AST, scope: Scope) -> None:
+    """Note what an import brings, and what the module calls it."""
+    names = scope.names
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            top = alias.name.partition(".")[0]
+            names[alias.asname or top] = alias.name if alias.asname else top
+            _note_import(node, scope, alias.name)
+    elif isinstance(node, ast.ImportFrom):
+        origin = "." * node.level + (node.module or "")
+        for alias in node.names:
+            names[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        if not node.level and node.module:
+            _note_import(node, scope, node.module)
+
+
+def _note_import(node: ast.AST, scope: Scope, name: str) -> None:
+    scope.subject.facts.imports.append(
+        Import(
+            name, scope.place(node), optional=scope.optional, typing=scope.typing or scope.script
+        )
+    )
+
+
+_IMPORTERS = frozenset({"__import__", "importlib.import_module"})
+
+
+def _note_call(node: ast.Call, scope: Scope) -> None:
+    """Imports and environment reads that are calls with a literal name."""
+    first = node.args[0] if node.args else None
+    second = node.args[1] if len(node.args) > 1 else None
+    name = scope.name(node.func)
+    if name in _IMPORTERS and (text := _literal(first)) and not text.startswith("."):
+        _note_import(node, scope, text)
+    elif name == "getattr" and first and is_env(first, scope) and (text := _literal(second)):
+        scope.subject.facts.uses.append(Use(text, scope.place(node), called=None))
+    elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
+        owner = node.func.value
+        scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
+
+
+def _note_use(node: ast.AST, scope: Scope) -> None:
+    if isinstance(node, ast.Attribute) and _is_binding(node, scope):
+        scope.subject.facts.uses.append(Use(node.attr, scope.place(node), called=None))
+
+
+def _is_binding(node: ast.AST, scope: Scope) -> TypeGuard[ast.Attribute]:
+    """Whether it is `self.env.NAME`, or the same of an `env` that is a parameter or the SDK's."""
+    return isinstance(node, ast.Attribute) and node.attr.isupper() and is_env(node.value, scope)
+
+
+def is_env(node: ast.AST, scope: Scope) -> bool:
+    """Whether an expression is a Worker's environment: `self.env`, a parameter, the SDK's `env`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "env" and isinstance(node.value, ast.Name)
+    if not isinstance(node, ast.Name) or node.id != "env":
+        return False
+    return "env" in scope.shadowed or scope.names.get("env") == "workers.env"
+
+
+def _literal(node: ast.AST | None) -> str | None:
+    text = node.value if isinstance(node, ast.Constant) else None
+    return text if isinstance(text, str) and text else None
+
+
+Inner: TypeAlias = Iterator[tuple[ast.AST, Scope]]
+
+
+def _function(node: Function, scope: Scope) -> Inner:
+    """Decorators and defaults run where the function is defined, its body when it is called."""
+    arguments = node.args
+    outside = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+    if not isinstance(node, ast.Lambda):
+        outside = [*node.decorator_list, *outside]
+    yield from ((each, scope) for each in outside)
+    parameters = {each.arg for each in _parameters(arguments)}
+    inside = replace(
+        scope,
+        functions=(*scope.functions, node),
+        shadowed=scope.shadowed | parameters,
+    )
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    yield from ((each, inside) for each in body)
+
+
+def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
+    yield from (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    yield from filter(None, (arguments.vararg, arguments.kwarg))
+
+
+def _class(node: ast.ClassDef, scope: Scope) -> Inner:
+    yield from ((each, scope) for each in (*node.decorator_list, *node.bases))
+    yield from ((each.value, scope) for each in node.keywords)
+    inside = replace(scope, classes=(*scope.classes, node))
+    yield from ((each, inside) for each in node.body)
+
+
+def _if(node: ast.If, scope: Scope) -> Inner:
+    inside = scope
+    if scope.name(node.test) in {"typing.TYPE_CHECKING", "TYPE_CHECKING"}:
+        inside = replace(scope, typing=True)
+    elif _is_main(node.test):
+        inside = replace(scope, script=True)
+    yield node.test, scope
+    yield from ((each, inside) for each in node.body)
+    yield from ((each, scope) for each in node.orelse)
+
+
+def _is_main(test: ast.expr) -> bool:
+    """Whether it is `__name__ == "__main__"`."""
+    if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
+        return False
+    sides = (test.left, test.comparators[0])
+    names = {side.id for side in sides if isinstance(side, ast.Name)}
+    values = {side.value for side in sides if isinstance(side, ast.Constant)}
+    return names == {"__name__"} and values == {"__main__"}
+
+
+_EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+def _try(node: ast.Try, scope: Scope) -> Inner:
+    expects = any(
+        _names(handler.type) & _EXPECTED or handler.type is None for handler in node.handlers
+    )
+    inside = replace(scope, optional=True) if expects else scope
+    yield from ((each, inside) for each in node.body)
+    # What stands in for a missing import is as optional as the import.
+    yield from ((each, inside) for handler in node.handlers for each in handler.body)
+    yield from ((each, scope) for each in (*node.orelse, *node.finalbody))
+
+
+def _names(node: ast.expr | None) -> set[str]:
+    if isinstance(node, ast.Tuple):
+        return {each.id for each in node.elts if isinstance(each, ast.Name)}
+    return {node.id} if isinstance(node, ast.Name) else set()
+
+
+_OPENERS: Mapping[type[ast.AST], Callable[[Any, Scope], Inner]] = {
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.Lambda: _function,
+    ast.ClassDef: _class,
+    ast.If: _if,
+    ast.Try: _try,
+}

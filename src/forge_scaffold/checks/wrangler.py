@@ -1,0 +1,5 @@
+"""."""
+
+from forge_scaffold.checks.base import Rule
+
+RULES: tuple[type[Rule], ...] = ()

@@ -1,0 +1,104 @@
+"""`forge check`: the linter for Python Workers."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forge_scaffold.cli import terminal
+from forge_scaffold.cli.arguments import Parser
+from forge_scaffold.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from forge_scaffold.checks import Finding, Options, Subject
+
+SUMMARY = "Find what makes a Python Worker fail at deploy or at run time."
+
+DETAILS = """\
+Nothing of the project is imported or run, and nothing is fetched. Exit code 0:
+nothing to object to (notes aside); 1: findings; 2: the check could not run.
+
+Examples:
+  forge check
+  forge check services/chat --select WRA,SEC
+  forge check --fix
+  forge rule RUN101
+"""
+
+FORMATS = ("text", "json", "sarif", "github")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        SystemExit: with the exit code, unless that is 0.
+    """
+    with terminal.outcomes():
+        said = _parser().parse_args(arguments)
+        from forge_scaffold import checks
+        from forge_scaffold.checks import fixing
+
+        subject, options = _opened(said)
+        found = checks.findings(subject, options)
+        if said.fix and fixing.apply(found, subject.project):
+            subject, options = _opened(said)
+            found = checks.findings(subject, options)
+        if printed := _report(said.format, found, subject):
+            print(printed)
+        if checks.failed(found):
+            sys.exit(1)
+
+
+def _parser() -> Parser:
+    parser = Parser("check", SUMMARY, DETAILS)
+    parser.add_argument(
+        "path", nargs="?", default=".", metavar="PATH", help="the project's folder (default: .)"
+    )
+    for option, meaning in (
+        ("--select", "follow only these rules: ids or prefixes"),
+        ("--ignore", "leave these rules out: ids or prefixes"),
+    ):
+        parser.add_argument(option, action="append", metavar="ID[,ID]", default=[], help=meaning)
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="how findings are printed"
+    )
+    parser.add_argument(
+        "--fix", action="store_true", help="mend what can be mended safely; report the rest"
+    )
+    return parser
+
+
+def _opened(said: "Namespace") -> "tuple[Subject, Options]":
+    """The project in a folder, its policy, and which rules count.
+
+    Raises:
+        UserError: there is no such project, or its configuration of Forge cannot be followed.
+    """
+    from forge_scaffold.checks import RULES, Options, Project, Subject
+    from forge_scaffold.policy import Policy
+
+    path = Path(said.path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    try:
+        project = Project.read(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    if not project.is_worker:
+        below = [str(path / folder) for folder in project.workers_below]
+        more = f"; name one of {', '.join(below)}" if below else ""
+        raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
+    options = Options.of(project, RULES, said.select, said.ignore)
+    return Subject(project, Policy.of(project)), options
+
+
+def _report(form: str, found: "Sequence[Finding]", subject: "Subject") -> str:
+    from forge_scaffold.reports import REPORTS
+    from forge_scaffold.reports.text import report
+
+    if form == "text":
+        return report(found, subject.project, terminal.painter(sys.stdout))
+    return REPORTS[form](found, subject.project)
