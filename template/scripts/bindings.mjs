@@ -10,6 +10,7 @@ const KINDS = {
   d1_databases: 'D1Database',
   analytics_engine_datasets: 'AnalyticsEngineDataset',
   r2_buckets: 'R2Bucket',
+  ratelimits: 'Ratelimit',
 };
 
 // The methods of each kind of object, and the kind of what they return where that is such an object;
@@ -36,6 +37,7 @@ const METHODS = {
       return { ...page, objects: objects.map(stored) };
     },
   },
+  Ratelimit: { limit: null },
 };
 
 /** wrangler.toml as wrangler reads it: its top level, or the environment called `env`. */
@@ -65,7 +67,7 @@ export async function openBindings({ persist = false } = {}) {
   });
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {
-    for (const { binding } of config[table] ?? [])
+    for (const { name, binding = name } of config[table] ?? [])
       bindings[binding] = local(proxy.env[binding], kind);
   }
   for (const { binding, migrations_dir } of config.d1_databases) {

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from random import getrandbits
 from uuid import uuid4
 
 import httpx
@@ -62,14 +63,16 @@ def env(standins_url: str) -> Env:
         "AUTH_ISSUER": f"{standins_url}/clerk",
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
         "TELEMETRY_HASH_KEY": KEY,
+        "RATE_LIMIT_PERIOD": "60",
         **here.bindings(),
     }
 
 
 @pytest.fixture(params=WAYS)
 async def anyone(request: pytest.FixtureRequest, env: Env) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the configured service that says nothing of who it is."""
+    """A client of the configured service, from somewhere new, that says nothing of who it is."""
     async with served_at(SERVED_AT) if request.param == "over-http" else serve(env) as client:
+        client.headers["cf-connecting-ip"] = new_address()
         yield client
 
 
@@ -114,6 +117,11 @@ def serve(env: Environment, start_span: StartSpan = no_span) -> httpx.AsyncClien
 def served_at(url: str | None) -> httpx.AsyncClient:
     """A client of the service that is served at `url`."""
     return httpx.AsyncClient(transport=here.transport(), base_url=str(url))
+
+
+def new_address() -> str:
+    """An address that no other test calls from, in a network of its own."""
+    return f"2001:db8:{getrandbits(16):x}:{getrandbits(16):x}::1"
 
 
 def new_name() -> str:

@@ -9,6 +9,13 @@ from service.platform import FetchTransport, chunks, verify_signature
 
 __all__ = ["bindings", "chunks", "native", "transport", "verify_signature"]
 
+BINDINGS = (
+    "ANALYTICS",
+    "DB",
+    "FILES",
+    "RATE_LIMITER",
+)
+
 
 def transport() -> httpx.AsyncBaseTransport:
     return FetchTransport()
@@ -20,5 +27,5 @@ def native(content: bytes) -> object:
 
 
 def bindings() -> dict[str, object]:
-    found = {name: getattr(workers.env, name, None) for name in ("DB", "ANALYTICS", "FILES")}
+    found = {name: getattr(workers.env, name, None) for name in BINDINGS}
     return {name: binding for name, binding in found.items() if binding is not None}
