@@ -98,6 +98,15 @@ class Text:
         column = offset - self.content.rfind("\n", 0, offset)
         return Place(self.path, line, column, column + length if length else 0)
 
+    def offset(self, line: int, column: int) -> int:
+        """The offset of the character at a place."""
+        return sum(len(each) + 1 for each in self.lines[: line - 1]) + column - 1
+
+    def at(self, place: Place) -> str:
+        """What stands at a place whose end is known; otherwise nothing."""
+        line = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+        return line[place.column - 1 : place.end - 1] if place.end else ""
+
     def logical_lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a requirements file, continuations joined, comments and blanks left out."""
         pending, start = "", 1

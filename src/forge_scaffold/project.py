@@ -231,17 +231,20 @@ class Project:
 
     def line(self, path: PurePosixPath, number: int) -> str:
         """A line of a file as it stands there, for showing; empty when there is none."""
-        if path not in self._shown:
-            try:
-                text = self.bytes_of(path).decode("utf-8-sig", errors="replace")
-            except Unreadable:
-                text = ""
-            self._shown[path] = text.split("\n")
-        lines = self._shown[path]
+        lines = self._lines.get(path)
+        if lines is None:
+            lines = self._lines[path] = self.shown(path).split("\n")
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
+    def shown(self, path: PurePosixPath) -> str:
+        """A file as it can be shown, whatever it is; empty when it cannot be read."""
+        try:
+            return self.bytes_of(path).decode("utf-8-sig", errors="replace")
+        except Unreadable:
+            return ""
+
     @cached_property
-    def _shown(self) -> dict[PurePosixPath, list[str]]:
+    def _lines(self) -> dict[PurePosixPath, list[str]]:
         return {}
 
     def _document(self, path: PurePosixPath, reader: Callable[[Text], Document]) -> Document | None:

@@ -177,19 +177,18 @@ class ImportNotAllowed(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Imports of packages against the list."""
         policy = subject.policy
+        # Without a list of its own a project has heard it of its dependencies already (DEP001).
         direct = {module for package in policy.direct for module in modules_of(package)}
         brought = {module for package in policy.transitive for module in modules_of(package)}
         bans = {module: ban for name, ban in policy.banned.items() for module in modules_of(name)}
-        declared = _declared_modules(subject)
         for each in _foreign(subject):
             if ban := bans.get(each.top):
                 yield self.finding(each.place, f"{each.top}: {ban}")
-            elif each.top not in direct | brought and (policy.own or each.top in declared):
+            elif policy.own and each.top not in direct | brought:
                 yield self.finding(
                     each.place,
                     f"{each.top}: imported but not on the allow-list; remove the import, or "
                     "declare and allow the package",
-                    severity=None if policy.own else Severity.NOTE,
                 )
 
 
