@@ -1,10 +1,12 @@
 """Write the reference pages that are derived from the source: `python docs/generate.py [--check]`."""
 
+import ast
 import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ from forge_scaffold.cli.questions_help import default_text
 from forge_scaffold.questions import Question, Questionnaire
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TEMPLATE = REPOSITORY / "template"
 
 
 def cli() -> str:
@@ -155,11 +158,62 @@ def _files(files: Mapping[str, str]) -> str:
     )
 
 
+def telemetry() -> str:
+    """The columns that a Worker writes, and the dashboard's queries."""
+    dashboard = json.loads((TEMPLATE / "dashboards" / "grafana.json.jinja").read_text("utf-8"))
+    panels = "".join(map(_panel, dashboard["panels"]))
+    return f"""\
+# Telemetry in Analytics Engine
+
+With `telemetry: analytics-engine` a Worker writes one data point a provider call, and one a throttled request.
+How to look at them: [Watch a service](../how-to/watch-a-service.md).
+
+## Columns
+
+| Column | What it is |
+| --- | --- |
+{_columns("blob")}
+{_columns("double")}
+| `index1` | the caller's hash where callers are told apart, else the provider: what the engine samples by |
+| `timestamp` | when the point was written |
+| `_sample_interval` | how many points the row stands for |
+
+A number that is not known is -1, a text that is not known is empty. `route` is the path as it is declared. `outcome` is
+`ok`, `client-left`, `throttled` (no provider was asked), or the kind of error: `authentication`, `permission`,
+`rate-limited`, `overloaded`, `server-error`, `bad-request`, `timeout`, `connection`, `malformed-answer`, ... Times are in
+milliseconds, `fallback` is 0 or 1. Columns are added at the end and never change their place.
+
+## Queries
+
+Those of `dashboards/grafana.json`. `$dataset`, `$from`, `$to` (seconds since 1970) and `$interval` (seconds) are filled in by
+Grafana. The SQL is what [Analytics Engine has](https://developers.cloudflare.com/analytics/analytics-engine/sql-reference/) of
+ClickHouse's; every count is weighted by `_sample_interval`, for where there is much to write, the engine keeps a part.
+{panels}"""
+
+
+def _columns(kind: str) -> str:
+    """The table rows of the columns of one kind, numbered in the order of the Worker's tuple."""
+    module = TEMPLATE / "src" / "service" / "telemetry" / "analytics_engine.py"
+    for node in ast.parse(module.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{kind.upper()}S":
+            names = ast.literal_eval(node.value)
+            return "\n".join(f"| `{kind}{n}` | `{name}` |" for n, name in enumerate(names, 1))
+    raise LookupError(f"{module} has no {kind.upper()}S")
+
+
+def _panel(panel: Mapping[str, Any]) -> str:
+    if panel["type"] == "row":
+        return f"\n### {panel['title']}\n"
+    (target,) = panel["targets"]
+    return f"\n**{panel['title']}.** {panel['description']}\n\n```sql\n{target['query']}\n```\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli,
     "docs/reference/questions.md": questions,
     "docs/reference/rules.md": rules,
     **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},
+    "docs/reference/telemetry.md": telemetry,
 }
 
 
