@@ -1,6 +1,7 @@
 """What the walk over a Worker's modules meets, whichever rules are followed."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from forge_scaffold.documents import Place
 
@@ -55,3 +56,8 @@ class Facts:
     imports: list[Import] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
+    _noted: dict[str, list[Any]] = field(default_factory=dict)
+
+    def noted(self, topic: str) -> list[Any]:
+        """What a rule has noted under a topic of its own, to judge when all has been seen."""
+        return self._noted.setdefault(topic, [])

@@ -1,5 +1,1016 @@
-"""."""
+"""RUN: what works on a server and not in a Worker."""
 
-from forge_scaffold.checks.base import Rule
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import ClassVar
 
-RULES: tuple[type[Rule], ...] = ()
+from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.walk import Scope
+from forge_scaffold.checks.wrangler import python_worker
+from forge_scaffold.documents import Place
+
+# From this date on the entry class is `Default`, and functions such as on_fetch are not called.
+ENTRY_CLASS = date(2025, 8, 14)
+
+
+def _service(source: str) -> Files:
+    return {"src/service.py": source}
+
+
+def _runs_first(scope: Scope) -> bool:
+    """Whether it runs while the Worker is imported: before any request, and before the deploy."""
+    return scope.import_time and not scope.typing and not scope.script
+
+
+def _runs_later(scope: Scope) -> bool:
+    """Whether it runs in a request."""
+    return not scope.import_time and not scope.typing and not scope.script
+
+
+def _shown(node: ast.Call, scope: Scope) -> str:
+    return f"{scope.name(node.func) or ast.unparse(node.func)}()"
+
+
+class Entropy(Rule):
+    """Random numbers at import time.
+
+    A Worker's modules are imported once, before it is deployed, and their state is what every
+    isolate starts with. Random bytes would be the same everywhere, so the runtime refuses them, and
+    the Worker does not start.
+
+    Fix: make it in the request: inside the function that needs it, or with `default_factory=uuid4`.
+    """
+
+    id = "RUN101"
+    calls = (
+        "numpy.random.default_rng", "os.getrandom", "os.urandom", "random.SystemRandom",
+        "random.betavariate", "random.choice", "random.choices", "random.gauss",
+        "random.getrandbits", "random.normalvariate", "random.randbytes", "random.randint",
+        "random.random", "random.randrange", "random.sample", "random.shuffle", "random.uniform",
+        "secrets.*", "uuid.uuid1", "uuid.uuid4",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import uuid\n\nimport httpx\n\nINSTANCE = uuid.uuid4()\n\n\nasync def answer(env):\n"
+        '    return f"{INSTANCE} {httpx.__version__}"\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import uuid\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    return f"{uuid.uuid4()} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if not isinstance(node, ast.Call) or not _runs_first(scope):
+            return
+        name = scope.name(node.func)
+        if name == "secrets.compare_digest" or (name == "numpy.random.default_rng" and node.args):
+            return
+        yield self.finding(
+            scope.place(node),
+            f"{_shown(node, scope)} at import time: a Worker has no randomness before its first "
+            "request; call it in a function",
+        )
+
+
+class Clock(Rule):
+    """The time of day at import time.
+
+    A Worker's modules are imported before it is deployed: what the clock says then is kept, and is
+    old, or zero, in every request.
+
+    Fix: ask for the time in the request.
+    """
+
+    id = "RUN102"
+    severity = Severity.WARNING
+    calls = (
+        "datetime.date.today", "datetime.datetime.now", "datetime.datetime.today",
+        "datetime.datetime.utcnow", "time.monotonic", "time.perf_counter", "time.time",
+        "time.time_ns",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import time\n\nimport httpx\n\nSTARTED = time.time()\n\n\nasync def answer(env):\n"
+        '    return f"{STARTED} {httpx.__version__}"\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import time\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    return f"{time.time()} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if isinstance(node, ast.Call) and _runs_first(scope):
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} at import time: it is the time of the deployment, not of a "
+                "request",
+            )
+
+
+class EarlyRequest(Rule):
+    """A request to somewhere at import time.
+
+    There is no network while a Worker's modules are imported: the import fails, and the Worker does
+    not start.
+
+    Fix: make the request in a function, on first use.
+    """
+
+    id = "RUN103"
+    calls = (
+        "httpx.delete", "httpx.get", "httpx.head", "httpx.patch", "httpx.post", "httpx.put",
+        "httpx.request", "httpx.stream", "js.fetch", "pyodide.http.open_url",
+        "pyodide.http.pyfetch", "requests.delete", "requests.get", "requests.head",
+        "requests.post", "requests.put", "requests.request", "urllib.request.urlopen",
+        "workers.fetch",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        'import httpx\n\nKEYS = httpx.get("https://example.org/keys").json()\n\n\n'
+        "async def answer(env):\n    return KEYS\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\n\nfrom workers import fetch\n\n\nasync def answer(env):\n"
+        '    keys = await fetch("https://example.org/keys")\n'
+        '    return f"{await keys.json()} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if isinstance(node, ast.Call) and _runs_first(scope):
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} at import time: there is no network then; call it in a "
+                "function",
+            )
+
+
+class EarlyObject(Rule):
+    """A JavaScript object kept in a module.
+
+    After import, Cloudflare takes a snapshot of the Worker's memory. An object of JavaScript's is
+    not in it: it works on your machine and fails at deploy. Importing names from `js` is fine.
+
+    Fix: make the object in the function that hands it to JavaScript.
+    """
+
+    id = "RUN104"
+    calls = (
+        "js.JSON.parse", "js.Object.fromEntries", "pyodide.ffi.create_once_callable",
+        "pyodide.ffi.create_proxy", "pyodide.ffi.to_js",
+    )  # fmt: skip
+    methods = ("new",)
+    failing: ClassVar[Files] = _service(
+        "import httpx\nfrom js import Headers\n\nNO_CACHE = Headers.new()\n\n\n"
+        'async def answer(env):\n    return f"{NO_CACHE} {httpx.__version__}"\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\nfrom js import Headers\n\n\nasync def answer(env):\n"
+        '    return f"{Headers.new()} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if not isinstance(node, ast.Call) or not _runs_first(scope):
+            return
+        name = scope.name(node.func) or ""
+        if name.startswith(("js.", "pyodide.ffi.")):
+            yield self.finding(
+                scope.place(node),
+                f"{name}() at import time: no JavaScript object survives the deployment's "
+                "snapshot; make it in a function",
+            )
+
+
+class EarlyTask(Rule):
+    """An event loop at import time.
+
+    No loop runs while a Worker's modules are imported, and a task belongs to the request that made
+    it: there is none yet.
+
+    Fix: await it in the request; what is to go on after the answer goes to `wait_until`.
+    """
+
+    id = "RUN105"
+    calls = (
+        "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
+        "asyncio.get_event_loop", "asyncio.new_event_loop", "asyncio.run",
+        "asyncio.run_coroutine_threadsafe", "pyodide.ffi.run_sync",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
+        "VERSION = asyncio.run(load())\n\n\nasync def answer(env):\n    return VERSION\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
+        "async def answer(env):\n    return await load()\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if isinstance(node, ast.Call) and _runs_first(scope):
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} at import time: no event loop runs then; await it in the "
+                "request",
+            )
+
+
+@dataclass(frozen=True)
+class _EnvironRead:
+    place: Place
+    name: str | None
+    default: bool
+
+
+class Environ(Rule):
+    """A variable read from os.environ.
+
+    Workers have variables, secrets and bindings in their own environment object; `os.environ` has
+    none of them, and its values would be those of the deployment. A read with a default is a
+    warning: it always gets the default.
+
+    Fix: read `self.env.NAME`, or `env.NAME` after `from workers import env`, in the request.
+    """
+
+    id = "RUN201"
+    nodes = (ast.Subscript,)
+    calls = ("os.environ.*", "os.getenv")
+    failing: ClassVar[Files] = _service(
+        "import os\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    return os.environ["GREETING"] + httpx.__version__\n'
+    )
+    passing: ClassVar[Files] = {
+        **_service(
+            "import httpx\n\n\nasync def answer(env):\n"
+            "    return env.GREETING + httpx.__version__\n"
+        ),
+        "wrangler.toml": BASE["wrangler.toml"] + '\n[vars]\nGREETING = "Hello"\n',
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Note what is read and what the project itself writes there."""
+        reads = scope.subject.facts.noted(self.id)
+        writes = scope.subject.facts.noted(f"{self.id} writes")
+        if isinstance(node, ast.Subscript):
+            if scope.name(node.value) != "os.environ" or not scope.imported(node.value):
+                return
+            if isinstance(node.ctx, ast.Load):
+                reads.append(
+                    (scope, _EnvironRead(scope.place(node), _text(node.slice), default=False))
+                )
+            else:
+                writes.append(_text(node.slice))
+        elif isinstance(node, ast.Call):
+            name = scope.name(node.func)
+            first = _text(node.args[0]) if node.args else None
+            if name in {"os.getenv", "os.environ.get"}:
+                default = len(node.args) > 1 or bool(node.keywords) or scope.optional
+                reads.append((scope, _EnvironRead(scope.place(node), first, default)))
+            elif name in {"os.environ.setdefault", "os.environ.update"}:
+                writes.append(first)
+        yield from ()
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """What is read and never written."""
+        writes = subject.facts.noted(f"{self.id} writes")
+        if None in writes:
+            return
+        for scope, read in subject.facts.noted(self.id):
+            if scope.typing or scope.script or read.name in writes:
+                continue
+            named = read.name or "it"
+            yield self.finding(
+                read.place,
+                f"{named}: Workers do not fill os.environ; read self.env.{read.name or 'NAME'} in "
+                "the request",
+                severity=Severity.WARNING if read.default else None,
+            )
+
+
+def _text(node: ast.AST) -> str | None:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, str) else None
+
+
+class EarlySettings(Rule):
+    """Settings read at import time.
+
+    What a module reads when it is imported is frozen into the deployment's snapshot: variables and
+    secrets changed later are not seen, and on the first import there are none.
+
+    Fix: read them in the request, and keep what was read in the request or in the entry point's
+    instance.
+    """
+
+    id = "RUN202"
+    nodes = (ast.ClassDef, ast.Call)
+    reads = ("workers.env.*",)
+    failing: ClassVar[Files] = {
+        **_service(
+            "import httpx\nfrom workers import env\n\nGREETING = env.GREETING\n\n\n"
+            "async def answer(_):\n    return GREETING + httpx.__version__\n"
+        ),
+        "wrangler.toml": BASE["wrangler.toml"] + '\n[vars]\nGREETING = "Hello"\n',
+    }
+    passing: ClassVar[Files] = {
+        **failing,
+        **_service(
+            "import httpx\nfrom workers import env\n\n\n"
+            "async def answer(_):\n    return env.GREETING + httpx.__version__\n"
+        ),
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Reads of the SDK's environment; settings classes and where they are called."""
+        if isinstance(node, ast.ClassDef):
+            bases = {scope.name(base) for base in node.bases}
+            if bases & {"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}:
+                scope.subject.facts.noted(self.id).append(node.name)
+        elif not _runs_first(scope):
+            return
+        elif isinstance(node, ast.Attribute):
+            yield self.finding(
+                scope.place(node),
+                f"env.{node.attr} at import time: it is frozen into the deployment; read it in the "
+                "request",
+            )
+        elif isinstance(node, ast.Call) and (name := scope.name(node.func)):
+            place = scope.place(node)
+            scope.subject.facts.noted(f"{self.id} calls").append((name, place))
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Settings classes that are called at import time."""
+        classes = set(subject.facts.noted(self.id))
+        for name, place in subject.facts.noted(f"{self.id} calls") if classes else ():
+            if name.rpartition(".")[2] in classes:
+                yield self.finding(
+                    place,
+                    f"{name}() at import time: it is frozen into the deployment; make it in the "
+                    "request",
+                )
+
+
+class Sleep(Rule):
+    """A wait that holds the whole isolate up.
+
+    `time.sleep` does not let go: every other request of the isolate waits with this one, and it
+    counts as CPU time.
+
+    Fix: `await asyncio.sleep(seconds)`.
+    """
+
+    id = "RUN301"
+    severity = Severity.WARNING
+    calls = ("time.sleep",)
+    failing: ClassVar[Files] = _service(
+        "import time\n\nimport httpx\n\n\nasync def answer(env):\n    time.sleep(1)\n"
+        "    return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def answer(env):\n    await asyncio.sleep(1)\n"
+        "    return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls, wherever they run."""
+        if not scope.typing and not scope.script:
+            yield self.finding(
+                scope.place(node),
+                "time.sleep() holds every request of the isolate up; await asyncio.sleep()",
+            )
+
+
+class SocketClient(Rule):
+    """A client that needs a socket.
+
+    Workers reach the network through `fetch`. The clients of the standard library open sockets, and
+    "TLS not supported in this environment" is what https, mail and databases get.
+
+    Fix: `workers.fetch`, or httpx with a transport over it.
+    """
+
+    id = "RUN302"
+    calls = (
+        "asyncio.open_connection", "asyncio.start_server", "ftplib.FTP", "ftplib.FTP_TLS",
+        "http.client.HTTPConnection", "http.client.HTTPSConnection", "http.server.HTTPServer",
+        "imaplib.IMAP4", "imaplib.IMAP4_SSL", "poplib.POP3", "poplib.POP3_SSL", "smtplib.SMTP",
+        "smtplib.SMTP_SSL", "socket.create_connection", "socket.create_server", "socket.socket",
+        "ssl.wrap_socket", "telnetlib.Telnet", "urllib.request.build_opener",
+        "urllib.request.urlopen", "urllib.request.urlretrieve",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "from urllib.request import urlopen\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    page = urlopen("https://example.org").read()\n    return page or httpx.__version__\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\nfrom workers import fetch\n\n\nasync def answer(env):\n"
+        '    page = await fetch("https://example.org")\n'
+        "    return await page.text() or httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls in functions; those outside are RUN103's."""
+        patched = any(each.top == "pyodide_http" for each in scope.subject.facts.imports)
+        if isinstance(node, ast.Call) and _runs_later(scope) and not patched:
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)}: Workers have no sockets with TLS; use workers.fetch",
+            )
+
+
+class NestedLoop(Rule):
+    """A loop inside the loop.
+
+    A coroutine already runs in an event loop. `asyncio.run` and `run_until_complete` stop there
+    with an error, or, where the runtime can switch stacks, hold everything else up.
+
+    Fix: `await` it.
+    """
+
+    id = "RUN303"
+    severity = Severity.WARNING
+    calls = ("asyncio.run",)
+    methods = ("run_until_complete",)
+    failing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
+        "async def answer(env):\n    return asyncio.run(load())\n"
+    )
+    passing: ClassVar[Files] = EarlyTask.passing
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls in coroutines."""
+        if isinstance(node, ast.Call) and scope.is_async and _runs_later(scope):
+            yield self.finding(
+                scope.place(node), f"{_shown(node, scope)}: a loop runs already; await it"
+            )
+
+
+class Thread(Rule):
+    """A thread of its own.
+
+    A Worker has one: "can't start new thread". (`asyncio.to_thread` and `run_in_executor` work;
+    they call the function where they are.)
+
+    Fix: coroutines and `asyncio.gather`; long work goes to a queue or a workflow.
+    """
+
+    id = "RUN304"
+    calls = (
+        "_thread.start_new_thread", "concurrent.futures.ProcessPoolExecutor",
+        "concurrent.futures.ThreadPoolExecutor", "multiprocessing.Manager",
+        "multiprocessing.Pool", "multiprocessing.Process", "multiprocessing.Queue",
+        "multiprocessing.pool.ThreadPool", "threading.Thread", "threading.Timer",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import threading\n\nimport httpx\n\n\nasync def answer(env):\n"
+        "    threading.Thread(target=print).start()\n    return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def answer(env):\n"
+        "    await asyncio.to_thread(print)\n    return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls, wherever they run."""
+        if isinstance(node, ast.Call) and not scope.typing and not scope.script:
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)}: a Worker cannot start threads or processes; use "
+                "coroutines",
+            )
+
+
+class Process(Rule):
+    """Another program.
+
+    There is no operating system under a Worker: "emscripten does not support processes".
+
+    Fix: do it in Python, or ask a service that can.
+    """
+
+    id = "RUN305"
+    calls = (
+        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "os.execv",
+        "os.execvp", "os.fork", "os.popen", "os.spawnv", "os.system", "subprocess.Popen",
+        "subprocess.call", "subprocess.check_call", "subprocess.check_output",
+        "subprocess.getoutput", "subprocess.run",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import subprocess\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    name = subprocess.check_output(["uname"])\n    return f"{name} {httpx.__version__}"\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import platform\n\nimport httpx\n\n\nasync def answer(env):\n"
+        '    return f"{platform.system()} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls, wherever they run."""
+        if isinstance(node, ast.Call) and not scope.typing and not scope.script:
+            yield self.finding(
+                scope.place(node), f"{_shown(node, scope)}: a Worker cannot start other programs"
+            )
+
+
+class JavaScriptSource(Rule):
+    """JavaScript from a string.
+
+    Workers refuse to make code from strings: `js.eval`, `js.Function.new` and `run_js` raise an
+    EvalError. Python's own `eval` is another matter.
+
+    Fix: call what JavaScript has through `js`, or put the script into a module of its own.
+    """
+
+    id = "RUN306"
+    calls = ("js.Function", "js.Function.new", "js.eval", "pyodide.code.run_js")
+    failing: ClassVar[Files] = _service(
+        "import httpx\nimport js\n\n\nasync def answer(env):\n"
+        '    return js.eval("navigator.userAgent") + httpx.__version__\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\nimport js\n\n\nasync def answer(env):\n"
+        "    return js.navigator.userAgent + httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls, wherever they run."""
+        if isinstance(node, ast.Call):
+            yield self.finding(
+                scope.place(node), f"{_shown(node, scope)}: Workers make no code from strings"
+            )
+
+
+class MapNotObject(Rule):
+    """A dict that becomes a Map.
+
+    `to_js` makes a JavaScript Map of a dict. Nearly every API wants an object: Web Crypto, fetch
+    and bindings find none of the keys, and workerd refuses what Node lets pass.
+
+    Fix: `to_js(value, dict_converter=Object.fromEntries)`, with `from js import Object`.
+    """
+
+    id = "RUN401"
+    severity = Severity.WARNING
+    calls = ("pyodide.ffi.to_js",)
+    failing: ClassVar[Files] = _service(
+        "import httpx\nfrom js import fetch\nfrom pyodide.ffi import to_js\n\n\n"
+        "async def answer(env):\n"
+        '    page = await fetch("https://example.org", to_js({"method": "HEAD"}))\n'
+        '    return f"{page.status} {httpx.__version__}"\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\nfrom js import Object, fetch\nfrom pyodide.ffi import to_js\n\n\n"
+        "async def answer(env):\n"
+        '    head = to_js({"method": "HEAD"}, dict_converter=Object.fromEntries)\n'
+        '    page = await fetch("https://example.org", head)\n'
+        '    return f"{page.status} {httpx.__version__}"\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls with what is plainly a dict, or a list of them."""
+        if not isinstance(node, ast.Call) or not node.args:
+            return
+        keywords = {keyword.arg for keyword in node.keywords}
+        if keywords & {"dict_converter", "default_converter", None}:
+            return
+        if _is_dict(node.args[0], scope):
+            yield self.finding(
+                scope.place(node),
+                "to_js() makes a Map of a dict; add dict_converter=Object.fromEntries for an "
+                "object",
+            )
+
+
+def _is_dict(node: ast.expr, scope: Scope) -> bool:
+    if isinstance(node, ast.List):
+        return any(_is_dict(item, scope) for item in node.elts)
+    return isinstance(node, ast.Dict | ast.DictComp) or (
+        isinstance(node, ast.Call) and scope.name(node.func) == "dict"
+    )
+
+
+class RawValue(Rule):
+    """None or bytes handed to a binding as they are.
+
+    Without the SDK's wrapper, which `WorkerEntrypoint` puts around `self.env`, Python's None is
+    JavaScript's undefined, which D1 refuses, and bytes cross as a proxy that is gone after the
+    call.
+
+    Fix: write the Worker as a class `Default(WorkerEntrypoint)` and use `self.env`; or pass
+    `jsnull` and `to_js(data)`.
+    """
+
+    id = "RUN402"
+    methods = ("bind", "put")
+    failing: ClassVar[Files] = {
+        "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")
+        + '\n[[d1_databases]]\nbinding = "DB"\n',
+        "src/entry.py": "import httpx\nfrom workers import Response\n\n\n"
+        "async def on_fetch(request, env):\n"
+        '    insert = env.DB.prepare("INSERT INTO notes VALUES (?)")\n'
+        "    await insert.bind(None).run()\n"
+        "    return Response(httpx.__version__)\n",
+        "src/service.py": "",
+    }
+    passing: ClassVar[Files] = {
+        "wrangler.toml": BASE["wrangler.toml"] + '\n[[d1_databases]]\nbinding = "DB"\n',
+        **_service(
+            "import httpx\n\n\nasync def answer(env):\n"
+            '    insert = env.DB.prepare("INSERT INTO notes VALUES (?)")\n'
+            "    await insert.bind(None).run()\n    return httpx.__version__\n"
+        ),
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Literals in calls inside the functions that Workers had before there was an SDK."""
+        function = scope.functions[0] if scope.functions else None
+        name = getattr(function, "name", "")
+        if not isinstance(node, ast.Call) or scope.classes or not name.startswith("on_"):
+            return
+        for argument in node.args:
+            value = argument.value if isinstance(argument, ast.Constant) else 0
+            if value is None or isinstance(value, bytes):
+                instead = "jsnull" if value is None else "to_js(data)"
+                yield self.finding(
+                    scope.place(argument),
+                    f"{'None' if value is None else 'bytes'} to {_method(node)}: nothing converts "
+                    f"it here; pass {instead}, or use the SDK's WorkerEntrypoint",
+                )
+
+
+def _method(node: ast.Call) -> str:
+    return f"{node.func.attr}()" if isinstance(node.func, ast.Attribute) else "the binding"
+
+
+class LegacyHandler(Rule):
+    """A handler function instead of the entry class.
+
+    From the compatibility date 2025-08-14 on the runtime calls the methods of a class `Default`;
+    functions such as `on_fetch` are not called any more. Before, they are a warning: they get none
+    of the SDK's conversions.
+
+    Fix: `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`, `scheduled`,
+    `queue`.
+    """
+
+    id = "RUN501"
+    nodes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign)
+    failing: ClassVar[Files] = {
+        "src/entry.py": "from workers import Response\n\nfrom service import answer\n\n\n"
+        "async def on_fetch(request, env):\n    return Response(await answer(env))\n"
+    }
+    passing: ClassVar[Files] = {"src/entry.py": BASE["src/entry.py"]}
+
+    HANDLERS: ClassVar[frozenset[str]] = frozenset(
+        {"on_alarm", "on_email", "on_fetch", "on_queue", "on_scheduled", "on_tail", "on_trace"}
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Functions and assignments at the top of the main module."""
+        wrangler = python_worker(scope.subject)
+        if wrangler is None or not _is_main(scope) or scope.functions or scope.classes:
+            return
+        names = _defined(node) & self.HANDLERS
+        if names and not _has_default(scope):
+            modern = wrangler.date and wrangler.date >= ENTRY_CLASS
+            dead = modern and "disable_python_no_global_handlers" not in wrangler.flags
+            since = (
+                "is not called from 2025-08-14 on" if dead else "gets no conversions from the SDK"
+            )
+            yield self.finding(
+                _name_place(node, scope),
+                f"{min(names)} {since}; write a class Default(WorkerEntrypoint)",
+                severity=None if dead else Severity.WARNING,
+            )
+
+
+def _is_main(scope: Scope) -> bool:
+    wrangler = scope.subject.project.wrangler
+    main = wrangler.main if wrangler else None
+    return main is not None and str(scope.module.path) == main.removeprefix("./")
+
+
+def _defined(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    name = getattr(node, "name", None)
+    return {name} if isinstance(name, str) else set()
+
+
+def _name_place(node: ast.AST, scope: Scope) -> Place:
+    """The place of the name that a definition gives, on the line of the definition."""
+    place = scope.place(node)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return scope.module.text.place_of(node.name, node.lineno)
+    return place
+
+
+def _has_default(scope: Scope) -> bool:
+    """Whether the module has a `Default`: a class, an import, an assignment."""
+    return any(
+        "Default" in _defined(node)
+        or (
+            isinstance(node, ast.ImportFrom)
+            and any(
+                alias.name == "*" or (alias.asname or alias.name) == "Default"
+                for alias in node.names
+            )
+        )
+        for node in scope.module.tree.body
+    )
+
+
+class NoDefault(Rule):
+    """An entry class of another name.
+
+    From the compatibility date 2025-08-14 on the runtime looks for `Default` in the main module.
+    Other entry classes are for service bindings that name them.
+
+    Fix: call the class `Default`.
+    """
+
+    id = "RUN502"
+    nodes = (ast.ClassDef,)
+    failing: ClassVar[Files] = {
+        "src/entry.py": BASE["src/entry.py"].replace("class Default", "class Worker")
+    }
+    passing: ClassVar[Files] = {"src/entry.py": BASE["src/entry.py"]}
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Entry classes of a main module that has no `Default`."""
+        wrangler = python_worker(scope.subject)
+        if not isinstance(node, ast.ClassDef) or wrangler is None or not _is_main(scope):
+            return
+        entry = any(scope.name(base) == "workers.WorkerEntrypoint" for base in node.bases)
+        modern = wrangler.date and wrangler.date >= ENTRY_CLASS
+        if entry and modern and not _has_default(scope):
+            yield self.finding(
+                _name_place(node, scope),
+                f"{node.name}: the runtime looks for a class Default in {wrangler.main}",
+            )
+
+
+class SharedPrimitive(Rule):
+    """A lock, queue or event between requests.
+
+    The requests of an isolate run interleaved, but each has its own I/O: one that waits for what
+    another holds is cancelled, "your Worker's code had hung", with a 500. What is made at import
+    time is shared by all.
+
+    Fix: share plain values; where many would wait for one, let each do it for itself.
+    """
+
+    id = "RUN601"
+    calls = (
+        "asyncio.Barrier", "asyncio.BoundedSemaphore", "asyncio.Condition", "asyncio.Event",
+        "asyncio.Future", "asyncio.LifoQueue", "asyncio.Lock", "asyncio.PriorityQueue",
+        "asyncio.Queue", "asyncio.Semaphore", "asyncio.TaskGroup",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\nLOCK = asyncio.Lock()\n\n\nasync def answer(env):\n"
+        "    async with LOCK:\n        return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def answer(env):\n"
+        "    at_most = asyncio.Semaphore(4)\n    async with at_most:\n"
+        "        return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions."""
+        if isinstance(node, ast.Call) and _runs_first(scope):
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} is shared by all requests of an isolate, and one that "
+                "waits for another's hangs; make it in the request",
+            )
+
+
+class SharedClient(Rule):
+    """A pool of connections between requests.
+
+    A connection belongs to the request that opened it. A client kept in a module hands it to the
+    next one, which then hangs. httpx with a transport over `fetch` pools nothing and may be kept.
+
+    Fix: make the client in the request, or give httpx a transport of its own.
+    """
+
+    id = "RUN602"
+    severity = Severity.WARNING
+    calls = (
+        "aiohttp.ClientSession", "asyncpg.create_pool", "httpx.AsyncClient", "httpx.Client",
+        "redis.Redis", "redis.asyncio.Redis", "requests.Session", "requests.session",
+        "urllib3.PoolManager",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import httpx\n\nclient = httpx.AsyncClient()\n\n\nasync def answer(env):\n"
+        '    return (await client.get("https://example.org")).text\n'
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\n\n\nasync def answer(env):\n    async with httpx.AsyncClient() as client:\n"
+        '        return (await client.get("https://example.org")).text\n'
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls outside of functions, without a transport."""
+        if not isinstance(node, ast.Call) or not _runs_first(scope):
+            return
+        if not {keyword.arg for keyword in node.keywords} & {"transport", "mounts", None}:
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} keeps connections between requests, and they belong to "
+                "one; make it in the request",
+            )
+
+
+class SharedTask(Rule):
+    """A task between requests.
+
+    A task belongs to the request that made it: another one that awaits it hangs, and when the first
+    is answered the task is stopped.
+
+    Fix: await it in its own request, or hand it to `wait_until`; keep the value, not the task.
+    """
+
+    id = "RUN603"
+    nodes = (ast.Assign,)
+    failing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\nloading = None\n\n\nasync def load():\n"
+        "    return httpx.__version__\n\n\nasync def answer(env):\n    global loading\n"
+        "    loading = loading or asyncio.create_task(load())\n    return await loading\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import httpx\n\nloaded = None\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
+        "async def answer(env):\n    global loaded\n    loaded = loaded or await load()\n"
+        "    return loaded\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Assignments of tasks to global names."""
+        if not isinstance(node, ast.Assign) or not scope.functions:
+            return
+        shared = _defined(node) & _globals(scope)
+        task = shared and _task(node.value, scope)
+        if task:
+            yield self.finding(
+                scope.place(task),
+                f"{min(shared)}: a task belongs to its request; keep its value, not the task",
+            )
+
+
+def _globals(scope: Scope) -> set[str]:
+    body = getattr(scope.functions[-1], "body", [])
+    statements = body if isinstance(body, list) else []
+    return {name for each in statements if isinstance(each, ast.Global) for name in each.names}
+
+
+_TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
+
+
+def _task(node: ast.expr, scope: Scope) -> ast.Call | None:
+    """The call that makes a task, in a value that is one at least sometimes."""
+    if isinstance(node, ast.BoolOp):
+        return next(filter(None, (_task(value, scope) for value in node.values)), None)
+    if isinstance(node, ast.IfExp):
+        return _task(node.body, scope) or _task(node.orelse, scope)
+    return node if isinstance(node, ast.Call) and scope.name(node.func) in _TASKS else None
+
+
+class PlainHttpx(Rule):
+    """A client of httpx without a transport over fetch.
+
+    The httpx of PyPI opens sockets: http works here and there, https never does. Pyodide's own
+    index has a fork that uses `fetch`; which one a Worker gets is decided by its lock, and this
+    one's says PyPI's.
+
+    Fix: `httpx.AsyncClient(transport=...)` with a transport over `workers.fetch`.
+    """
+
+    id = "RUN604"
+    calls = (
+        "httpx.AsyncClient", "httpx.Client", "httpx.delete", "httpx.get", "httpx.head",
+        "httpx.patch", "httpx.post", "httpx.put", "httpx.request", "httpx.stream",
+    )  # fmt: skip
+    _LOCK: ClassVar[Files] = {
+        "requirements/worker.txt": f"httpx==0.28.1 --hash=sha256:{'a1' * 32}\n"
+    }
+    failing: ClassVar[Files] = {**SharedClient.passing, **_LOCK}
+    passing: ClassVar[Files] = {
+        **_LOCK,
+        **_service(
+            "import httpx\nfrom workers import fetch\n\n\n"
+            "class Fetch(httpx.AsyncBaseTransport):\n"
+            "    async def handle_async_request(self, request):\n"
+            "        answer = await fetch(str(request.url), method=request.method)\n"
+            "        return httpx.Response(answer.status, content=await answer.bytes())\n\n\n"
+            "async def answer(env):\n"
+            "    async with httpx.AsyncClient(transport=Fetch()) as client:\n"
+            '        return (await client.get("https://example.org")).text\n'
+        ),
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls without a transport, where the lock is for PyPI's httpx."""
+        if not isinstance(node, ast.Call) or scope.typing or scope.script:
+            return
+        keywords = {keyword.arg for keyword in node.keywords}
+        if keywords & {"transport", "mounts", None} or not _pypi_httpx(scope.subject):
+            return
+        yield self.finding(
+            scope.place(node),
+            f"{_shown(node, scope)}: the httpx that is locked opens sockets, and https dies; give "
+            "it a transport over fetch",
+        )
+
+
+def _pypi_httpx(subject: Subject) -> bool:
+    """Whether the lock that fills python_modules/ names PyPI's httpx."""
+    return any(
+        each.name == "httpx" and each.place.path.parts[0] == "requirements"
+        for each in subject.locked
+    )
+
+
+class Buffered(Rule):
+    """A body that passes through Python on its way to a bucket.
+
+    A Worker has 128 MB, and a body that is read into Python is there twice while it crosses from
+    JavaScript. R2 takes the stream itself.
+
+    Fix: `await env.BUCKET.put(key, request.js_object.body)`, and hand R2's `body` to the Response.
+    """
+
+    id = "RUN701"
+    severity = Severity.WARNING
+    methods = ("put",)
+    failing: ClassVar[Files] = {
+        **_service(
+            "import httpx\n\n\nasync def keep(env, request):\n"
+            '    await env.FILES.put("upload", await request.bytes())\n\n\n'
+            "async def answer(env):\n    return httpx.__version__\n"
+        ),
+        "wrangler.toml": BASE["wrangler.toml"]
+        + '\n[[r2_buckets]]\nbinding = "FILES"\nbucket_name = "files"\n',
+    }
+    passing: ClassVar[Files] = {
+        **failing,
+        **_service(
+            "import httpx\n\n\nasync def keep(env, request):\n"
+            '    await env.FILES.put("upload", request.js_object.body)\n\n\n'
+            "async def answer(env):\n    return httpx.__version__\n"
+        ),
+    }
+
+    READS: ClassVar[frozenset[str]] = frozenset({"arrayBuffer", "blob", "body", "bytes", "text"})
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """`put` of an R2 binding with a body that is awaited in the same call."""
+        if not isinstance(node, ast.Call) or len(node.args) < 2:
+            return
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        name = owner.attr if isinstance(owner, ast.Attribute) else ""
+        read = node.args[1].value if isinstance(node.args[1], ast.Await) else None
+        method = read.func if isinstance(read, ast.Call) else None
+        if not isinstance(method, ast.Attribute) or method.attr not in self.READS:
+            return
+        wrangler = python_worker(scope.subject)
+        buckets = (
+            {each.name for each in wrangler.top.bindings if each.kind == "r2_buckets"}
+            if wrangler
+            else set()
+        )
+        if name in buckets:
+            yield self.finding(
+                scope.place(node.args[1]),
+                f"the whole body passes through Python's memory on its way to {name}; hand the "
+                "stream over",
+            )
+
+
+RULES: tuple[type[Rule], ...] = (
+    Entropy,
+    Clock,
+    EarlyRequest,
+    EarlyObject,
+    EarlyTask,
+    Environ,
+    EarlySettings,
+    Sleep,
+    SocketClient,
+    NestedLoop,
+    Thread,
+    Process,
+    JavaScriptSource,
+    MapNotObject,
+    RawValue,
+    LegacyHandler,
+    NoDefault,
+    SharedPrimitive,
+    SharedClient,
+    SharedTask,
+    PlainHttpx,
+    Buffered,
+)

@@ -135,7 +135,8 @@ class Walker:
     def _call(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
         function = node.func
         name = scope.name(function)
-        if name is not None:
+        # A dotted name that nothing imported is some object's attribute.
+        if name is not None and ("." not in name or scope.imported(function)):
             for rule in _matching(self.calls, name):
                 yield from rule.visit(node, scope)
         if isinstance(function, ast.Attribute):
