@@ -33,6 +33,11 @@ def test_each_environment_has_resources_of_its_own(make: Make) -> None:
         assert f"env.ANALYTICS ({name.replace('-', '_')}_calls)" in printed
 
 
+def test_prompts_are_uploaded_as_text(make: Make) -> None:
+    printed = run(make({}), "npm", "run", "check")
+    assert len(re.findall(r"prompts/assistant\.txt +│ text ", printed)) == ENVIRONMENTS
+
+
 def test_wrangler_takes_the_migrations(make: Make) -> None:
     project = make({})
     apply = ("npx", "wrangler", "d1", "migrations", "apply", "DB", "--local")

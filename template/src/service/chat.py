@@ -76,7 +76,11 @@ class _Call:
 
 
 class Chat:
-    """Serves chats; `providers` builds each provider by its name, `remember` stores the chat."""
+    """Serves chats.
+
+    `providers` builds each provider by its name, `opening` is what every conversation begins with,
+    `remember` stores the chat without that.
+    """
 
     def __init__(
         self,
@@ -85,12 +89,14 @@ class Chat:
         telemetry: Telemetry,
         *,
         explain: Explain,
+        opening: Callable[[], Sequence[Message]] = tuple,
         remember: Remember | None = None,
     ) -> None:
         self._providers = providers
         self._built: dict[str, Provider] = {}
         self._telemetry = telemetry
         self._explain = explain
+        self._opening = opening
         self._remember = remember
         self._default = settings.default_provider or next(iter(providers))
         if self._default not in providers:
@@ -118,9 +124,12 @@ class Chat:
             self._built[name] = self._providers[name]()
         return self._built[name]
 
+    def _asked(self, body: ChatBody) -> ChatRequest:
+        return body.model_copy(update={"messages": (*self._opening(), *body.messages)})
+
     async def _complete(self, request: Request, provider: Provider, body: ChatBody) -> Completion:
         with self._recorded(request, provider, body) as call:
-            completion = await provider.complete(body)
+            completion = await provider.complete(self._asked(body))
             call.attempts = completion.attempts
             call.model = completion.model
             call.usage = completion.usage
@@ -134,7 +143,7 @@ class Chat:
         texts: list[str] = []
         try:
             with self._recorded(request, provider, body) as call:
-                async with await provider.stream(body) as stream:
+                async with await provider.stream(self._asked(body)) as stream:
                     call.attempts = stream.attempts
                     call.first_token_ms = call.elapsed_ms()
                     begun = True
