@@ -45,6 +45,9 @@ BESIDE = frozenset(
     {"benchmarks", "dev", "docs", "examples", "migrations", "scripts", "test", "tests", "tools"}
 )
 
+# Where other people's modules are kept among one's own.
+VENDORED = frozenset({"_vendor", "lib", "libs", "third_party", "vendor", "vendored"})
+
 MAX_FILES = 20_000
 MAX_BYTES = 2_000_000
 
@@ -196,10 +199,15 @@ class Project:
     @cached_property
     def own_modules(self) -> frozenset[str]:
         """The importable names that the project itself brings."""
-        roots = (self.base, PurePosixPath(), PurePosixPath("src"))
-        inside = (path.relative_to(root) for path in self.files for root in roots
-                  if path.is_relative_to(root))  # fmt: skip
-        return frozenset(path.parts[0].partition(".")[0] for path in inside if path.suffix == ".py")
+        own = [path for path in self.files if path.suffix == ".py"]
+        roots = {self.base, PurePosixPath(), PurePosixPath("src")}
+        roots |= {folder for path in own for folder in path.parents if folder.name in VENDORED}
+        inside = (
+            path.relative_to(root).parts[0]
+            for path in own
+            for root in (root for root in roots if path.is_relative_to(root))
+        )
+        return frozenset(name.removesuffix(".py") for name in inside)
 
     @cached_property
     def _file_set(self) -> frozenset[PurePosixPath]:

@@ -9,12 +9,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.distributions import TOOLS, pyodide_packages
+from forge_scaffold.checks.distributions import TOOLS, TYPES, pyodide_packages
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy, admits, outside
-from forge_scaffold.project import LOCK, table, tables
+from forge_scaffold.project import LOCK, Project, table, tables
 
 
 def _milder(policy: Policy) -> Severity | None:
@@ -54,7 +54,8 @@ class NotAllowed(Rule):
         """Declared names against the list."""
         policy = subject.policy
         for each in subject.declared:
-            known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned, *TOOLS}
+            known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned}
+            known |= TOOLS | TYPES
             if each.requirement and not each.requirement.url and each.name not in known:
                 yield self.finding(
                     each.place,
@@ -272,13 +273,22 @@ class Tool(Rule):
         """Declared runtime dependencies that are tools."""
         project = subject.project
         for each in subject.declared:
-            in_runtime = each.text in project.dependencies
-            if in_runtime and each.name in TOOLS and each.name not in subject.policy.direct:
+            in_runtime = each.text in project.dependencies and each.name in TOOLS
+            if in_runtime and each.name not in subject.policy.direct and not _tests(project):
                 yield self.finding(
                     each.place,
                     f"{each.name}: a developer's tool, and it would be uploaded; move it to "
                     "[dependency-groups] dev",
                 )
+
+
+def _tests(project: Project) -> bool:
+    """Whether the Worker is there to run tests: it has some in the folder that is uploaded."""
+    if not project.base.parts:
+        return False
+    imported = re.compile(r"^\s*(?:import|from) pytest\b", re.MULTILINE)
+    below = (path for path in project.files if path.is_relative_to(project.base))
+    return any(path.suffix == ".py" and imported.search(project.shown(path)) for path in below)
 
 
 class RequirementsFile(Rule):

@@ -10,7 +10,7 @@ PLATFORM_MODULES = frozenset(
     {
         "_cloudflare", "_cloudflare_compat_flags", "_pyodide", "_pyodide_core",
         "_pyodide_entrypoint_helper", "asgi", "cloudflare", "js", "micropip", "pyodide",
-        "pyodide_js", "worker_bindings", "workers",
+        "pyodide_js", "python_modules", "worker_bindings", "workers",
     }
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ NOT_IMPORTED = frozenset(
     {
         "python-multipart", "tzdata", "typing-extensions", "uvicorn", "webtypy", "workers-py",
         "workers-runtime-sdk", "workers-runtime-types", "python-workers-runtime-types",
-        "cloudflare-workers-py", "email-validator", "jinja2",
+        "cloudflare-workers-py", "email-validator", "jinja2", "markupsafe",
     }
 )  # fmt: skip
 
@@ -94,6 +94,9 @@ TOOLS = frozenset(
         "sphinx", "tox", "twine", "ty", "uv", "wheel", "workers-py",
     }
 )  # fmt: skip
+
+# Types for editors: a few KB that nothing runs.
+TYPES = frozenset({"python-workers-runtime-types", "webtypy", "workers-runtime-types"})
 
 # What tools are called in an import.
 TOOL_MODULES = frozenset(

@@ -14,6 +14,8 @@ from forge_scaffold.checks.distributions import (
 )
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.facts import Import
+from forge_scaffold.checks.words import mentioned
+from forge_scaffold.project import table
 
 # Modules of the standard library that Pyodide leaves out, on every Python that Workers have run.
 MISSING = frozenset(
@@ -87,13 +89,15 @@ class Undeclared(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Imports of packages against the declared ones."""
+        if "dependencies" not in table(subject.project.pyproject, "project"):
+            return
         declared = _declared_modules(subject)
         nameless = _nameless(subject)
         brought = {module for each in subject.locked for module in modules_of(each.name)}
         transitive = {m for package in subject.policy.transitive for m in modules_of(package)}
         allowed = {module for package in subject.policy.direct for module in modules_of(package)}
         for each in _foreign(subject):
-            if each.top in declared or each.optional or each.top in transitive:
+            if each.top in declared | transitive or each.optional or each.typing:
                 continue
             # What is not allowed at all is IMP003's to say.
             if each.top not in allowed if subject.policy.own else each.top in brought:
@@ -152,10 +156,8 @@ class Unused(Rule):
 
 
 def _mentioned(package: str, subject: Subject) -> bool:
-    """Whether some module's text has the package's name: as a plug-in, a back end, a setting."""
-    words = {package, *modules_of(package)}
-    texts = (module.text.content for module in subject.project.modules)
-    return any(word in text for text in texts for word in words)
+    """Whether some code has the package's name: as a plug-in, a back end, a setting, in a test."""
+    return any(mentioned(word, subject.project) for word in {package, *modules_of(package)})
 
 
 class ImportNotAllowed(Rule):

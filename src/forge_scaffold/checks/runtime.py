@@ -229,8 +229,8 @@ class Environ(Rule):
     """A variable read from os.environ.
 
     Workers have variables, secrets and bindings in their own environment object; `os.environ` has
-    none of them, and its values would be those of the deployment. A read with a default is a
-    warning: it always gets the default.
+    none of them. `os.environ[...]` raises KeyError; what is read with `get` is a warning: it is
+    never there.
 
     Fix: read `self.env.NAME`, or `env.NAME` after `from workers import env`, in the request.
     """
@@ -267,8 +267,7 @@ class Environ(Rule):
             name = scope.name(node.func)
             first = _text(node.args[0]) if node.args else None
             if name in {"os.getenv", "os.environ.get"}:
-                default = len(node.args) > 1 or bool(node.keywords) or scope.optional
-                reads.append((scope, _EnvironRead(scope.place(node), first, default)))
+                reads.append((scope, _EnvironRead(scope.place(node), first, default=True)))
             elif name in {"os.environ.setdefault", "os.environ.update"}:
                 writes.append(first)
         yield from ()
@@ -279,7 +278,7 @@ class Environ(Rule):
         if None in writes:
             return
         for scope, read in subject.facts.noted(self.id):
-            if scope.typing or scope.script or read.name in writes:
+            if scope.typing or scope.script or read.name in writes or _of_builds(read.name):
                 continue
             named = read.name or "it"
             yield self.finding(
@@ -288,6 +287,11 @@ class Environ(Rule):
                 "the request",
                 severity=Severity.WARNING if read.default else None,
             )
+
+
+def _of_builds(name: str | None) -> bool:
+    """Whether a variable is there for machines that build, where there is no Worker."""
+    return name is not None and (name == "CI" or name.endswith("_CI"))
 
 
 def _text(node: ast.AST) -> str | None:

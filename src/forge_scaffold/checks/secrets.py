@@ -1,5 +1,307 @@
-"""."""
+"""SEC: secrets where others can read them. No message ever shows one."""
 
-from forge_scaffold.checks.base import Rule
+import ast
+import base64
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import ClassVar
 
-RULES: tuple[type[Rule], ...] = ()
+from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.git import ignore_lines, ignored, tracked
+from forge_scaffold.checks.walk import Scope, is_env
+from forge_scaffold.checks.wrangler import SECRET_NAME
+from forge_scaffold.documents import Place, Text
+from forge_scaffold.project import Project
+
+# Files of secrets, and the examples of them that are there to be copied.
+_SECRETS = re.compile(r"\.(?:dev\.vars|env)(?:\.[\w.-]+)?")
+_EXAMPLE = re.compile(r"\.(?:example|sample|template|dist|tpl)$|\.example\.")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?\w+\s*=\s*[\"']?[^\s\"'#]", re.MULTILINE)
+
+# What is looked into: what people write.
+_TEXTS = frozenset(
+    {
+        "", ".bash", ".cfg", ".conf", ".css", ".html", ".ini", ".ipynb", ".js", ".json", ".jsonc",
+        ".jsx", ".md", ".mjs", ".py", ".pyi", ".rst", ".sh", ".sql", ".toml", ".ts", ".tsx",
+        ".txt", ".yaml", ".yml",
+    }
+)  # fmt: skip
+_LOCKS = frozenset(
+    {"package-lock.json", "pnpm-lock.yaml", "poetry.lock", "pylock.toml", "uv.lock", "yarn.lock"}
+)
+
+# Tokens that can be known by their shape, and whose they are.
+_SHAPES: Sequence[tuple[str, str]] = (
+    ("Anthropic", r"sk-ant-(?:api|admin|oat)\d\d-[\w-]{20,}"),
+    ("OpenAI", r"sk-(?:proj|svcacct|admin)-[\w-]{40,}|sk-[A-Za-z0-9]{32,}"),
+    ("AWS", r"(?:AKIA|ASIA)[0-9A-Z]{16}"),
+    ("GitHub", r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,}"),
+    ("GitLab", r"glpat-[\w-]{20,}"),
+    ("Google", r"AIza[\w-]{35}"),
+    ("Groq", r"gsk_[A-Za-z0-9]{40,}"),
+    ("Hugging Face", r"hf_[A-Za-z]{34}"),
+    ("npm", r"npm_[A-Za-z0-9]{36}"),
+    ("PyPI", r"pypi-AgEIcHlwaS5vcmc[\w-]{50,}"),
+    ("SendGrid", r"SG\.[\w-]{22}\.[\w-]{43}"),
+    ("Slack", r"xox[abprs]-[0-9A-Za-z-]{20,}"),
+    ("Stripe or Clerk", r"[rs]k_(?:live|test)_[0-9A-Za-z]{24,}"),
+    ("Telegram", r"\d{8,10}:AA[\w-]{33}"),
+    ("private key", r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=]{40,}"),
+    ("JSON Web Token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{40,}"),
+)
+_TOKEN = re.compile(r"(?<![\w-])(?:" + "|".join(f"({pattern})" for _, pattern in _SHAPES) + r")")
+
+# Something else that a name says is secret.
+_NAMED = re.compile(
+    r"""(?i)(?<![a-z0-9])[\w.-]*(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"""
+    r"""\w*["']?\s*(?:[:=]|,)\s*["']([A-Za-z0-9+/_=-]{20,})["']"""
+)
+_FAKE = re.compile(
+    r"(?i)example|fake|dummy|sample|mock|test|placeholder|changeme|your|xxxx|1234567"
+)
+
+
+def _written(project: Project) -> Iterator[tuple[PurePosixPath, str]]:
+    """What people wrote, with files of secrets left out: those are not to be shared at all."""
+    for path in project.files:
+        if path.suffix.lower() not in _TEXTS or path.name in _LOCKS or ".min." in path.name:
+            continue
+        if not _SECRETS.fullmatch(path.name) or _EXAMPLE.search(path.name):
+            yield path, project.shown(path)
+
+
+class SecretsCommitted(Rule):
+    """A file of secrets that is, or will be, committed.
+
+    `.dev.vars` and `.env` hold the secrets of your own machine. In git they are everybody's, and
+    stay so in its history. A file that git does not have yet is a warning, where no .gitignore
+    keeps it out.
+
+    Fix: `git rm --cached FILE`, a line in .gitignore, and new secrets in place of those committed.
+    `--fix` writes the line.
+    """
+
+    id = "SEC001"
+    fixable = True
+    failing: ClassVar[Files] = {".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n', ".gitignore": ""}
+    passing: ClassVar[Files] = {
+        ".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n',
+        ".gitignore": ".dev.vars*\n.env*\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Files of secrets with values in them, against git's index and .gitignore."""
+        project = subject.project
+        found = [path for path in project.files if _SECRETS.fullmatch(path.name)]
+        for path in found:
+            if _EXAMPLE.search(path.name) or not _ASSIGNED.search(project.shown(path)):
+                continue
+            known = tracked(project.root)
+            if known is not None and str(path) in known:
+                yield self.finding(
+                    Place(path),
+                    f"{path.name} is committed: git rm --cached {path}, and replace what is in it",
+                )
+            elif not ignored(str(path), ignore_lines(project.root)):
+                yield self.finding(
+                    Place(path),
+                    f"{path.name} holds secrets, and no .gitignore keeps it out of git",
+                    severity=Severity.WARNING,
+                    edit=_ignore(project, path.name),
+                )
+
+
+def _ignore(project: Project, name: str) -> Edit:
+    path = PurePosixPath(".gitignore")
+    text = project.shown(path)
+    start = len(text)
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return Edit(path, start, start, f"{gap}{name}\n")
+
+
+class Token(Rule):
+    """A token in a file.
+
+    Keys of OpenAI, Anthropic, AWS, GitHub, Stripe and others, private keys and signed tokens are
+    known by their shape. Whoever reads the repository can use them.
+
+    Fix: take it out, replace it where it came from, and `wrangler secret put` the new one. What is
+    public, or made for a test, gets a comment: `# forge: ignore[SEC002]`.
+    """
+
+    id = "SEC002"
+    failing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nKEY = "sk-ant-api03-'
+        "R4nD0mL00k1ngT0k3nQ7"
+        '"\n\n\nasync def answer(env):\n    return KEY + httpx.__version__\n'
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        "    return env.ANTHROPIC_API_KEY + httpx.__version__\n",
+        "wrangler.toml": BASE["wrangler.toml"] + '\n[secrets]\nrequired = ["ANTHROPIC_API_KEY"]\n',
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Every text of the project."""
+        for path, text in _written(subject.project):
+            for match in _TOKEN.finditer(text):
+                whose = _SHAPES[(match.lastindex or 1) - 1][0]
+                token = match[0]
+                if _FAKE.search(token) or _entropy(token[8:]) < 3 or _public(token):
+                    continue
+                yield self.finding(
+                    Text(path, text).place_at(match.start(), 0 if "\n" in token else len(token)),
+                    f"a token ({whose}) in a file that others read; take it out and replace it",
+                )
+
+
+def _entropy(text: str) -> float:
+    """Bits a character (Shannon)."""
+    counts = Counter(text)
+    total = len(text) or 1
+    return -sum(count / total * math.log2(count / total) for count in counts.values())
+
+
+def _public(token: str) -> bool:
+    """Whether a JSON Web Token is one that front ends carry, such as Supabase's anonymous role."""
+    if not token.startswith("eyJ"):
+        return False
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return True
+    return not isinstance(claims, dict) or claims.get("role") == "anon"
+
+
+class RandomValue(Rule):
+    """A value that looks random under a name that says it is secret.
+
+    A key of one's own has no known shape, but people call it what it is: `password`, `api_key`,
+    `secret`.
+
+    Fix: take it out, replace it where it came from, and `wrangler secret put` the new one. What is
+    public, or made for a test, gets a comment: `# forge: ignore[SEC003]`.
+    """
+
+    id = "SEC003"
+    severity = Severity.WARNING
+    failing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nAPI_KEY = "u8Zk2Qx7Wm4Rt9Lp3Vn6Hs1B"\n\n\n'
+        "async def answer(env):\n    return API_KEY + httpx.__version__\n"
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nAPI_KEY = "MAIL_API_KEY"\n\n\n'
+        "async def answer(env):\n    return getattr(env, API_KEY, httpx.__version__)\n"
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Every text of the project."""
+        for path, text in _written(subject.project):
+            for match in _NAMED.finditer(text):
+                value = match[1]
+                if _random(value) and not _FAKE.search(match[0]) and not _TOKEN.search(value):
+                    yield self.finding(
+                        Text(path, text).place_at(match.start(1), len(value)),
+                        "what looks like a secret in a file that others read; take it out and "
+                        "replace it",
+                    )
+
+
+def _random(value: str) -> bool:
+    """Whether a string looks random: no words, some digits, and many different characters."""
+    digits = sum(character.isdigit() for character in value)
+    words = re.split(r"[-_./=+]", value)
+    plain = all(not word or word.isalpha() or word.isdigit() for word in words)
+    return digits >= 3 and digits < len(value) and not plain and _entropy(value) >= 3.5
+
+
+class SecretLogged(Rule):
+    """A secret on its way into a log.
+
+    Logs are kept, searched, and sent to others. The whole environment has every secret in it, and
+    `get_secret_value()` takes the wrapping off that keeps one out of a log.
+
+    Fix: log what happened, not what it happened with.
+    """
+
+    id = "SEC004"
+    calls = ("print", "logging.*", "pprint.pprint")
+    methods = ("critical", "debug", "error", "exception", "info", "log", "warning")
+    nodes = (ast.ClassDef,)
+    failing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        '    print(f"started with {env}")\n    return httpx.__version__\n'
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        '    print("started")\n    return httpx.__version__\n'
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """What is handed to print and to loggers; settings that do not hide their secrets."""
+        if isinstance(node, ast.ClassDef):
+            if node.name.endswith("Settings") and any(map(_bare_secret, node.body)):
+                scope.subject.facts.noted(self.id).append(node.name)
+        elif isinstance(node, ast.Call):
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                for part in _logged(argument):
+                    if what := _secret(part, scope):
+                        yield self.finding(scope.place(part), f"{what} goes into the log")
+                    elif _is_settings(part):
+                        place = scope.place(part)
+                        scope.subject.facts.noted(f"{self.id} settings").append(place)
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Settings that are logged, where their secrets are plain strings."""
+        if subject.facts.noted(self.id):
+            for place in subject.facts.noted(f"{self.id} settings"):
+                yield self.finding(
+                    place,
+                    "settings go into the log, and their secrets are plain strings: SecretStr",
+                )
+
+
+def _bare_secret(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        return False
+    kind = ast.unparse(node.annotation)
+    return (
+        bool(SECRET_NAME.search(node.target.id.upper())) and re.search(r"\bstr\b", kind) is not None
+    )
+
+
+def _logged(node: ast.expr) -> Iterator[ast.expr]:
+    """What an argument is made of: itself, the parts of an f-string, what str() and repr() take."""
+    if isinstance(node, ast.JoinedStr):
+        for value in node.values:
+            if isinstance(value, ast.FormattedValue):
+                yield from _logged(value.value)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        if node.func.id in {"dict", "repr", "str", "vars"}:
+            yield from _logged(node.args[0])
+    else:
+        yield node
+
+
+def _secret(node: ast.expr, scope: Scope) -> str | None:
+    if is_env(node, scope) or scope.name(node) == "os.environ":
+        return "the whole environment"
+    if isinstance(node, ast.Attribute) and is_env(node.value, scope):
+        return node.attr if SECRET_NAME.search(node.attr) else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return "a secret's value" if node.func.attr == "get_secret_value" else None
+    return None
+
+
+def _is_settings(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
+    return name == "settings"
+
+
+RULES: tuple[type[Rule], ...] = (SecretsCommitted, Token, RandomValue, SecretLogged)

@@ -13,8 +13,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.words import mentioned
 from forge_scaffold.documents import Address, Document, Place
-from forge_scaffold.project import WRANGLER_FILES, Project, strings, table, tables
+from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
 from forge_scaffold.wrangler import PYTHONS, Environment, Named, Wrangler
 
 # What only a binding has: a variable or a secret is a string.
@@ -41,6 +42,10 @@ _PLACEHOLDER = re.compile(
 )
 
 
+# What some other tool is still to fill in.
+_TEMPLATE = re.compile(r"[%{<$]")
+
+
 @cache
 def known() -> Mapping[str, Any]:
     """What wrangler knows: its keys, and which tables environments do not inherit."""
@@ -58,20 +63,6 @@ def python_worker(subject: Subject) -> Wrangler | None:
 
 def _every(wrangler: Wrangler) -> tuple[Environment, ...]:
     return (wrangler.top, *wrangler.environments)
-
-
-def mentioned(word: str, project: Project) -> bool:
-    """Whether the Worker's code has a word, in any case: in Python, or in scripts beside it."""
-    pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", re.IGNORECASE)
-    if any(pattern.search(module.text.content) for module in project.modules):
-        return True
-    parsed = {module.path for module in project.modules}
-    others = (
-        path
-        for path in project.files
-        if path.suffix in {".py", ".js", ".mjs", ".ts", ".tsx"} and path not in parsed
-    )
-    return any(pattern.search(project.shown(path)) for path in others)
 
 
 def _toml(changes: Mapping[str, str], more: str = "") -> str:
@@ -152,9 +143,9 @@ class NoDate(Rule):
             yield self.finding(
                 wrangler.place("main"), "there is no compatibility_date; wrangler needs one"
             )
-        elif wrangler.date is None:
+        elif wrangler.date is None and not _TEMPLATE.search(str(said)):
             yield self.finding(place, f"compatibility_date: {said} is no date; write YYYY-MM-DD")
-        elif wrangler.date > date.today() + timedelta(days=1):  # noqa: DTZ011 - wherever that is
+        elif wrangler.date and wrangler.date > date.today() + timedelta(days=1):  # noqa: DTZ011 - wherever that is
             yield self.finding(place, f"compatibility_date: {said} is still to come")
 
 
@@ -623,7 +614,8 @@ class NotObserved(Rule):
         ):
             yield self.finding(
                 wrangler.place("observability"),
-                "observability is off: nothing that the Worker logs is kept",
+                "observability is switched off: nothing that the Worker logs is kept",
+                severity=Severity.NOTE,
             )
 
 

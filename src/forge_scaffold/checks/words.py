@@ -1,0 +1,17 @@
+"""Whether some code speaks of something: for rules that would rather miss than be wrong."""
+
+import re
+
+from forge_scaffold.project import Project
+
+_CODE = frozenset({".py", ".js", ".mjs", ".ts", ".tsx"})
+
+
+def mentioned(word: str, project: Project) -> bool:
+    """Whether the project's code has a word, in any case: the Worker's first, then all other."""
+    pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    if any(pattern.search(module.text.content) for module in project.modules):
+        return True
+    parsed = {module.path for module in project.modules}
+    others = (path for path in project.files if path.suffix in _CODE and path not in parsed)
+    return any(pattern.search(project.shown(path)) for path in others)
