@@ -6,6 +6,21 @@ from typing import ClassVar
 
 from dev.standins.api import Api, Body, Question, Reply, event, objects
 
+# What there is in an answer and does not matter here.
+_ENDING: Body = {"stop_sequence": None, "stop_details": None, "container": None}
+_COUNTED_LATER: Body = {
+    "cache_creation_input_tokens": None,
+    "cache_read_input_tokens": None,
+    "output_tokens_details": None,
+    "server_tool_use": None,
+}
+_COUNTED: Body = {
+    **_COUNTED_LATER,
+    "cache_creation": None,
+    "inference_geo": None,
+    "service_tier": "standard",
+}
+
 
 class Anthropic(Api):
     """Messages."""
@@ -57,17 +72,17 @@ class Anthropic(Api):
         """Blocks of content; a refusal has none."""
         return {
             **self._message(reply),
-            "content": [{"type": "text", "text": reply.text}] if self._says(reply) else [],
+            "content": [self._block(reply.text)] if self._says(reply) else [],
             "stop_reason": self._stop[reply.finish],
-            "usage": {"input_tokens": reply.input_tokens, "output_tokens": self._counted(reply)},
+            "usage": _usage(reply.input_tokens, self._counted(reply)),
         }
 
     def opening(self, reply: Reply) -> str:
         """The message without content, a ping, and the start of the first block."""
-        usage = {"input_tokens": reply.input_tokens, "output_tokens": 1}
+        usage = _usage(reply.input_tokens, 1)
         message = {**self._message(reply), "content": [], "stop_reason": None, "usage": usage}
         start = {"type": "content_block_start", "index": 0}
-        block = {**start, "content_block": {"type": "text", "text": ""}}
+        block = {**start, "content_block": self._block("")}
         return (
             event({"type": "message_start", "message": message}, "message_start")
             + event({"type": "ping"}, "ping")
@@ -85,8 +100,8 @@ class Anthropic(Api):
 
     def closing(self, reply: Reply) -> str:
         """The end of the block, the reason with the usage, and the end of the message."""
-        stop = {"stop_reason": self._stop[reply.finish], "stop_sequence": None}
-        usage = {"output_tokens": self._counted(reply)}
+        stop = {**_ENDING, "stop_reason": self._stop[reply.finish]}
+        usage = {**_COUNTED_LATER, "input_tokens": None, "output_tokens": self._counted(reply)}
         end = event({"type": "content_block_stop", "index": 0}, "content_block_stop")
         return (
             (end if self._says(reply) else "")
@@ -104,14 +119,21 @@ class Anthropic(Api):
             "type": "message",
             "role": "assistant",
             "model": reply.model,
-            "stop_sequence": None,
+            **_ENDING,
         }
+
+    def _block(self, text: str | None) -> dict[str, object]:
+        return {"type": "text", "text": text, "citations": None}
 
     def _says(self, reply: Reply) -> bool:
         return reply.text is not None and reply.finish != "refusal"
 
     def _counted(self, reply: Reply) -> int:
         return reply.output_tokens if self._says(reply) else 0
+
+
+def _usage(read: int, written: int) -> Body:
+    return {**_COUNTED, "input_tokens": read, "output_tokens": written}
 
 
 API = Anthropic()

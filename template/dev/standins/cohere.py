@@ -29,7 +29,7 @@ class Cohere(Api):
 
     def opening(self, reply: Reply) -> str:
         """The message without content, and the start of the first block."""
-        message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": []}
+        message = {"role": "assistant"}
         block = {"message": {"content": {"type": "text", "text": ""}}}
         start = self._event("content-start", index=0, delta=block)
         return self._event("message-start", id="standin", delta={"message": message}) + (

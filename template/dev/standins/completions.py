@@ -16,13 +16,16 @@ class ChatCompletions(Api):
 
     def answer(self, reply: Reply) -> Body:
         """One choice."""
-        reason = self.finish_reasons[reply.finish]
-        choice = {"index": 0, "message": self.message(reply), "finish_reason": reason}
         return {
             **self.head(reply, "chat.completion"),
-            "choices": [choice],
+            "choices": [self.choice(reply)],
             "usage": self.usage(reply),
         }
+
+    def choice(self, reply: Reply) -> Body:
+        """The one choice of a whole answer."""
+        reason = self.finish_reasons[reply.finish]
+        return {"index": 0, "message": self.message(reply), "finish_reason": reason}
 
     def opening(self, reply: Reply) -> str:
         """A chunk with the role."""

@@ -37,6 +37,10 @@ class OpenAI(ChatCompletions):
         content, refusal = (None, reply.text) if refused else (reply.text, None)
         return {"role": "assistant", "content": content, "refusal": refusal}
 
+    def choice(self, reply: Reply) -> Body:
+        """As the others', with the probabilities that nobody asked for."""
+        return {**super().choice(reply), "logprobs": None}
+
     def word(self, reply: Reply, text: str) -> str:
         """A chunk with content, or with refusal."""
         return self.chunk(reply, {"refusal" if reply.finish == "refusal" else "content": text})
