@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -208,10 +209,23 @@ def _panel(panel: Mapping[str, Any]) -> str:
     return f"\n**{panel['title']}.** {panel['description']}\n\n```sql\n{target['query']}\n```\n"
 
 
+def sums() -> str:
+    """What the generated project's scripts are, so that it can tell which were changed there."""
+    scripts = sorted(
+        path
+        for path in (REPOSITORY / "template" / "scripts").iterdir()
+        if path.suffix in {".mjs", ".py"}
+    )
+    return "".join(
+        f"{sha256(path.read_bytes()).hexdigest()}  scripts/{path.name}\n" for path in scripts
+    )
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli,
     "docs/reference/questions.md": questions,
     "docs/reference/rules.md": rules,
+    "template/scripts/SHA256SUMS": sums,
     **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},
     "docs/reference/telemetry.md": telemetry,
 }

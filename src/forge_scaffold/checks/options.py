@@ -116,10 +116,16 @@ def _per_file(data: object, known: Collection[str], place: str) -> dict[str, tup
 def _budget(data: object, place: str) -> int | None:
     if data is None:
         return None
-    match = _SIZE.fullmatch(data) if isinstance(data, str) else None
-    if match is None:
+    size = bytes_of(data) if isinstance(data, str) else None
+    if size is None:
         raise UserError(f'{place}: budget: not a size, such as "20 MiB"')
-    return int(float(match[1]) * _UNITS[match[2] or "B"])
+    return size
+
+
+def bytes_of(text: str) -> int | None:
+    """A size such as "20 MiB" in bytes; None for what is no size."""
+    match = _SIZE.fullmatch(text)
+    return int(float(match[1]) * _UNITS[match[2] or "B"]) if match else None
 
 
 def _commented(finding: Finding, project: Project) -> bool:

@@ -1,5 +1,179 @@
-"""."""
+"""TPL: what the template made, and what became of it."""
 
-from forge_scaffold.checks.base import Rule
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import ClassVar
 
-RULES: tuple[type[Rule], ...] = ()
+from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.documents import Place, Text
+from forge_scaffold.project import Project
+
+ANSWERS = PurePosixPath(".copier-answers.yml")
+
+# What the template says of the files that are its own, as `sha256sum --check` reads it.
+SUMS = PurePosixPath("scripts/SHA256SUMS")
+
+_BINARY = frozenset({".bin", ".gif", ".ico", ".jpg", ".jpeg", ".pdf", ".png", ".ttf", ".wasm",
+                     ".webp", ".woff", ".woff2", ".zip"})  # fmt: skip
+
+
+# The ends of a conflict, as git and copier mark them.
+_OURS = re.compile(r"^<{7} ", re.MULTILINE)
+_THEIRS = re.compile(r"^={7}\r?$.*^>{7} ", re.MULTILINE | re.DOTALL)
+
+_SUM = re.compile(r"^([0-9a-f]{64}) [ *](\S+)\r?$", re.MULTILINE)
+
+
+class Conflict(Rule):
+    """Conflict markers in a file.
+
+    An update, or a merge, left both sides for a person to choose from. Python, TOML and JSON do not
+    parse like that; in a text nobody notices.
+
+    Fix: choose, and delete the markers.
+    """
+
+    id = "TPL001"
+    failing: ClassVar[Files] = {
+        "README.md": "<<<<<<< before updating\nA Worker.\n=======\nAnother Worker.\n"
+        ">>>>>>> after updating\n"
+    }
+    passing: ClassVar[Files] = {"README.md": "Another Worker.\n=======\n"}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Both ends of a conflict, in any text."""
+        project = subject.project
+        for path in project.files:
+            if path.suffix.lower() in _BINARY:
+                continue
+            text = project.shown(path)
+            start = _OURS.search(text) if "<<<<<<< " in text else None
+            if start and _THEIRS.search(text, start.end()):
+                yield self.finding(
+                    Text(path, text).place_at(start.start(), 7),
+                    "both sides of a conflict are there; choose, and delete the markers",
+                )
+
+
+class Rejected(Rule):
+    """A change that an update could not make.
+
+    Copier writes what it could not apply into a `.rej` file beside the one it was for. Until
+    somebody looks at it, the project is neither the old template nor the new.
+
+    Fix: make the change by hand where it belongs, and delete the file.
+    """
+
+    id = "TPL002"
+    failing: ClassVar[Files] = {"src/service.py.rej": "@@ -1,1 +1,1 @@\n-old\n+new\n"}
+    passing: ClassVar[Files] = {}
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Files of rejected changes."""
+        for path in subject.project.files:
+            if path.suffix == ".rej":
+                target = path.with_suffix("")
+                yield self.finding(
+                    Place(path), f"not applied to {target}; make the change there, and delete this"
+                )
+
+
+class EditedAnswers(Rule):
+    """Answers that were edited by hand.
+
+    `.copier-answers.yml` says which template, which version and which answers made the project: an
+    update starts from there. Changed by hand, it describes a project that never was, and the update
+    makes the wrong differences.
+
+    Fix: put it back (`git checkout .copier-answers.yml`), and change answers with `copier update`.
+    """
+
+    id = "TPL003"
+    severity = Severity.WARNING
+    failing: ClassVar[Files] = {
+        ".copier-answers.yml": "_src_path: https://example.org/forge.git\n_commit: v1.0.0\n"
+        "auth: clerk\ndatabase: none\nproviders:\n- openai\n"
+        "service_name: example\n",
+    }
+    passing: ClassVar[Files] = {
+        ".copier-answers.yml": "_src_path: https://example.org/forge.git\n_commit: v1.0.0\n"
+        "auth: none\ndatabase: none\nproviders: []\nservice_name: example\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """The answers against the files that they stand for."""
+        project = subject.project
+        if not project.has(str(ANSWERS)):
+            return
+        text = Text(ANSWERS, project.shown(ANSWERS))
+        answers = dict(_flat(text))
+        if "_src_path" not in answers:
+            yield self.finding(
+                Place(ANSWERS), "no _src_path: without it, no update finds the template"
+            )
+        if {"auth", "database", "providers"} <= answers.keys():
+            yield from self._held(project, answers, text)
+
+    def _held(self, project: Project, answers: Mapping[str, str], text: Text) -> Iterator[Finding]:
+        for question, folder in (("auth", "auth"), ("database", "database")):
+            path = f"src/service/{folder}/__init__.py"
+            if (answers[question] != "none") != project.has(path):
+                state = "there" if project.has(path) else "missing"
+                yield self.finding(
+                    text.place_of(f"{question}:"),
+                    f"{question}: {answers[question]}, and src/service/{folder} is {state}; change "
+                    "answers with copier update",
+                )
+        for provider in re.findall(r"^\s*- (\w+)\s*$", answers["providers"], re.MULTILINE):
+            if not project.has(f"src/service/providers/{provider}.py"):
+                yield self.finding(
+                    text.place_of(f"- {provider}"),
+                    f"providers: {provider}, and src/service/providers/{provider}.py is missing; "
+                    "change answers with copier update",
+                )
+
+
+def _flat(text: Text) -> Iterator[tuple[str, str]]:
+    """The keys of a flat YAML file, each with its text, the lines of a list included."""
+    for match in re.finditer(
+        r"^([A-Za-z_]\w*):[ \t]*(.*(?:\n(?:[ \t]+|- ).*)*)", text.content, re.MULTILINE
+    ):
+        yield match[1], match[2].strip().strip("'\"")
+
+
+class Drifted(Rule):
+    """A file of the template's that is not as the template made it.
+
+    The scripts that vendor, test and serve a Worker are the template's own: `scripts/SHA256SUMS`
+    says what they are. Changed here, each update has to merge them.
+
+    Fix: take the change to the template, or live with the merge: a note makes no check fail.
+    """
+
+    id = "TPL004"
+    severity = Severity.NOTE
+    failing: ClassVar[Files] = {
+        "scripts/test.mjs": 'console.log("changed");\n',
+        "scripts/SHA256SUMS": f"{hashlib.sha256(b'').hexdigest()}  scripts/test.mjs\n",
+    }
+    passing: ClassVar[Files] = {
+        "scripts/test.mjs": 'console.log("made");\n',
+        "scripts/SHA256SUMS": hashlib.sha256(b'console.log("made");\n').hexdigest()
+        + "  scripts/test.mjs\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Each file of the list against its sum; ends of lines do not count."""
+        project = subject.project
+        for match in _SUM.finditer(project.shown(SUMS)) if project.has(str(SUMS)) else ():
+            path = PurePosixPath(match[2])
+            content = project.shown(path).replace("\r\n", "\n").encode()
+            if project.has(match[2]) and hashlib.sha256(content).hexdigest() != match[1]:
+                yield self.finding(
+                    Place(path), f"{path.name}: the template's own, and changed here"
+                )
+
+
+RULES: tuple[type[Rule], ...] = (Conflict, Rejected, EditedAnswers, Drifted)
