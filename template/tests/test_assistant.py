@@ -43,7 +43,7 @@ async def test_it_comes_before_what_the_caller_says(
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("nothing", "src/prompts/nothing.txt: there is no such file"),
+        ("nothing", "prompts/nothing.txt: there is no such file"),
         ("../prompts/assistant", "SYSTEM_PROMPT is malformed"),
     ],
 )

@@ -1,5 +1,6 @@
 """Prompt templates: what they take, what they refuse, and that a value is never more than text."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,9 +106,28 @@ def test_missing_unknown_and_wrong_values_are_refused(values: dict[str, Any]) ->
         Greeting(**values)
 
 
-def test_a_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(PromptError, match=r"src/prompts/nothing\.txt: there is no such file"):
-        Prompt.load("nothing", Greeting)
+def test_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "greeting.txt").write_bytes("Grüß dich, {user}!\r\n{count}\n".encode())
+    prompt = Prompt.load("greeting", Greeting, tmp_path)
+    assert prompt.render(Greeting(user="Ada")) == "Grüß dich, Ada!\n1"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, ": there is no such file"),
+        (b"\xff", ": is not UTF-8"),
+        (b"{user} {count}\n{colour}\n", ":2: {colour} is no variable; there are count, user"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "greeting.txt").write_bytes(content)
+    with pytest.raises(PromptError) as caught:
+        Prompt.load("greeting", Greeting, tmp_path)
+    assert str(caught.value) == f"{tmp_path.name}/greeting.txt{problem}"
 
 
 @pytest.mark.parametrize("name", [path.stem for path in FOLDER.glob("*.txt")])

@@ -88,11 +88,14 @@ def answers(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     project = make(tmp_path_factory.mktemp("dashboard") / "my-service", {})
     points = json.loads(_run([sys.executable, "-c", WRITE], EVENTS, project))
     order = {"statements": list(_table(points)), "queries": dict(_asked(project))}
-    script = [os.environ.get("UV", "uv"), "run", "--quiet", "--script"]
-    found: Mapping[str, Rows] = json.loads(
-        _run([*script, str(Path(__file__).with_name("in_clickhouse.py"))], order, project)
-    )
+    found: Mapping[str, Rows] = json.loads(_run_script("in_clickhouse.py", order, project))
     return found
+
+
+def _run_script(name: str, stdin: object, folder: Path) -> str:
+    """Run a script beside this one, with what it says it depends on."""
+    script = [os.environ.get("UV", "uv"), "run", "--quiet", "--script"]
+    return _run([*script, str(Path(__file__).with_name(name))], stdin, folder)
 
 
 def _run(command: list[str], stdin: object, folder: Path) -> str:
@@ -236,6 +239,25 @@ EXPECTED: Mapping[str, Rows] = {
     "Throttled requests by route": grouped(shown("throttled"), ["t", "route"], throttled),
     "Throttled callers": grouped(shown("throttled"), ["subject", "route"], throttled),
 }
+
+
+def test_grafana_s_own_model_knows_all_of_it(make: Make, tmp_path: Path) -> None:
+    project = make(tmp_path / "my-service", {})
+    dashboard = json.loads((project / "dashboards" / "grafana.json").read_text())
+    known = json.loads(_run_script("in_grafana.py", dashboard, project))
+    assert list(lost(dashboard, known)) == []
+
+
+def lost(told: object, known: object, place: str = "") -> Iterable[str]:
+    """The places of what was told and is not known as it was told; more may be known."""
+    if isinstance(told, dict) and isinstance(known, dict):
+        for name, value in told.items():
+            yield from lost(value, known.get(name), f"{place}/{name}")
+    elif isinstance(told, list) and isinstance(known, list) and len(told) == len(known):
+        for number, (one, other) in enumerate(zip(told, known, strict=True)):
+            yield from lost(one, other, f"{place}/{number}")
+    elif told != known:
+        yield place
 
 
 def test_every_panel_s_answer_is_known(answers: Mapping[str, Rows]) -> None:

@@ -54,14 +54,14 @@ class Prompt(Generic[V]):
             raise PromptError(problems)
 
     @classmethod
-    def load(cls, name: str, variables: type[V]) -> Self:
-        """Read src/prompts/NAME.txt, without the newline at its end.
+    def load(cls, name: str, variables: type[V], folder: Path = FOLDER) -> Self:
+        """Read NAME.txt, without the newline at its end.
 
         Do so on a request, not while importing. Raises PromptError.
         """
-        source = f"src/prompts/{name}.txt"
+        source = f"{folder.name}/{name}.txt"
         try:
-            text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+            text = (folder / f"{name}.txt").read_text(encoding="utf-8")
         except FileNotFoundError:
             raise PromptError([f"{source}: there is no such file"]) from None
         except UnicodeDecodeError:

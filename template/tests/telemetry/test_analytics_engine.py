@@ -1,5 +1,6 @@
 """Data points of Analytics Engine. Locally nothing can read them back: a double takes them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from service.telemetry.events import ProviderCall
 from tests.conftest import Env, serve
 from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.points import Points
+from tests.support.standins import KEY
 
 TEXT = st.text() | st.text().map(lambda text: text * 5_000)
 COUNT = st.none() | st.integers(min_value=0, max_value=2**53)
@@ -88,6 +90,7 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
         "reasoning_tokens": UNKNOWN,
     }
     assert marker not in str(point)
+    assert KEY not in str(point)
 
 
 @given(call=CALLS)
@@ -108,6 +111,14 @@ def test_what_fits_is_written_as_it_is(call: ProviderCall, short: str) -> None:
     AnalyticsEngine(points).record(replace(call, subject=short, model=short, attempts=7))
     told = named(points[0])
     assert (told["subject"], told["model"], told["attempts"]) == (short, short, 7)
+
+
+async def test_the_binding_takes_a_point(
+    client: httpx.AsyncClient, env: Env, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await post(client, env, messages=[{"role": "user", "content": "hello"}])
+    told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["provider_call", "request"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import httpx
 import pytest
@@ -70,8 +70,14 @@ def test_a_throttled_request_is_told_by_its_caller_s_hash_and_begins_no_call() -
     assert (call.request_id, call.route, call.subject) == ("r1", "/v1/chat", "1_resu")
 
 
-def test_a_log_line_says_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    record_in_log(CALL)
+@pytest.mark.parametrize(
+    ("outcome", "event"), [("ok", "provider_call"), ("throttled", "throttled")]
+)
+def test_a_log_line_says_what_is_known(
+    capsys: pytest.CaptureFixture[str], outcome: str, event: str
+) -> None:
+    call = replace(CALL, outcome=outcome)
+    record_in_log(call)
     line = json.loads(capsys.readouterr().out)
-    known = {name: value for name, value in asdict(CALL).items() if value is not None}
-    assert line == {"level": "info", "event": "provider_call", **known}
+    known = {name: value for name, value in asdict(call).items() if value is not None}
+    assert line == {"level": "info", "event": event, **known}

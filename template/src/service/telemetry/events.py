@@ -85,8 +85,9 @@ class Telemetry:
 
 
 def record_in_log(call: ProviderCall) -> None:
-    """Write the call as a log line."""
-    log("info", "provider_call", **asdict(call))
+    """Write the call, or that there was none, as a log line."""
+    event = "throttled" if call.outcome == "throttled" else "provider_call"
+    log("info", event, **asdict(call))
 
 
 def _tell(records: Sequence[Record], call: ProviderCall) -> None:
