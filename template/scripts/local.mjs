@@ -14,6 +14,7 @@ const PORTS = {
 };
 const TOKEN_SECONDS = 8 * 60 * 60;
 const DEV_VARS = '.dev.vars';
+const DATA = '.wrangler/state/standins'; // beside what wrangler keeps
 
 /** Serves the Worker until Ctrl-C, its data in wrangler's own local state. */
 export async function local(args) {
@@ -24,7 +25,7 @@ export async function local(args) {
   const [python, { bindings }, standins] = await Promise.all([
     startPython(['src', 'python_modules']),
     openBindings({ persist: true }),
-    startStandins(ports['standins-port']),
+    startStandins(ports['standins-port'], DATA),
   ]);
   const env = { ...readConfig().vars, ...bindings, ...localVars(standins.url) };
   const url = await serve(loadWorker(python, env), ports.port);
@@ -35,7 +36,7 @@ export async function local(args) {
 /** Serves the stand-ins for `npm run dev`, whose .dev.vars it writes unless there is one. */
 export async function standinsOnly(args) {
   const { values: ports } = parseArgs({ args, options: PORTS });
-  const { url, ended } = await startStandins(ports['standins-port']);
+  const { url, ended } = await startStandins(ports['standins-port'], DATA);
   const vars = Object.entries(localVars(url)).map(([name, value]) => `${name}="${value}"\n`);
   if (existsSync(DEV_VARS)) {
     console.log(`${DEV_VARS} is there already and stays as it is. For the stand-ins it needs:\n`);
@@ -70,7 +71,8 @@ async function explain(worker, standins, when = '') {
     `curl -N ${worker}/v1/chat${auth}${json} -d '{${messages},"stream":true}'`,
   ];
   if (token) lines.push(`curl ${worker}/v1/me${auth}`);
-  if (readConfig().d1_databases.length) lines.push(`curl ${worker}/v1/chats${auth}`);
+  const stored = readConfig().d1_databases.length || 'TURSO_DATABASE_URL' in localVars(standins);
+  if (stored) lines.push(`curl ${worker}/v1/chats${auth}`);
   if (readConfig().r2_buckets.length)
     lines.push(`curl ${worker}/v1/files/README.md${auth} -T README.md`);
   console.log([...lines, '', 'Ctrl-C ends it.'].join('\n'));

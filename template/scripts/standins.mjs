@@ -11,15 +11,16 @@ const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/sta
 const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
 
 /**
- * Starts `python -m dev.standins`; `port` 0 takes a free one.
+ * Starts `python -m dev.standins`; `port` 0 takes a free one. What they keep goes to the folder
+ * `data`, or is forgotten.
  *
  * Resolves to `{ url, ended }`, its address and the promise of its end. Throws when it cannot start.
  */
-export async function startStandins(port = 0) {
+export async function startStandins(port = 0, data = '') {
   const args = ['run', '--quiet', 'python', '-m', 'dev.standins', '--port', String(port)];
   const child = spawn(await uv(), args, {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: indexEnvironment(),
+    env: { ...indexEnvironment(), STANDINS_DATA: data },
   });
   endWithThisProcess(child);
   const ended = once(child, 'exit');
@@ -47,6 +48,7 @@ export function localVars(url) {
     local.AUTH_AUTHORIZED_PARTIES = FRONT_END;
   }
   for (const name of secrets?.required ?? []) local[name] = KEY;
+  if ('TURSO_AUTH_TOKEN' in local) local.TURSO_DATABASE_URL = `${url}/turso/main`;
   return local;
 }
 

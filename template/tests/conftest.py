@@ -64,6 +64,8 @@ def env(standins_url: str) -> Env:
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
         "TELEMETRY_HASH_KEY": KEY,
         "RATE_LIMIT_PERIOD": "60",
+        "TURSO_DATABASE_URL": f"{standins_url}/turso/main",
+        "TURSO_AUTH_TOKEN": KEY,
         **here.bindings(),
     }
 
@@ -110,8 +112,13 @@ def provider_env(standins_url: str) -> Env:
 
 def serve(env: Environment, start_span: StartSpan = no_span) -> httpx.AsyncClient:
     """A client of the service in this process, with `env` as its environment."""
-    runtime = Runtime(env, here.transport(), here.verify_signature, start_span)
-    return httpx.AsyncClient(transport=AppTransport(runtime), base_url="http://localhost")
+    transport = AppTransport(runtime(env, start_span))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+def runtime(env: Environment, start_span: StartSpan = no_span) -> Runtime:
+    """What the service is built on, in `env`."""
+    return Runtime(env, here.transport(), here.verify_signature, start_span)
 
 
 def served_at(url: str | None) -> httpx.AsyncClient:

@@ -12,6 +12,11 @@ async def test_says_what_runs_to_anyone(anyone: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()) == (200, OK)
 
 
+async def test_takes_headers_that_are_more_than_ascii(anyone: httpx.AsyncClient) -> None:
+    headers = [(b"x-note", "naïve".encode("latin-1")), (b"x-other", "naïve".encode())]
+    assert (await anyone.get("/healthz", headers=headers)).status_code == 200
+
+
 async def test_needs_no_setting(unconfigured: httpx.AsyncClient) -> None:
     assert (await unconfigured.get("/healthz")).json() == OK
 

@@ -18,6 +18,13 @@ async def test_it_says_who_calls(
     assert call["headers"]["user-agent"] == f"{NAME}/{VERSION}"
 
 
+async def test_headers_may_be_more_than_ascii(
+    http: httpx.AsyncClient, standins: StandinsView
+) -> None:
+    answer = await http.get(f"{standins.url}/journal")
+    assert answer.headers["server-timing"] == "standins;dur=1µs"
+
+
 async def test_an_address_where_nobody_answers_is_a_connect_error(http: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.ConnectError):
         await http.get("http://127.0.0.1:1/")

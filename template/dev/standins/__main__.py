@@ -19,6 +19,8 @@ def main() -> None:
         server = Server(port)
     except (OSError, OverflowError) as error:
         parser.error(f"cannot listen on port {port}: {error}")
+    except RuntimeError as error:
+        parser.error(str(error))
     with server, contextlib.suppress(KeyboardInterrupt):
         print(json.dumps({"url": server.url}), flush=True)
         server.serve_forever()

@@ -23,6 +23,7 @@ JOURNAL_LENGTH = 10_000
 JOURNAL_WAIT = 10.0
 
 Identity = Callable[[str, str, str, bytes], tuple[int, dict[str, str], bytes]]
+Turso = Callable[["Handler", str, str, bytes], None]
 
 
 def _identity() -> Identity | None:
@@ -31,6 +32,17 @@ def _identity() -> Identity | None:
     if importlib.util.find_spec(name) is None:
         return None
     handle: Identity = importlib.import_module(name).handle
+    return handle
+
+
+def _turso() -> Turso | None:
+    """The libSQL servers, which a project with another database does not have."""
+    name = "dev.standins.turso"
+    if importlib.util.find_spec(name) is None:
+        return None
+    module = importlib.import_module(name)
+    module.sqld()  # sooner a clear error than a late one
+    handle: Turso = module.handle
     return handle
 
 
@@ -102,6 +114,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.url, self.command, self.path, body
             )
             self._send(status, headers, content)
+        elif url.path.startswith("/turso/") and self.server.turso:
+            self.server.turso(self, self.command, url.path, body)
         else:
             self.send_json(404, {"error": f"no stand-in for {self.command} {url.path}"})
 
@@ -178,6 +192,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("connection", "close")
+        self.send_header("server-timing", "standins;dur=1\N{MICRO SIGN}s")  # not ASCII, as libSQL's
         with _client_may_leave():
             self.end_headers()
 
@@ -214,9 +229,13 @@ class Server(ThreadingMixIn, TCPServer):
     request_queue_size = 128
 
     def __init__(self, port: int) -> None:
-        """Bind `port` of 127.0.0.1, 0 for a free one; raises OSError when it is taken."""
+        """Bind `port` of 127.0.0.1, 0 for a free one.
+
+        Raises OSError when it is taken, RuntimeError when a program is missing.
+        """
         self.journal = Journal()
         self.identity = _identity()
+        self.turso = _turso()
         self._connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), Handler)
 

@@ -74,6 +74,7 @@ class App:
             error=type(error).__name__,
             cause=type(error.__cause__).__name__ if error.__cause__ else None,
             settings=str(error) if isinstance(error, SettingsError) else None,
+            reason=(str(error) or None) if isinstance(error, Unavailable) else None,
             where=where(error),
         )
         match error:

@@ -26,7 +26,7 @@ _SENT_BY_FETCH = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding"}
 )
 _UNDONE_BY_FETCH = frozenset(
-    {"content-encoding", "content-length", "transfer-encoding", "connection"}
+    {b"content-encoding", b"content-length", b"transfer-encoding", b"connection"}
 )
 
 _WEB_CRYPTO = {"RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}}
@@ -84,7 +84,7 @@ async def answer(
 ) -> WorkerResponse:
     """Have `handle` answer the Worker's request, for as long as its client is there."""
     incoming = request.js_object
-    headers = httpx.Headers([(pair[0], pair[1]) for pair in incoming.headers.entries()])
+    headers = httpx.Headers(_headers(incoming))
     service_request = Request(
         incoming.method, incoming.url, headers, chunks(incoming.body), incoming.body or b""
     )
@@ -198,8 +198,7 @@ class FetchTransport(httpx.AsyncBaseTransport):
         if content := await request.aread():
             init["body"] = to_js(content)
         response = await call.wait(js.fetch(str(request.url), _object(init)), httpx.ConnectError)
-        headers = [(pair[0], pair[1]) for pair in response.headers.entries()]
-        kept = [(k, v) for k, v in headers if k.lower() not in _UNDONE_BY_FETCH]
+        kept = [(k, v) for k, v in _headers(response) if k not in _UNDONE_BY_FETCH]
         return httpx.Response(response.status, headers=kept, stream=_Body(response, call))
 
 
@@ -255,6 +254,18 @@ async def chunks(stream: Any) -> AsyncGenerator[bytes, None]:
     reader = stream.getReader()
     while not (part := await reader.read()).done:
         yield part.value.to_bytes()
+
+
+def _headers(message: Any) -> list[tuple[bytes, bytes]]:
+    """The headers of a JavaScript request or response, for httpx, which takes text for ASCII."""
+    return [(name.encode(), _header(value)) for name, value in message.headers.entries()]
+
+
+def _header(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")  # a character a byte, as browsers and Node have it
+    except UnicodeEncodeError:
+        return value.encode()
 
 
 def _object(entries: Mapping[str, object]) -> Any:

@@ -86,7 +86,11 @@ def _problem(name: str, kind: str, message: str, *, secret: bool) -> str:
     return f"{name} {what}: set it with {how}, for local runs in .dev.vars"
 
 
-def _service_url(text: str, info: Info) -> str:
+def service_url(text: str, *, local: bool) -> str:
+    """An outside service's address, without a slash at its end.
+
+    Raises ValueError unless it is https, or http on this machine in a `local` run.
+    """
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
@@ -94,10 +98,25 @@ def _service_url(text: str, info: Info) -> str:
     if not re.fullmatch(rb"[\w.:-]+", url.raw_host) or url.userinfo or url.query or url.fragment:
         raise ValueError("needs to be https://HOST[/PATH]")
     on_this_machine = url.scheme == "http" and url.host in LOOPBACK_HOSTS
-    if url.scheme != "https" and not (on_this_machine and info.context and info.context["local"]):
+    if url.scheme != "https" and not (on_this_machine and local):
         raise ValueError("needs https; http only on this machine when ENVIRONMENT is local")
     return text.rstrip("/")
 
 
+def _service_url(text: str, info: Info) -> str:
+    return service_url(text, local=bool(info.context and info.context["local"]))
+
+
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 """The address of an outside service, without a slash at its end."""
+
+
+def _header_safe(secret: SecretStr) -> SecretStr:
+    # Before httpx refuses it in words that quote it.
+    if not all("!" <= character <= "~" for character in secret.get_secret_value()):
+        raise ValueError("needs to be visible ASCII characters without spaces")
+    return secret
+
+
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
+"""A secret that fits into a header."""

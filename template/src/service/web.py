@@ -97,7 +97,8 @@ class Problem(Exception):
 class Unavailable(Exception):
     """Something that the service needs cannot be used at the moment: a 503.
 
-    Callers are told `answer`; whoever runs the service finds the error in its log.
+    Callers are told `answer`; whoever runs the service finds the error in its log, with its
+    message, which therefore quotes nothing of a request and no secret.
     """
 
     answer: ClassVar[str]

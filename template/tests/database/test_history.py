@@ -101,13 +101,17 @@ async def test_a_chat_that_never_was(client: httpx.AsyncClient, chat_id: str) ->
 
 
 async def test_a_database_that_fails_is_a_503(
-    client: httpx.AsyncClient, env: Env, marker: str
+    client: httpx.AsyncClient, env: Env, standins_url: str, marker: str
 ) -> None:
     class Failing:
         def prepare(self, sql: str) -> Any:
             raise OSError(f"secret text: {sql}")
 
-    async with serve(env | {"DB": Failing()}) as service:
+    failing = {
+        "DB": Failing(),
+        "TURSO_DATABASE_URL": f"{standins_url}/turso/faults/status-500/{marker}",
+    }
+    async with serve(env | failing) as service:
         service.headers.update(client.headers)
         answers = [
             await service.get("/v1/chats"),
@@ -116,4 +120,4 @@ async def test_a_database_that_fails_is_a_503(
             ),
         ]
     assert [answer.status_code for answer in answers] == [503, 503]
-    assert "secret text" not in answers[0].text
+    assert answers[0].json()["detail"] == "The database cannot be used at the moment."

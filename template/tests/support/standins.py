@@ -28,6 +28,22 @@ CALLS = {
 
 
 @dataclass(frozen=True)
+class LibsqlServer:
+    """A libSQL server of a test's own; see `dev/standins/turso.py`."""
+
+    url: str
+    tokens: dict[str, str]
+    control: str
+    http: httpx.AsyncClient
+
+    async def kill(self) -> None:
+        (await self.http.post(f"{self.control}/kill")).raise_for_status()
+
+    async def start(self) -> None:
+        (await self.http.post(f"{self.control}/start")).raise_for_status()
+
+
+@dataclass(frozen=True)
 class StandinsView:
     """The stand-ins at `url`, asked over real HTTP."""
 
@@ -51,3 +67,14 @@ class StandinsView:
         order = {"claims": claims or {}, "header": header or {}, "key": key}
         answer = await self.http.post(f"{self.url}/clerk/token", json=order)
         return str(answer.raise_for_status().json()["token"])
+
+    async def libsql_server(self) -> LibsqlServer:
+        """A new libSQL server, which asks for one of its `tokens`: full, read or forged."""
+        servers = f"{self.url}/turso/servers"
+        made = (await self.http.post(servers)).raise_for_status().json()
+        return LibsqlServer(made["url"], made["tokens"], f"{servers}/{made['name']}", self.http)
+
+    async def libsql_hits(self, name: str) -> int:
+        """How often the failing libSQL server of this name was asked."""
+        answer = await self.http.get(f"{self.url}/turso/faults/hits/{name}")
+        return int(answer.raise_for_status().json())

@@ -1,1 +1,1 @@
-"""Chats in a SQL database: SQLAlchemy Core statements, run by whichever database was chosen."""
+"""A SQL database: SQLAlchemy Core statements, run by whichever database was chosen."""

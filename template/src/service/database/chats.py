@@ -5,25 +5,16 @@ import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Protocol
 
 from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select, tuple_
-from sqlalchemy.sql import ClauseElement
 
-from service.database.d1 import Row
+from service.database.base import Database, Row
 from service.database.tables import chats
 from service.providers.base import Completion, Message
 
 _MESSAGES = TypeAdapter(tuple[Message, ...])
 _SUMMARY = [column for column in chats.c if column.name not in {"owner", "messages", "text"}]
-
-
-class Database(Protocol):
-    """Something that runs SQLAlchemy Core statements, each as a transaction of its own."""
-
-    async def run(self, statement: ClauseElement) -> Sequence[Row]:
-        """The rows that `statement` returns. Raises DatabaseError."""
 
 
 class Chats:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 
 from service.providers.base import (
     AuthenticationError,
@@ -32,6 +32,7 @@ from service.providers.base import (
 )
 from service.providers.sse import Event, EventTooLongError, Parser
 from service.retry import Retry
+from service.settings import HeaderSecret
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 16 * 1024
@@ -57,15 +58,8 @@ RETRY = Retry(
 )
 
 
-def _header_safe(key: SecretStr) -> SecretStr:
-    # Before httpx refuses it in words that quote it.
-    if not all("!" <= character <= "~" for character in key.get_secret_value()):
-        raise ValueError("needs to be visible ASCII characters without spaces")
-    return key
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_header_safe)]
-"""A secret that fits into a header."""
+ApiKey = HeaderSecret
+"""What opens a provider's API."""
 
 
 def _count(value: object) -> int | None:
