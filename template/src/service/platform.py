@@ -61,8 +61,8 @@ async def verify_signature(
 def start_span(name: str) -> EndSpan:
     """Start a span where the runtime has tracing; see `StartSpan`.
 
-    The fetch made meanwhile stands beside the span in its trace, not below: Python's tasks do not
-    carry JavaScript's context, in which spans nest.
+    The fetch made meanwhile stands beside the span in its trace, not below: spans nest only in what
+    a callback of JavaScript's begins, and the request's task began before.
     """
     module = workers.import_from_javascript("cloudflare:workers")
     start = getattr(getattr(module, "tracing", None), "startSpan", None)
