@@ -11,6 +11,7 @@ const KINDS = {
   analytics_engine_datasets: 'AnalyticsEngineDataset',
   r2_buckets: 'R2Bucket',
   ratelimits: 'Ratelimit',
+  kv_namespaces: 'KvNamespace',
 };
 
 // The methods of each kind of object, and the kind of what they return where that is such an object;
@@ -38,6 +39,7 @@ const METHODS = {
     },
   },
   Ratelimit: { limit: null },
+  KvNamespace: { get: null, put: null, delete: null },
 };
 
 /** wrangler.toml as wrangler reads it: its top level, or the environment called `env`. */

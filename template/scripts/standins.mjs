@@ -47,6 +47,7 @@ export function localVars(url) {
     local.AUTH_ISSUER = `${url}/clerk`;
     local.AUTH_AUTHORIZED_PARTIES = FRONT_END;
   }
+  if ('UPSTASH_REDIS_REST_URL' in vars) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;
   for (const name of secrets?.required ?? []) local[name] = KEY;
   if ('TURSO_AUTH_TOKEN' in local) local.TURSO_DATABASE_URL = `${url}/turso/main`;
   return local;

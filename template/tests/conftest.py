@@ -66,6 +66,8 @@ def env(standins_url: str) -> Env:
         "RATE_LIMIT_PERIOD": "60",
         "TURSO_DATABASE_URL": f"{standins_url}/turso/main",
         "TURSO_AUTH_TOKEN": KEY,
+        "UPSTASH_REDIS_REST_URL": f"{standins_url}/upstash",
+        "UPSTASH_REDIS_REST_TOKEN": KEY,
         **here.bindings(),
     }
 

@@ -24,6 +24,7 @@ JOURNAL_WAIT = 10.0
 
 Identity = Callable[[str, str, str, bytes], tuple[int, dict[str, str], bytes]]
 Turso = Callable[["Handler", str, str, bytes], None]
+Store = Callable[[Mapping[str, str], str, bytes], tuple[int, dict[str, str], bytes]]
 
 
 def _identity() -> Identity | None:
@@ -43,6 +44,15 @@ def _turso() -> Turso | None:
     module = importlib.import_module(name)
     module.sqld()  # sooner a clear error than a late one
     handle: Turso = module.handle
+    return handle
+
+
+def _store() -> Store | None:
+    """The Redis, which only a project that keeps its revoked tokens there has."""
+    name = "dev.standins.upstash"
+    if importlib.util.find_spec(name) is None:
+        return None
+    handle: Store = importlib.import_module(name).handle
     return handle
 
 
@@ -116,6 +126,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(status, headers, content)
         elif url.path.startswith("/turso/") and self.server.turso:
             self.server.turso(self, self.command, url.path, body)
+        elif self.command == "POST" and url.path.startswith("/upstash") and self.server.store:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self._send(*self.server.store(headers, self.path, body))
         else:
             self.send_json(404, {"error": f"no stand-in for {self.command} {url.path}"})
 
@@ -236,6 +249,7 @@ class Server(ThreadingMixIn, TCPServer):
         self.journal = Journal()
         self.identity = _identity()
         self.turso = _turso()
+        self.store = _store()
         self._connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), Handler)
 

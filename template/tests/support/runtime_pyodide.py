@@ -14,6 +14,7 @@ BINDINGS = (
     "DB",
     "FILES",
     "RATE_LIMITER",
+    "REVOKED",
 )
 
 
