@@ -1,7 +1,7 @@
 """Provider calls as Analytics Engine data points.
 
 A request writes as many points as it calls providers; the engine takes 25 of one request, and of a
-point 20 blobs, 20 doubles and one index.
+point 20 blobs, 20 doubles and one index. What is larger it drops without a word.
 https://developers.cloudflare.com/analytics/analytics-engine/limits/
 """
 
