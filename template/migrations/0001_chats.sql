@@ -13,3 +13,5 @@ CREATE TABLE chats (
 );
 
 CREATE INDEX chats_by_owner ON chats (owner, created_at, id);
+
+CREATE INDEX chats_by_age ON chats (created_at);

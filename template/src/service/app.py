@@ -21,10 +21,10 @@ class App:
 
     def __init__(self, runtime: Runtime) -> None:
         self._env = runtime.env
-        self._features = Features(runtime, explain=self._problem)
+        self.features = Features(runtime, explain=self._problem)
         self._routes = [
             Route("GET", "/healthz", _healthz, public=True),
-            *self._features.routes(),
+            *self.features.routes(),
         ]
 
     async def handle(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class App:
         if is_local(self._env) and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
         route, path_params = find(self._routes, request.method, request.path)
-        caller = "" if route.public else await self._features.caller(request, route.path)
+        caller = "" if route.public else await self.features.caller(request, route.path)
         return await route.handler(replace(request, caller=caller, path_params=path_params))
 
     def _problem(self, error: Exception) -> Problem:

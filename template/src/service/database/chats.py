@@ -18,7 +18,7 @@ _SUMMARY = [column for column in chats.c if column.name not in {"owner", "messag
 
 
 class Chats:
-    """The chats of all callers; every method sees those of one owner."""
+    """The chats of all callers; every method that has an owner sees theirs alone."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,6 +70,12 @@ class Chats:
         """Whether this owner had the chat; it is gone now."""
         statement = delete(chats).where(chats.c.owner == owner, chats.c.id == chat_id)
         return bool(await self._database.run(statement.returning(chats.c.id)))
+
+    async def delete_older(self, before: int, limit: int) -> int:
+        """Delete up to `limit` chats from before that millisecond; how many there were."""
+        old = select(chats.c.id).where(chats.c.created_at < before).limit(limit)
+        statement = delete(chats).where(chats.c.id.in_(old)).returning(chats.c.id)
+        return len(await self._database.run(statement))
 
 
 def _summary(row: Row) -> dict[str, object]:

@@ -22,3 +22,4 @@ chats = Table(
 )
 
 Index("chats_by_owner", chats.c.owner, chats.c.created_at, chats.c.id)
+Index("chats_by_age", chats.c.created_at)

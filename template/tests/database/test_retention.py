@@ -1,0 +1,66 @@
+"""How long chats are kept."""
+
+from sqlalchemy import insert, select
+
+from service.database.base import Database
+from service.database.chats import Chats
+from service.database.retention import BATCH, MS_PER_DAY, Retention, RetentionSettings
+from service.database.tables import chats
+from tests.conftest import new_name
+
+NOW = 1_800_000_000_000
+"""In milliseconds: years after anything that another test stores."""
+
+
+def retention(database: Database, days: int, now: int = NOW) -> Retention:
+    settings = RetentionSettings.load({"CHATS_KEEP_DAYS": str(days)})
+    return Retention(settings, Chats(database), clock=lambda: now / 1000)
+
+
+async def store(database: Database, owner: str, *moments: int) -> None:
+    """Chats of these milliseconds."""
+    rows = [
+        {
+            "id": f"chat_{owner}_{number}",
+            "owner": owner,
+            "created_at": moment,
+            "provider": "p",
+            "model": "m",
+            "messages": "[]",
+            "text": "",
+            "finish_reason": "stop",
+        }
+        for number, moment in enumerate(moments)
+    ]
+    await database.batch([insert(chats).values(**row) for row in rows])
+
+
+async def moments(database: Database, owner: str) -> list[object]:
+    statement = select(chats.c.created_at).where(chats.c.owner == owner)
+    return [row["created_at"] for row in await database.run(statement)]
+
+
+async def test_chats_that_are_too_old_are_deleted_and_the_others_stay(database: Database) -> None:
+    owner = new_name()
+    limit = NOW - 3 * MS_PER_DAY
+    await store(database, owner, limit - 1, limit, NOW)
+    await retention(database, days=3).run()
+    assert sorted(map(str, await moments(database, owner))) == [str(limit), str(NOW)]
+
+
+async def test_many_are_deleted_in_batches(database: Database) -> None:
+    owner = new_name()
+    await store(database, owner, *range(BATCH + 2))
+    await retention(database, days=1, now=2 * MS_PER_DAY).run()
+    assert await moments(database, owner) == []
+
+
+async def test_how_many_were_deleted_is_told(database: Database) -> None:
+    now = 10 * MS_PER_DAY
+    await retention(database, days=1, now=now).run()
+    await store(database, new_name(), 1, 2, now)
+    assert await retention(database, days=1, now=now).run() == {"deleted": 2}
+
+
+def test_chats_are_kept_for_thirty_days_unless_told_otherwise() -> None:
+    assert RetentionSettings.load({}).keep_days == 30
