@@ -19,8 +19,9 @@ ARROWS = {
     "documents": set[str](),
     "wrangler": {"documents"},
     "project": {"documents", "wrangler"},
-    "policy": {"documents", "errors", "project"},
-    "checks": {"checks", "documents", "errors", "policy", "project", "wrangler"},
+    "versions": set[str](),
+    "policy": {"documents", "errors", "project", "versions"},
+    "checks": {"checks", "documents", "errors", "policy", "project", "versions", "wrangler"},
     "reports": {"checks", "project", "reports"},
     "generate": {"checks", "config", "errors", "policy", "project", "sources"},
     "cli": {

@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from forge_scaffold.documents import Text, Unreadable, read_toml
 from forge_scaffold.errors import UserError
 from forge_scaffold.project import Project
+from forge_scaffold.versions import Versions, canonical
 
 ORGANISATION = "forge.toml"
 
@@ -35,7 +31,7 @@ class Allowed:
         reason: why; empty when nobody had to say.
     """
 
-    versions: SpecifierSet
+    versions: Versions
     origin: str = ""
     reason: str = ""
 
@@ -116,22 +112,22 @@ def _built_in() -> Mapping[str, Any]:
 
 def _names(data: object) -> frozenset[str]:
     names = data if isinstance(data, list) else []
-    return frozenset(canonicalize_name(name) for name in names if isinstance(name, str))
+    return frozenset(canonical(name) for name in names if isinstance(name, str))
 
 
 def _allowed(table: object, place: str) -> Iterator[tuple[str, Allowed]]:
     if not isinstance(table, dict):
         raise UserError(f"{place}: not a table of packages and their versions")
     for name, versions in table.items():
-        yield canonicalize_name(name), Allowed(_versions(versions, f"{place}: {name}"))
+        yield canonical(name), Allowed(_versions(versions, f"{place}: {name}"))
 
 
-def _versions(text: object, place: str) -> SpecifierSet:
+def _versions(text: object, place: str) -> Versions:
     if not isinstance(text, str):
         raise UserError(f'{place}: not a version range; write it as  ">=1,<2"')
     try:
-        return SpecifierSet(text)
-    except InvalidSpecifier as error:
+        return Versions.parse(text)
+    except ValueError as error:
         raise UserError(f'{place}: {error}; write it as  ">=1,<2"') from error
 
 
@@ -165,13 +161,13 @@ def _organisation(file: Path) -> tuple[dict[str, Allowed], dict[str, Banned]]:
         raise UserError(f"{file}: {unknown[0]}: there are [allow] and [ban]")
     origin = str(file)
     allowed: dict[str, Allowed] = {
-        canonicalize_name(name): Allowed(
+        canonical(name): Allowed(
             _versions(entry.get("versions", ""), f"{file}: [allow] {name}"), origin, reason
         )
         for name, entry, reason in _entries(document.data, "allow", {"versions"}, file)
     }
     banned: dict[str, Banned] = {
-        canonicalize_name(name): Banned(origin, reason, str(entry.get("instead", "")))
+        canonical(name): Banned(origin, reason, str(entry.get("instead", "")))
         for name, entry, reason in _entries(document.data, "ban", {"instead"}, file)
     }
     return allowed, banned
@@ -192,43 +188,3 @@ def _entries(
             known = ", ".join(sorted({*keys, "reason"}))
             raise UserError(f"{file}: [{kind}] {name}: {unknown[0]}: there are {known}")
         yield name, entry, reason.strip()
-
-
-def parsed(text: str) -> Requirement | None:
-    """A requirement (PEP 508); None for what is none."""
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
-
-
-def outside(wide: SpecifierSet, narrow: SpecifierSet) -> Version | None:
-    """A version that `wide` admits and `narrow` does not; None when there is none.
-
-    Membership changes only at the versions that a specifier names or implies (`~=2.1` ends at 3),
-    so those, the points right after them and the two ends tell all.
-    """
-    try:
-        named = {Version(spec.version.removesuffix(".*")) for spec in (*wide, *narrow)}
-    except InvalidVersion:  # `===` takes any text
-        return None
-    implied = {_next(version, place) for version in named for place in range(len(version.release))}
-    after = {Version(f"{version.base_version}.0.0.1") for version in named | implied}
-    for version in sorted({Version("0"), *named, *implied, *after, Version("9999")}):
-        if wide.contains(version) and not narrow.contains(version):
-            return version
-    return None
-
-
-def _next(version: Version, place: int) -> Version:
-    """The version with the number at `place` raised by one and those behind it gone."""
-    *head, number = version.release[: place + 1]
-    return Version(".".join(map(str, (*head, number + 1))))
-
-
-def admits(versions: SpecifierSet, version: str) -> bool:
-    """Whether a range has a version, pre-releases included; no, when it is no version."""
-    try:
-        return versions.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return False

@@ -50,6 +50,7 @@ VENDORED = frozenset({"_vendor", "lib", "libs", "third_party", "vendor", "vendor
 
 MAX_FILES = 20_000
 MAX_BYTES = 2_000_000
+KEPT = 100_000
 
 _Read = TypeVar("_Read")
 
@@ -246,10 +247,20 @@ class Project:
 
     def shown(self, path: PurePosixPath) -> str:
         """A file as it can be shown, whatever it is; empty when it cannot be read."""
+        if path in self._texts:
+            return self._texts[path]
         try:
-            return self.bytes_of(path).decode("utf-8-sig", errors="replace")
+            text = self.bytes_of(path).decode("utf-8-sig", errors="replace")
         except Unreadable:
-            return ""
+            text = ""
+        # Several rules look into every file; few files are large, and few rules need those.
+        if len(text) < KEPT:
+            self._texts[path] = text
+        return text
+
+    @cached_property
+    def _texts(self) -> dict[PurePosixPath, str]:
+        return {}
 
     @cached_property
     def _lines(self) -> dict[PurePosixPath, list[str]]:
@@ -352,7 +363,7 @@ def _parsed(path: PurePosixPath, content: bytes) -> Module:
         tree = ast.parse(content, filename=str(path))
         text = Text.decoded(path, content)
     except SyntaxError as error:
-        place = Place(path, error.lineno or 1, error.offset or 1)
+        place = Place(path, max(error.lineno or 1, 1), max(error.offset or 1, 1))
         raise Unreadable(place, f"not Python: {error.msg}") from error
     except (ValueError, MemoryError, RecursionError, OverflowError) as error:
         raise Unreadable(Place(path), f"not Python that can be read: {error}") from error

@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.distributions import TOOLS, TYPES, pyodide_packages
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
 from forge_scaffold.documents import Place
-from forge_scaffold.policy import Policy, admits, outside
+from forge_scaffold.policy import Policy
 from forge_scaffold.project import LOCK, Project, table, tables
+from forge_scaffold.versions import Versions, canonical
 
 
 def _milder(policy: Policy) -> Severity | None:
@@ -85,8 +83,8 @@ class OutsideRange(Rule):
             allowed = policy.direct.get(each.name)
             if not allowed or not each.requirement or each.requirement.url:
                 continue
-            if beyond := outside(each.requirement.specifier, allowed.versions):
-                said = each.requirement.specifier or "any version"
+            if beyond := each.requirement.versions.beyond(allowed.versions):
+                said = each.requirement.versions
                 yield self.finding(
                     each.place,
                     f"{each.name}: {said} admits {beyond}; the allow-list says "
@@ -95,7 +93,7 @@ class OutsideRange(Rule):
                 )
         for lock in subject.locked:
             allowed = policy.direct.get(lock.name)
-            if allowed and lock.version and not admits(allowed.versions, lock.version):
+            if allowed and lock.version and not allowed.versions.has(lock.version):
                 yield self.finding(
                     lock.place,
                     f"{lock.name}: {lock.version} is outside {allowed.versions}: lock again"
@@ -157,7 +155,7 @@ class NotReleased(Rule):
                 )
         sources = table(table(table(project.pyproject, "tool"), "uv"), "sources")
         for name, source in sources.items():
-            if canonicalize_name(name) in names and isinstance(source, dict):
+            if canonical(name) in names and isinstance(source, dict):
                 for kind in source.keys() & {"git", "url", "path"}:
                     place = project.manifest.place("tool", "uv", "sources", name)  # type: ignore[union-attr]
                     yield self.finding(
@@ -343,19 +341,23 @@ class StaleLock(Rule):
         for each in subject.declared:
             if not each.requirement or each.text not in project.dependencies:
                 continue
-            if each.requirement.marker or each.requirement.url or not _judged_here(each, subject):
+            if (
+                each.requirement.conditional
+                or each.requirement.url
+                or not _judged_here(each, subject)
+            ):
                 continue
             for path, packages in locks.items():
                 yield from self._held(
-                    each, each.requirement.specifier, path, packages.get(each.name)
+                    each, each.requirement.versions, path, packages.get(each.name)
                 )
 
     def _held(
-        self, each: Declared, versions: SpecifierSet, path: PurePosixPath, lock: Locked | None
+        self, each: Declared, versions: Versions, path: PurePosixPath, lock: Locked | None
     ) -> Iterator[Finding]:
         if lock is None:
             yield self.finding(each.place, f"{each.name}: not in {path}; lock again")
-        elif lock.version and not admits(versions, lock.version):
+        elif lock.version and not versions.has(lock.version):
             yield self.finding(
                 lock.place,
                 f"{each.name}: {lock.version} is locked, {versions} declared; lock again",
@@ -369,7 +371,7 @@ def _judged_here(each: Declared, subject: Subject) -> bool:
     if allowed is None:
         return not policy.own or each.name in policy.platform
     versions = [lock.version for lock in subject.locked if lock.name == each.name and lock.version]
-    return all(admits(allowed.versions, version) for version in versions)
+    return all(allowed.versions.has(version) for version in versions)
 
 
 class LooseLock(Rule):
@@ -460,7 +462,7 @@ class Ancient(Rule):
             if (
                 floor
                 and each.requirement
-                and outside(each.requirement.specifier, SpecifierSet(f">={floor}"))
+                and each.requirement.versions.beyond(Versions(f">={floor}"))
             ):
                 yield self.finding(
                     each.place,
@@ -470,7 +472,7 @@ class Ancient(Rule):
                 )
         for lock in subject.locked:
             floor = self.FLOORS.get(lock.name)
-            if floor and lock.version and not admits(SpecifierSet(f">={floor}"), lock.version):
+            if floor and lock.version and not Versions(f">={floor}").has(lock.version):
                 yield self.finding(
                     lock.place,
                     f"{lock.name}: {lock.version} is locked; declare  {lock.name}>={floor}  and "

@@ -12,7 +12,6 @@ budget = "20 MiB"               # what may be uploaded, for SIZ001
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatch
 from typing import Self
 
@@ -66,6 +65,8 @@ class Options:
         place = "pyproject.toml: [tool.forge.check]"
         for key in said:
             if key not in KEYS:
+                from difflib import get_close_matches
+
                 near = get_close_matches(key, KEYS, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
                 raise UserError(f"{place}: {key}: {hint}")

@@ -5,12 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from forge_scaffold.documents import Address, Document, Place, Text
-from forge_scaffold.policy import parsed
 from forge_scaffold.project import Project, strings, table, tables
+from forge_scaffold.versions import Requirement, canonical
 
 # A line of a requirements file that pins one version.
 PIN = re.compile(
@@ -36,7 +33,7 @@ class Declared:
     @property
     def name(self) -> str:
         """The package, normalised; the whole text when it is no requirement."""
-        return canonicalize_name(self.requirement.name) if self.requirement else self.text
+        return self.requirement.name if self.requirement else self.text
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,14 @@ def declared(project: Project) -> Iterator[Declared]:
         named += [(text, ("project", "optional-dependencies", extra)) for text in strings(texts)]
     for text, address in named:
         line = project.manifest.place(*address).line
-        yield Declared(text, parsed(text), project.manifest.text.place_of(text, line))
+        yield Declared(text, _parsed(text), project.manifest.text.place_of(text, line))
+
+
+def _parsed(text: str) -> Requirement | None:
+    try:
+        return Requirement.parse(text)
+    except ValueError:
+        return None
 
 
 def locked(project: Project) -> Iterator[Locked]:
@@ -76,7 +80,7 @@ def locked(project: Project) -> Iterator[Locked]:
         for line, text in project.lock.logical_lines():
             if pin := PIN.fullmatch(text):
                 place = _name_place(project.lock, line, pin["name"])
-                yield Locked(canonicalize_name(pin["name"]), pin["version"], place, {})
+                yield Locked(canonical(pin["name"]), pin["version"], place, {})
     if project.uv_lock:
         yield from _uv_locked(project.uv_lock)
     if project.pylock:
@@ -94,7 +98,7 @@ def _entry(package: Mapping[str, Any], place: Place) -> Iterator[Locked]:
     name, version = package.get("name"), package.get("version")
     if isinstance(name, str):
         known = version if isinstance(version, str) else None
-        yield Locked(canonicalize_name(name), known, place, package)
+        yield Locked(canonical(name), known, place, package)
 
 
 def _uv_locked(lock: Document) -> Iterator[Locked]:

@@ -113,24 +113,19 @@ class Walker:
         while pending:
             node, scope = pending.pop()
             kind = type(node)
-            for rule in self.nodes.get(kind, ()):
-                yield from rule.visit(node, scope)
-            if isinstance(node, ast.Call):
-                _note_call(node, scope)
-                yield from self._call(node, scope)
-            elif isinstance(node, ast.Attribute | ast.Name):
-                _note_use(node, scope)
+            if kind in self.nodes:
+                for rule in self.nodes[kind]:
+                    yield from rule.visit(node, scope)
+            if kind in _NOTES:
+                _NOTES[kind](node, scope)
+            if kind is ast.Call:
+                yield from self._call(node, scope)  # type: ignore[arg-type]
+            elif (kind is ast.Name or kind is ast.Attribute) and scope.imported(node):
                 yield from self._read(node, scope)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                _learn(node, scope)
-            elif isinstance(node, ast.ClassDef):
-                scope.subject.facts.classes.add(node.name)
-            opener = _OPENERS.get(kind)
-            if opener:
-                inner = list(opener(node, scope))
+            if kind in _OPENERS:
+                pending += reversed(list(_OPENERS[kind](node, scope)))
             else:
-                inner = [(child, scope) for child in children(node)]
-            pending += reversed(inner)
+                pending += [(child, scope) for child in reversed(children(node))]
 
     def _call(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
         function = node.func
@@ -144,8 +139,6 @@ class Walker:
                 yield from rule.visit(node, scope)
 
     def _read(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        if not self.reads or not scope.imported(node):
-            return
         name = scope.name(node)
         if name is not None:
             for rule in _matching(self.reads, name):
@@ -165,16 +158,27 @@ def _matching(table: Mapping[str, list[Rule]], name: str) -> Iterable[Rule]:
     return [*exact, *table.get(f"{name.rpartition('.')[0]}.*", ())] if "." in name else exact
 
 
-def children(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes directly below a node, in the order of its fields."""
-    for name in node._fields:
+_DULL = frozenset({"attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
+
+# The fields of each kind of node that hold nodes worth a visit.
+_FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in _DULL)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+_SEEN = _FIELDS.keys() - {ast.Constant}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly below a node, in the order of its fields; constants left out."""
+    found: list[ast.AST] = []
+    for name in _FIELDS[type(node)]:
         value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
-            yield value
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, ast.AST):
-                    yield item
+        if isinstance(value, list):
+            found += [item for item in value if type(item) in _SEEN]
+        elif isinstance(value, ast.AST) and type(value) in _SEEN:
+            found.append(value)
+    return found
 
 
 def _learn(node: ast.AST, scope: Scope) -> None:
@@ -218,8 +222,12 @@ def _note_call(node: ast.Call, scope: Scope) -> None:
         scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
 
 
-def _note_use(node: ast.AST, scope: Scope) -> None:
-    if isinstance(node, ast.Attribute) and _is_binding(node, scope):
+def _note_class(node: ast.ClassDef, scope: Scope) -> None:
+    scope.subject.facts.classes.add(node.name)
+
+
+def _note_use(node: ast.Attribute, scope: Scope) -> None:
+    if _is_binding(node, scope):
         scope.subject.facts.uses.append(Use(node.attr, scope.place(node), called=None))
 
 
@@ -322,4 +330,13 @@ _OPENERS: Mapping[type[ast.AST], Callable[[Any, Scope], Inner]] = {
     ast.ClassDef: _class,
     ast.If: _if,
     ast.Try: _try,
+}
+
+# What is noted of some kinds of nodes, whichever rules are followed.
+_NOTES: Mapping[type[ast.AST], Callable[[Any, Scope], None]] = {
+    ast.Attribute: _note_use,
+    ast.Call: _note_call,
+    ast.ClassDef: _note_class,
+    ast.Import: _learn,
+    ast.ImportFrom: _learn,
 }

@@ -9,8 +9,11 @@ _CODE = frozenset({".py", ".js", ".mjs", ".ts", ".tsx"})
 
 def mentioned(word: str, project: Project) -> bool:
     """Whether the project's code has a word, in any case: the Worker's first, then all other."""
+    # Much faster to look for than the pattern, and in few texts.
+    forms = {word, word.lower(), word.upper()}
     pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", re.IGNORECASE)
-    if any(pattern.search(module.text.content) for module in project.modules):
+    texts = (module.text.content for module in project.modules)
+    if any(pattern.search(text) for text in texts if any(form in text for form in forms)):
         return True
     parsed = {module.path for module in project.modules}
     others = (path for path in project.files if path.suffix in _CODE and path not in parsed)

@@ -4,18 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.words import mentioned
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
+from forge_scaffold.versions import Versions
 from forge_scaffold.wrangler import PYTHONS, Environment, Named, Wrangler
 
 # What only a binding has: a variable or a secret is a string.
@@ -196,8 +194,8 @@ class OtherPython(Rule):
 def _contains(wanted: str, python: str) -> bool:
     try:
         # The last of the series, so that ">=3.14.2" is satisfied by "3.14".
-        return SpecifierSet(wanted).contains(f"{python}.99")
-    except InvalidSpecifier:
+        return Versions.parse(wanted).has(f"{python}.99")
+    except ValueError:
         return True
 
 
@@ -255,6 +253,8 @@ class UnknownKey(Rule):
         data: Mapping[str, Any],
     ) -> Finding:
         place = document.place(*address, key)
+        from difflib import get_close_matches
+
         near = get_close_matches(key, keys, 1, 0.75)
         where = f" in {'.'.join(map(str, address))}" if address else ""
         if not near:

@@ -1,5 +1,6 @@
 """`forge check`: the linter for Python Workers."""
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,12 +39,13 @@ def main(arguments: Sequence[str]) -> None:
     """
     with terminal.outcomes():
         said = _parser().parse_args(arguments)
+        # It ends soon, and until then keeps nearly all that it makes.
+        gc.disable()
         from forge_scaffold import checks
-        from forge_scaffold.checks import fixing
 
         subject, options = _opened(said)
         found = checks.findings(subject, options)
-        if said.fix and fixing.apply(found, subject.project):
+        if said.fix and _fixed(found, subject):
             subject, options = _opened(said)
             found = checks.findings(subject, options)
         if printed := _report(said.format, found, subject):
@@ -93,6 +95,12 @@ def _opened(said: "Namespace") -> "tuple[Subject, Options]":
         raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
     options = Options.of(project, RULES, said.select, said.ignore)
     return Subject(project, Policy.of(project)), options
+
+
+def _fixed(found: "Sequence[Finding]", subject: "Subject") -> int:
+    from forge_scaffold.checks import fixing
+
+    return fixing.apply(found, subject.project)
 
 
 def _report(form: str, found: "Sequence[Finding]", subject: "Subject") -> str:

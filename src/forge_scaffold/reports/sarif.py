@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from forge_scaffold.checks import RULES
 from forge_scaffold.checks.base import Finding, Rule, Severity
@@ -53,6 +52,8 @@ def _rule(rule: Rule) -> dict[str, object]:
 
 
 def _result(finding: Finding, index: int) -> dict[str, object]:
+    from urllib.parse import quote
+
     place = finding.place
     region = {"startLine": place.line, "startColumn": place.column}
     if place.end > place.column:
