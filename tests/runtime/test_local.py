@@ -34,8 +34,9 @@ def test_the_printed_commands_work(make: Make, name: str) -> None:
     assert ('"chats":[{' in answers) == (name == "defaults")
 
 
-def test_chats_are_still_there_the_next_time(make: Make) -> None:
-    project = make({"auth": "none"})
+@pytest.mark.parametrize("database", ["d1", "turso"])
+def test_chats_are_still_there_the_next_time(make: Make, database: str) -> None:
+    project = make({"auth": "none", "database": database})
     for times in (1, 2):
         with started(project, "local") as printed:
             chat, *_, chats = re.findall(r"^curl .*/v1/chats?\b.*$", printed, re.MULTILINE)

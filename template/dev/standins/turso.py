@@ -7,6 +7,8 @@
   `refuse-1` does so once for each <name>. `status-503` answers with that status, `silent` never,
   `endless` without an end, `garbage` with what is no JSON, `moved` as the server does, but asking
   to go on at its own address, and `astray` at one that is not safe to call.
+- `POST /turso/faults/told/<name>` keeps its body, which is then the answer to whatever is asked
+  with the fault `told` and that name.
 - `GET /turso/faults/hits/<name>` says how many exchanges came under a name.
 
 Servers of a test's own, which ask for a token that their own key signed:
@@ -152,6 +154,7 @@ class _Servers:
         self._scratch: list[Path] = []
         self._by_name: dict[str, Sqld] = {}
         self.hits: Counter[str] = Counter()
+        self.told: dict[str, bytes] = {}
 
     def main(self) -> Sqld:
         with self._lock:
@@ -217,7 +220,10 @@ def handle(wire: Wire, method: str, path: str, body: bytes) -> None:
         case "POST", "main", "v2", "pipeline":
             _pass_on(wire, body)
         case "POST", "faults", fault, name, "v2", "pipeline":
-            _fail(wire, fault, _servers.count(name), body)
+            _fail(wire, fault, name, body)
+        case "POST", "faults", "told", name:
+            _servers.told[name] = body
+            wire.send_json(200, {})
         case "GET", "faults", "hits", name:
             wire.send_json(200, _servers.hits[name])
         case "POST", "servers":
@@ -237,9 +243,12 @@ def _pass_on(wire: Wire, body: bytes) -> None:
     wire.send_text(content, kind, status)
 
 
-def _fail(wire: Wire, fault: str, times: int, body: bytes) -> None:
+def _fail(wire: Wire, fault: str, name: str, body: bytes) -> None:
     kind, _, number = fault.partition("-")
+    times = _servers.count(name)
     match kind:
+        case "told":
+            wire.send_text(_servers.told[name], "application/json")
         case "refuse" | "cut" if number and times > int(number):
             _pass_on(wire, body)
         case "refuse" | "cut":

@@ -1,13 +1,23 @@
 """How a database fails: in the same words, whichever it is, and without a value in them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, literal, select
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import ClauseElement
 
-from service.database.base import ConstraintError, Database, DatabaseError, StatementError
+from service.database.base import (
+    ConstraintError,
+    Database,
+    DatabaseAuthError,
+    DatabaseError,
+    DatabaseUnavailable,
+    StatementError,
+)
+from service.database.base import failure as sqlite_failure
 
-PRIVATE = "a-private-value"
+PRIVATE = "a private value"
 NOWHERE = Table("nowhere", MetaData(), Column("id", Integer, primary_key=True), Column("a", Text))
 
 
@@ -20,6 +30,39 @@ async def failure(database: Database, statement: ClauseElement) -> DatabaseError
     assert error.__suppress_context__ or error.__context__ is None
     assert PRIVATE not in str(error) + repr(error)
     return error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("SQLITE_CONSTRAINT", ConstraintError),
+        ("SQLITE_ERROR", StatementError),
+        ("SQLITE_AUTH", DatabaseAuthError),
+        ("SQLITE_READONLY", DatabaseAuthError),
+        ("SQLITE_BUSY", DatabaseUnavailable),
+        ("SQLITE_IOERR", DatabaseUnavailable),
+        ("BLOCKED", DatabaseUnavailable),
+        ("", StatementError),
+        ("a code; with more", StatementError),
+    ],
+)
+def test_a_code_says_what_kind_of_failure_it_is(code: str, kind: type[DatabaseError]) -> None:
+    error = sqlite_failure(code, "whatever")
+    assert type(error) is kind
+    if isinstance(error, DatabaseUnavailable):
+        assert error.untouched == (code == "SQLITE_BUSY")
+
+
+@given(before=st.text(), after=st.text(), code=st.sampled_from(["SQLITE_ERROR", PRIVATE]))
+def test_of_a_message_only_names_of_the_schema_are_told(before: str, after: str, code: str) -> None:
+    messages = [
+        f"{before}{PRIVATE}{after}",
+        f"{before}no such table: {after}{PRIVATE}",
+        f'fts5: syntax error near "{PRIVATE}"',
+        f"bad JSON path: '{PRIVATE}'",
+    ]
+    for message in messages:
+        assert PRIVATE not in str(sqlite_failure(code, message))
 
 
 async def test_a_row_that_is_there_already(database: Database, table: Table) -> None:

@@ -1,5 +1,6 @@
 """Hrana, libSQL's protocol, spoken with a real libSQL server; and with one that fails."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -18,7 +19,7 @@ from service.database.base import (
     DatabaseUnavailable,
     StatementError,
 )
-from service.database.hrana import MAX_ANSWER_BYTES, Statement, Stream, decode, encode
+from service.database.hrana import MAX_ANSWER_BYTES, Json, Statement, Stream, decode, encode
 from tests.conftest import new_name
 from tests.support.standins import KEY, LibsqlServer, StandinsView
 
@@ -215,6 +216,7 @@ async def test_rows_that_are_too_many_are_not_read(opened: Opened) -> None:
         ("silent", "no answer in 0.5 s"),
         ("garbage", "the answer is not Hrana"),
         ("status-500", "HTTP 500"),
+        ("status-413", "HTTP 413"),
         ("status-404", "HTTP 404"),
         ("status-302", "HTTP 302"),
         ("status-429", "HTTP 429"),
@@ -228,9 +230,84 @@ async def test_a_server_that_cannot_be_used(opened: Opened, fault: str, reason: 
     assert_says_nothing(caught.value, "private")
 
 
+def ok(*responses: Json) -> Json:
+    return {"results": [{"type": "ok", "response": response} for response in responses]}
+
+
+ROWS = {"cols": [{"name": "a"}], "rows": [[{"type": "integer", "value": "7"}]]}
+EXECUTED = {"type": "execute", "result": ROWS}
+CLOSED = {"type": "close"}
+WRONG_ROW = {"cols": [{"name": "a"}], "rows": [[]]}
+
+
+def steps(*results: Json | None) -> Json:
+    return ok({
+        "type": "batch",
+        "result": {"step_results": results, "step_errors": [None] * len(results)},
+    })  # fmt: skip
+
+
+ANSWERS = [
+    ([], "the answer is not Hrana"),
+    (ok(), "the answer is not Hrana"),
+    (ok(EXECUTED, CLOSED), "the answer is not Hrana"),
+    (ok(CLOSED), "the answer is not Hrana"),
+    (ok(EXECUTED | {"result": WRONG_ROW}), "the answer is not Hrana"),
+    (steps(ROWS, ROWS, None), "the answer is not Hrana"),
+    (steps(ROWS, WRONG_ROW, ROWS, None), "the answer is not Hrana"),
+    (
+        {"results": [{"type": "error", "error": {"message": "private", "code": "SQLITE_BUSY"}}]},
+        "SQLITE_BUSY",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason"), ANSWERS)
+async def test_an_answer_that_does_not_fit(
+    opened: Opened, standins: StandinsView, marker: str, answer: object, reason: str
+) -> None:
+    await standins.tell_libsql(marker, json.dumps(answer).encode())
+    for attempt in (
+        opened("told", marker).execute(sql("SELECT 7 AS a")),
+        opened("told", marker).batch([sql("SELECT 7 AS a")]),
+    ):
+        with pytest.raises(DatabaseUnavailable, match=f"^{reason}$"):
+            await attempt
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    content=st.binary()
+    | st.one_of(
+        JSON,
+        st.fixed_dictionaries({"results": JSON}, optional={"baton": JSON, "base_url": JSON}),
+        st.builds(ok, st.fixed_dictionaries({"type": st.just("execute"), "result": JSON})),
+        st.just(ok(EXECUTED)),
+    ).map(lambda value: json.dumps(value).encode())
+)
+async def test_any_answer_is_rows_or_an_error(
+    opened: Opened, standins: StandinsView, content: bytes
+) -> None:
+    name = new_name()
+    await standins.tell_libsql(name, content)
+    try:
+        rows = await opened("told", name).execute(sql("SELECT 7 AS a"))
+    except DatabaseError as error:
+        assert_says_nothing(error, KEY)
+    else:
+        assert rows == [{"a": 7}]
+
+
 async def test_an_answer_without_an_end_is_left(opened: Opened) -> None:
     with pytest.raises(StatementError, match="its rows are more than"):
         await opened("endless").execute(sql("SELECT 1"))
+
+
+async def test_a_request_that_makes_no_sense_to_the_server(opened: Opened) -> None:
+    with pytest.raises(StatementError, match=r"^HTTP 400$"):
+        await opened("status-400").execute(sql("SELECT 1"))
 
 
 async def test_a_stream_follows_the_server_to_its_other_address(

@@ -74,6 +74,11 @@ class StandinsView:
         made = (await self.http.post(servers)).raise_for_status().json()
         return LibsqlServer(made["url"], made["tokens"], f"{servers}/{made['name']}", self.http)
 
+    async def tell_libsql(self, name: str, answer: bytes) -> None:
+        """What the libSQL server of this name and the fault `told` answers from now on."""
+        place = f"{self.url}/turso/faults/told/{name}"
+        (await self.http.post(place, content=answer)).raise_for_status()
+
     async def libsql_hits(self, name: str) -> int:
         """How often the failing libSQL server of this name was asked."""
         answer = await self.http.get(f"{self.url}/turso/faults/hits/{name}")
