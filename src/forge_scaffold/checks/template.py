@@ -95,10 +95,12 @@ class EditedAnswers(Rule):
         ".copier-answers.yml": "_src_path: https://example.org/forge.git\n_commit: v1.0.0\n"
         "auth: clerk\ndatabase: none\nproviders:\n- openai\n"
         "service_name: example\n",
+        "src/service/app.py": "",
     }
     passing: ClassVar[Files] = {
         ".copier-answers.yml": "_src_path: https://example.org/forge.git\n_commit: v1.0.0\n"
         "auth: none\ndatabase: none\nproviders: []\nservice_name: example\n",
+        "src/service/app.py": "",
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
@@ -112,7 +114,9 @@ class EditedAnswers(Rule):
             yield self.finding(
                 Place(ANSWERS), "no _src_path: without it, no update finds the template"
             )
-        if {"auth", "database", "providers"} <= answers.keys():
+        # Another template's answers stand for other files.
+        ours = {"auth", "database", "providers"} <= answers.keys()
+        if ours and project.has("src/service/app.py"):
             yield from self._held(project, answers, text)
 
     def _held(self, project: Project, answers: Mapping[str, str], text: Text) -> Iterator[Finding]:
