@@ -75,7 +75,12 @@ export async function openBindings({ persist = false } = {}) {
   for (const { binding, migrations_dir } of config.d1_databases) {
     await migrate(proxy.env[binding], migrations_dir);
   }
-  return { bindings, close: () => proxy.dispose() };
+  const close = () => proxy.dispose();
+  if (config.durable_objects.bindings.length === 0) return { bindings, close };
+  const { openObjects } = await import('./objects.mjs');
+  const objects = await openObjects(config, persist);
+  Object.assign(bindings, objects.namespaces);
+  return { bindings, close: () => Promise.all([close(), objects.close()]) };
 }
 
 // As `wrangler d1 migrations apply` does it, in the same table, without starting another wrangler.

@@ -25,6 +25,7 @@ export function registerPlatform(python, env) {
       yield;
     },
   });
+  for (const binding of Object.values(env)) binding?.host?.(python); // Durable Objects: objects.mjs
 }
 
 /**

@@ -63,6 +63,8 @@ def env(standins_url: str) -> Env:
         "AUTH_ISSUER": f"{standins_url}/clerk",
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
         "TELEMETRY_HASH_KEY": KEY,
+        "QUOTA_REQUESTS_PER_DAY": "200",
+        "QUOTA_TOKENS_PER_DAY": "200000",
         "RATE_LIMIT_PERIOD": "60",
         "TURSO_DATABASE_URL": f"{standins_url}/turso/main",
         "TURSO_AUTH_TOKEN": KEY,

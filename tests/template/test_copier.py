@@ -36,7 +36,7 @@ def release_a_fix(released: Path) -> None:
     """A second version: one more ignored file, one line of a module changed."""
     ignored = released / "template" / ".gitignore.jinja"
     ignored.write_text(f"{ignored.read_text()}\n# Fixed in v2\nv2.log\n")
-    entry = released / "template" / "src" / "entry.py"
+    entry = released / "template" / "src" / "entry.py.jinja"
     entry.write_text(f'"""Fixed in v2."""\n{entry.read_text()}')
     commit(released, "v2.0.0")
 

@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -35,6 +35,12 @@ DEFAULT_RETRY_AFTER = 5.0
 
 Remember = Callable[[str, Sequence[Message], Completion], Awaitable[None]]
 """Stores a chat: its caller, the messages and the answer."""
+
+Settle = Callable[[Usage, str], Awaitable[None]]
+"""Told how a call ended: its usage as far as the provider told it, and the text that came."""
+
+Reserve = Callable[[str, ChatRequest], Awaitable[Settle]]
+"""Takes from a caller's account what a call may use; a Problem where it is not there."""
 
 Explain = Callable[[Exception], Problem]
 
@@ -70,6 +76,7 @@ class _Call:
     attempts: int = 1
     first_token_ms: float | None = None
     usage: Usage = field(default_factory=Usage)
+    texts: list[str] = field(default_factory=list)
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
@@ -79,7 +86,7 @@ class Chat:
     """Serves chats.
 
     `providers` builds each provider by its name, `opening` is what every conversation begins with,
-    `remember` stores the chat without that.
+    `remember` stores the chat without that. `reserve` comes before each call of a provider.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class Chat:
         explain: Explain,
         opening: Callable[[], Sequence[Message]] = tuple,
         remember: Remember | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         self._providers = providers
         self._built: dict[str, Provider] = {}
@@ -98,6 +106,7 @@ class Chat:
         self._explain = explain
         self._opening = opening
         self._remember = remember
+        self._reserve = reserve
         self._default = settings.default_provider or next(iter(providers))
         if self._default not in providers:
             names = " or ".join(providers)
@@ -128,8 +137,10 @@ class Chat:
         return body.model_copy(update={"messages": (*self._opening(), *body.messages)})
 
     async def _complete(self, request: Request, provider: Provider, body: ChatBody) -> Completion:
-        with self._recorded(request, provider, body) as call:
-            completion = await provider.complete(self._asked(body))
+        asked = self._asked(body)
+        async with self._recorded(request, provider, asked) as call:
+            completion = await provider.complete(asked)
+            call.texts.append(completion.text)
             call.attempts = completion.attempts
             call.model = completion.model
             call.usage = completion.usage
@@ -140,24 +151,24 @@ class Chat:
     ) -> AsyncGenerator[bytes, None]:
         """The answer's events, after an empty one that says that there is an answer."""
         begun = False
-        texts: list[str] = []
+        asked = self._asked(body)
         try:
-            with self._recorded(request, provider, body) as call:
-                async with await provider.stream(self._asked(body)) as stream:
+            async with self._recorded(request, provider, asked) as call:
+                async with await provider.stream(asked) as stream:
                     call.attempts = stream.attempts
                     call.first_token_ms = call.elapsed_ms()
                     begun = True
                     yield b""
                     async for part in stream:
                         if isinstance(part, Delta):
-                            texts.append(part.text)
+                            call.texts.append(part.text)
                             yield event("delta", {"text": part.text})
                         else:
                             finish = part
                 call.model, call.usage = finish.model, finish.usage
             completion = Completion(
                 provider=provider.name,
-                text="".join(texts),
+                text="".join(call.texts),
                 attempts=call.attempts,
                 **finish.model_dump(),
             )
@@ -176,9 +187,12 @@ class Chat:
             await self._remember(request.caller, body.messages, completion)
         return completion
 
-    @contextmanager
-    def _recorded(self, request: Request, provider: Provider, body: ChatBody) -> Iterator[_Call]:
-        call = _Call(provider.name, body.model or provider.default_model, time.perf_counter())
+    @asynccontextmanager
+    async def _recorded(
+        self, request: Request, provider: Provider, asked: ChatRequest
+    ) -> AsyncIterator[_Call]:
+        settle = await self._reserve(request.caller, asked) if self._reserve else None
+        call = _Call(provider.name, asked.model or provider.default_model, time.perf_counter())
         record = self._telemetry.begin(call.provider, call.model)
         try:
             yield call
@@ -192,6 +206,8 @@ class Chat:
             raise
         finally:
             record(self._event(call, request))
+            if settle:
+                await settle(call.usage, "".join(call.texts))
 
     def _event(self, call: _Call, request: Request) -> ProviderCall:
         return ProviderCall(

@@ -13,6 +13,7 @@ BINDINGS = (
     "ANALYTICS",
     "DB",
     "FILES",
+    "QUOTA",
     "RATE_LIMITER",
     "REVOKED",
 )
