@@ -34,6 +34,8 @@ def cli() -> str:
 
 {_help("rule")}
 
+{_help("audit")}
+
 ## Exit codes of forge new
 
 | Code | Meaning |
@@ -43,7 +45,7 @@ def cli() -> str:
 | 2 | Something told cannot be done: every problem is listed. Nothing was written. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
 
-Those of `forge check` stand in its help.
+Those of `forge check` and `forge audit` stand in their help.
 
 Results go to stdout, everything else to stderr. Colour appears only on a terminal, and not when
 `NO_COLOR` is set.

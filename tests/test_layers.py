@@ -22,9 +22,11 @@ ARROWS = {
     "versions": set[str](),
     "policy": {"documents", "errors", "project", "versions"},
     "checks": {"checks", "documents", "errors", "policy", "project", "versions", "wrangler"},
-    "reports": {"checks", "project", "reports"},
+    "audit": {"audit", "errors", "policy", "project", "sources"},
+    "reports": {"audit", "checks", "project", "reports"},
     "generate": {"checks", "config", "errors", "policy", "project", "sources"},
     "cli": {
+        "audit",
         "checks",
         "cli",
         "config",

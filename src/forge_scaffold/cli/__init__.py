@@ -1,7 +1,8 @@
 """The command line: one thin module a command. Nothing heavy is imported before a command runs.
 
-Typer loads pydantic for any command, which takes longer than a whole check. So `forge check` and
-`forge rule`, which run before each commit, are read by argparse; Typer knows them by name only.
+Typer loads pydantic for any command, which takes longer than a whole check. So what has no
+questions to ask (`forge check` and `forge rule`, which run before each commit, and `forge audit`)
+is read by argparse; Typer knows it by name only.
 """
 
 import sys
@@ -17,6 +18,10 @@ def main() -> None:
             from forge_scaffold.cli import check
 
             check.main(arguments)
+        case ["audit", *arguments]:
+            from forge_scaffold.cli import audit
+
+            audit.main(arguments)
         case ["rule", *arguments]:
             from forge_scaffold.cli import rule
 

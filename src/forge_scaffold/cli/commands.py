@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import check, new, rule
+from forge_scaffold.cli import audit, check, new, rule
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +30,7 @@ def _handed_on(name: str, main: Callable[[Sequence[str]], None], summary: str) -
 
 _handed_on("check", check.main, check.SUMMARY)
 _handed_on("rule", rule.main, rule.SUMMARY)
+_handed_on("audit", audit.main, audit.SUMMARY)
 
 
 def _show_version(wanted: bool) -> None:

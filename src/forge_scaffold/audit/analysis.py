@@ -1,0 +1,317 @@
+"""The audit: a verdict for each direct dependency, and totals before and after."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from forge_scaffold.audit import imports
+from forge_scaffold.audit.imports import Import, Sources
+from forge_scaffold.audit.inputs import Dependency, Inputs
+from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
+from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree
+from forge_scaffold.policy import Policy
+
+READY = "ready"
+OUTSIDE = "outside the policy"
+REPLACED = "replaced"
+BLOCKED = "blocked"
+UNKNOWN = "unknown"
+VERDICTS = (BLOCKED, REPLACED, OUTSIDE, READY, UNKNOWN)
+
+UPLOAD_LIMIT = 64 * 1024 * 1024  # uncompressed, on every plan, in bytes
+
+# What pywrangler adds to every Worker.
+SDK = "workers-runtime-sdk"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One direct dependency, judged.
+
+    Attributes:
+        dependency: as it was declared.
+        verdict: one of VERDICTS.
+        why: what the verdict rests on, as text.
+        chains: for each blocking package, the way to it: the dependency, ..., the blocker.
+        newest: the newest release there is; empty when unknown.
+        version: the newest that resolves on Workers; empty when none does.
+        tree: what it would bring to a Worker, or would if it could; with itself.
+        cautions: what is to know though it resolves.
+        replacement: what is known of it, if anything.
+        places: where it is imported.
+    """
+
+    dependency: Dependency
+    verdict: str
+    why: str
+    chains: tuple[tuple[str, ...], ...]
+    newest: str
+    version: str
+    tree: Tree
+    cautions: tuple[str, ...]
+    replacement: Replacement | None
+    places: tuple[Import, ...]
+
+    @property
+    def name(self) -> str:
+        """The package."""
+        return self.dependency.name
+
+    @property
+    def transitive(self) -> int:
+        """How many packages it brings besides itself."""
+        return max(len(self.tree) - 1, 0)
+
+    @property
+    def size(self) -> "Size":
+        """What its tree weighs."""
+        return Size.of(self.tree)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The weight of packages.
+
+    Attributes:
+        raw: the bytes of their files.
+        gzip: the bytes compressed.
+        unknown: the packages whose size is not known, and not counted.
+    """
+
+    raw: int
+    gzip: int
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tree: Iterable[Package]) -> "Size":
+        """The sum."""
+        packages = list(tree)
+        return cls(
+            sum(package.raw or 0 for package in packages),
+            sum(package.gzip or 0 for package in packages),
+            tuple(package.name for package in packages if package.raw is None),
+        )
+
+
+@dataclass(frozen=True)
+class Total:
+    """All dependencies together, in one environment.
+
+    Attributes:
+        direct: the names that would be declared.
+        tree: everything that would be installed.
+        failure: why it could not be resolved in one piece; the trees are then put together.
+    """
+
+    direct: tuple[str, ...]
+    tree: Tree
+    failure: str = ""
+
+    @property
+    def size(self) -> Size:
+        """What it weighs."""
+        return Size.of(self.tree)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What moving a project takes.
+
+    Attributes:
+        inputs: what was read.
+        sources: where it imports what.
+        rows: the direct dependencies, the blocked ones first.
+        before: the project as it is, on a Linux server.
+        after: what a Worker would be left with.
+        oldest: when the oldest answer used came from the index, in s since 1970; 0: none was.
+        offline: no index was asked.
+    """
+
+    inputs: Inputs
+    sources: Sources
+    rows: tuple[Row, ...]
+    before: Total
+    after: Total
+    oldest: float
+    offline: bool
+
+    def count(self, verdict: str) -> int:
+        """How many dependencies have this verdict."""
+        return sum(row.verdict == verdict for row in self.rows)
+
+
+def audit(inputs: Inputs, policy: Policy, index: Index, told: Callable[[int, int], None]) -> Audit:
+    """Ask the index about every dependency and judge it.
+
+    Args:
+        inputs: the dependencies.
+        policy: what a Worker may depend on.
+        index: whom to ask.
+        told: is called with how many questions are answered, and of how many.
+    """
+    sources = imports.scan(inputs.root)
+    askable = {
+        dependency.name: dependency.requirement
+        for dependency in inputs.dependencies
+        if not dependency.problem
+    }
+    probes = index.probes(list(askable.values()), told)
+    rows = [
+        _row(dependency, probes.get(askable.get(dependency.name, "")), sources, policy)
+        for dependency in inputs.dependencies
+    ]
+    rows.sort(key=lambda row: (VERDICTS.index(row.verdict), row.name))
+    before = index.together(list(askable.values()), server=True)
+    staying = _staying(rows)
+    after = index.together([*staying.values(), SDK], server=False)
+    times = [probe.as_of for probe in probes.values() if probe.as_of]
+    return Audit(
+        inputs,
+        sources,
+        tuple(rows),
+        _total(tuple(row.name for row in rows), before, [row.tree for row in rows]),
+        _total(
+            tuple(dict.fromkeys((*staying, SDK))),
+            after,
+            [row.tree for row in rows if row.name in staying and row.version],
+        ),
+        min(times, default=0.0),
+        index.offline,
+    )
+
+
+def _row(dependency: Dependency, probe: Probe | None, sources: Sources, policy: Policy) -> Row:
+    known = replacements().get(dependency.name)
+    if probe is None:
+        places = tuple(sources.of(_modules(dependency.name, (), known)))
+        return Row(dependency, BLOCKED, dependency.problem, (), "", "", (), (), known, places)
+    tree = _usable(probe, dependency.name)
+    shown = tree or probe.wanted or ()
+    verdict, why = _verdict(dependency.name, probe, tree, known, policy)
+    chains = () if tree else _chains(dependency.name, shown, probe.blockers)
+    return Row(
+        dependency,
+        verdict,
+        why,
+        chains,
+        newest=probe.newest or "",
+        version=_version(dependency.name, tree) if tree else "",
+        tree=shown,
+        cautions=tuple(_cautions(dependency.name, probe, tree)),
+        replacement=known,
+        places=tuple(sources.of(_modules(dependency.name, shown, known))),
+    )
+
+
+def _usable(probe: Probe, name: str) -> Tree | None:
+    """The tree that a Worker would get: the newest release's, or that of one not much older.
+
+    A resolver that may go back will find a release from before a package's compiled parts, years
+    behind and with another interface. It counts only within the newest major version, or when it
+    is the one that Pyodide itself builds.
+    """
+    if probe.ready or not probe.older or not probe.newest:
+        return probe.ready
+    (package,) = (package for package in probe.older if package.name == name)
+    try:
+        same = Version(package.version).major == Version(probe.newest).major
+    except InvalidVersion:
+        same = False
+    return probe.older if same or package.from_pyodide else None
+
+
+def _verdict(
+    name: str, probe: Probe, tree: Tree | None, known: Replacement | None, policy: Policy
+) -> tuple[str, str]:
+    """The verdict and what it rests on."""
+    if banned := policy.banned.get(name):
+        return BLOCKED, str(banned)
+    if probe.failure:
+        return UNKNOWN, probe.failure
+    if tree is None:
+        return BLOCKED, _blocked(name, probe)
+    return (READY, "on the allow-list") if name in policy.direct else _not_allowed(known)
+
+
+def _not_allowed(known: Replacement | None) -> tuple[str, str]:
+    """The verdict on what resolves, and is not on the allow-list."""
+    if known and known.lacks:
+        return BLOCKED, "; ".join(LACKING[lacking] for lacking in known.lacks)
+    if known and known.policy == "replace":
+        return REPLACED, f"by {known.by}"
+    return OUTSIDE, "it resolves, and is not on the allow-list"
+
+
+def _blocked(name: str, probe: Probe) -> str:
+    if not probe.blockers:
+        return "nothing that fits together resolves there"
+    if name in probe.blockers:
+        told = [probe.blockers[name]]
+    else:
+        reasons = dict.fromkeys(probe.blockers.values())
+        told = [
+            f"{', '.join(one for one, why in probe.blockers.items() if why == reason)}: {reason}"
+            for reason in reasons
+        ]
+    older = _version(name, probe.older) if probe.older else ""
+    only = f" (only {older} resolves, and the newest is {probe.newest})" if older else ""
+    return "; ".join(told) + only
+
+
+def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:
+    if tree is None:
+        return
+    if tree is probe.older:
+        why = _blocked(name, Probe(blockers=probe.blockers))
+        yield f"held back at {_version(name, tree)}, the newest is {probe.newest}: {why}"
+    built = [package.name for package in tree if package.from_pyodide]
+    if built:
+        yield f"from Pyodide's own builds: {', '.join(built)}"
+    for package in tree:
+        known = replacements().get(package.name)
+        if package.name != name and known and known.lacks:
+            yield f"brings {package.name}: {LACKING[known.lacks[0]]}"
+
+
+def _version(name: str, tree: Tree) -> str:
+    return next((package.version for package in tree if package.name == name), "")
+
+
+def _modules(name: str, tree: Tree, known: Replacement | None) -> Sequence[str]:
+    """What a package is imported as: what its wheel holds, what is known, or its name."""
+    held = next((package.modules for package in tree if package.name == name), ())
+    return (*held, *(known.modules if known else ())) or [name.replace("-", "_")]
+
+
+def _chains(name: str, tree: Tree, blockers: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The shortest way from a package to each of its blockers."""
+    needs = {package.name: package.needs for package in tree}
+    ways: dict[str, tuple[str, ...]] = {name: (name,)}
+    pending = [name]
+    for reached in pending:
+        for needed in needs.get(reached, ()):
+            if needed not in ways:
+                ways[needed] = (*ways[reached], needed)
+                pending.append(needed)
+    return tuple(ways.get(blocker, (name, blocker)) for blocker in sorted(blockers))
+
+
+def _staying(rows: Sequence[Row]) -> dict[str, str]:
+    """Name -> requirement of what a Worker is left with: what may stay, what replacements use."""
+    staying = {row.name: row.dependency.requirement for row in rows if row.verdict == READY}
+    for row in rows:
+        undecided = row.replacement is None or row.replacement.policy == "decide"
+        if row.verdict == OUTSIDE and undecided:
+            staying[row.name] = row.dependency.requirement
+        elif row.replacement and row.replacement.policy == "replace":
+            for used in row.replacement.uses:
+                staying.setdefault(used, used)
+    return staying
+
+
+def _total(direct: tuple[str, ...], together: Together, trees: Sequence[Tree]) -> Total:
+    if together.tree is not None:
+        return Total(direct, together.tree)
+    union = {package.name: package for tree in trees for package in tree}
+    return Total(direct, tuple(union.values()), together.failure)

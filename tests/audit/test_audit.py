@@ -1,0 +1,133 @@
+"""`forge audit` as a whole: verdicts, places, totals, the plan, formats, exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.audit.conftest import Audited
+from tests.support import write
+
+
+def test_verdicts_say_what_is_ready_replaced_and_blocked(audited: Audited) -> None:
+    assert audited.row("httpx")["verdict"] == "ready"
+    assert audited.row("tenacity")["verdict"] == "replaced"
+    assert audited.row("tenacity")["why"] == "by the retry decorator"
+    assert audited.row("plain")["verdict"] == "outside the policy"
+    assert audited.row("redis")["verdict"] == "blocked"
+    assert audited.row("redis")["why"] == "it opens sockets, and a Worker has none"
+
+
+def test_a_requirement_by_its_address_is_blocked_by_that(audited: Audited) -> None:
+    row = audited.row("elsewhere")
+    assert (row["verdict"], row["resolves"]) == ("blocked", None)
+    assert "no release that an index has" in row["why"]
+
+
+def test_places_of_imports_are_named_and_nothing_is_run(audited: Audited) -> None:
+    assert audited.row("plain")["imported"] == [
+        {"path": "src/<img src=x onerror=alert(1)>.py", "line": 1},
+        {"path": "src/app.py", "line": 1},
+    ]
+    assert audited.row("tenacity")["imported"] == [{"path": "src/tenacious.py", "line": 2}]
+    assert audited.row("compiled")["imported"] == []
+
+
+def test_the_totals_are_of_one_environment_each(audited: Audited) -> None:
+    after = audited.told["after"]
+    assert "workers-runtime-sdk" in after["direct"]
+    assert "plain" in after["direct"]
+    assert "tenacity" not in after["direct"]
+    assert "chained" not in after["direct"]
+    assert after["failure"] is None
+    assert after["packages"] == len(after["direct"]) + len(["leaf"])
+    assert audited.told["limit"] == 64 * 1024 * 1024
+
+
+def test_what_a_server_cannot_resolve_together_is_added_up_and_noted(audited: Audited) -> None:
+    assert audited.told["before"]["failure"]
+    assert audited.told["before"]["raw"] > 0
+    assert any(note.startswith("before: ") for note in audited.told["notes"])
+
+
+def test_the_plan_deletes_then_swaps_then_decides_then_makes_the_worker(audited: Audited) -> None:
+    titles = [step["title"] for step in audited.told["plan"]]
+    assert titles == [
+        "Delete what nothing imports",
+        "Swap: Retries",
+        "Find another way for what is blocked",
+        "Decide on what is outside the policy",
+        "Make the Worker and move the code in",
+    ]
+    moves = {step["title"]: step["moves"] for step in audited.told["plan"]}
+    (retry,) = moves["Swap: Retries"]
+    assert retry["code"] == ["src/service/retry.py"]
+    assert retry["places"] == ["src/tenacious.py:2"]
+    blocked = {move["package"] for move in moves["Find another way for what is blocked"]}
+    assert blocked == {"chained", "redis"}
+    assert "compiled" in {move["package"] for move in moves["Delete what nothing imports"]}
+
+
+def test_files_that_are_no_python_and_groups_left_out_are_noted(audited: Audited) -> None:
+    notes = "\n".join(audited.told["notes"])
+    assert "group dev was left out (1): --group dev takes it in." in notes
+    assert "1 files are no Python that can be read: broken.py" in notes
+
+
+def test_text_and_markdown_say_the_same_as_json(audited: Audited) -> None:
+    text = audited.run(audited.project, "--offline")
+    markdown = audited.run(audited.project, "--offline", "--format", "markdown")
+    assert "chained -> middle -> compiled" in text.stdout
+    assert "imported in src/tenacious.py:2" in text.stdout
+    assert (
+        "| chained | blocked | compiled: compiled, and no wheel for WebAssembly "
+        "(chained → middle → compiled) | - | 3 |"
+    ) in markdown.stdout
+    assert "\\<b\\>project" in markdown.stdout
+    assert {text.returncode, markdown.returncode} == {1}
+
+
+def test_nothing_that_blocks_is_exit_code_0(audited: Audited, tmp_path: Path) -> None:
+    write(tmp_path, {"requirements.txt": "httpx==0.28.1\nplain\n"})
+    run = audited.run(tmp_path, "--format", "json")
+    assert run.returncode == 0, run.stdout
+    assert json.loads(run.stdout)["before"]["failure"] is None
+
+
+def test_a_project_without_dependencies_is_ready(audited: Audited, tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": '[project]\nname = "x"\ndependencies = []\n'})
+    run = audited.run(tmp_path)
+    assert run.returncode == 0
+    assert "0 direct dependencies" in run.stdout
+
+
+def test_an_organisations_ban_is_a_verdict_with_its_reason(
+    audited: Audited, tmp_path: Path
+) -> None:
+    write(
+        tmp_path,
+        {
+            "forge.toml": '[ban]\nplain = { reason = "we had an incident with it" }\n',
+            "x/requirements.txt": "plain\n",
+        },
+    )
+    run = audited.run(tmp_path / "x")
+    assert run.returncode == 1, run.stderr
+    assert "we had an incident with it" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: no such file or folder"),
+        ([".", "--html", "no/such/page.html"], "no such folder: no/such"),
+        ([".", "--html", "."], "it is no file"),
+        (["--format", "yaml"], "see  forge audit --help"),
+    ],
+)
+def test_what_cannot_be_done_is_exit_code_2(
+    audited: Audited, arguments: list[str], message: str
+) -> None:
+    run = audited.run(*arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert message in run.stderr

@@ -1,0 +1,47 @@
+"""The founding document's project, audited: what the documentation says of it is what comes out."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.support import REPOSITORY, write
+
+FOUNDING = REPOSITORY / "tests" / "audit" / "fixtures" / "founding"
+PAGE = REPOSITORY / "docs" / "explanation" / "founding-audit.md"
+
+# Those of many packages, which take the resolver a minute; langgraph is asked for in test_resolve.
+LARGE = {"langchain", "langfuse", "langgraph", "langsmith", "litellm"}
+
+
+def declared() -> list[str]:
+    manifest = tomllib.loads((FOUNDING / "pyproject.toml").read_text(encoding="utf-8"))
+    return [str(requirement) for requirement in manifest["project"]["dependencies"]]
+
+
+def written() -> dict[str, str]:
+    """Package -> verdict, from the page's first table."""
+    table = PAGE.read_text(encoding="utf-8").partition("## Where the two differ")[0]
+    return dict(re.findall(r"(?m)^\| ([a-z-]+) \| ([a-z ]+) \|", table))
+
+
+def name(requirement: str) -> str:
+    return re.split(r"[<>=]", requirement)[0]
+
+
+def test_the_page_has_a_verdict_on_each_of_the_fifteen() -> None:
+    assert written().keys() == set(map(name, declared()))
+    assert len(written()) == 15
+
+
+def test_the_verdicts_on_the_page_are_those_of_today(tmp_path: Path) -> None:
+    small = [requirement for requirement in declared() if name(requirement) not in LARGE]
+    write(tmp_path, {"requirements.txt": "\n".join(small)})
+    command = [sys.executable, "-m", "forge_scaffold", "audit", str(tmp_path), "--format", "json"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert run.returncode == 1, run.stderr  # aiohttp
+    told = {row["name"]: row["verdict"] for row in json.loads(run.stdout)["dependencies"]}
+    assert told == {package: written()[package] for package in told}
+    assert told.keys() == set(map(name, small))

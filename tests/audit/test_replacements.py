@@ -1,0 +1,90 @@
+"""What replaces what: the data is whole, points at what is there, and its claims are true today."""
+
+from pathlib import Path
+
+import pytest
+from pip._vendor.packaging.requirements import Requirement
+
+from forge_scaffold.audit.pip_driver import Resolver, best_version
+from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
+from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS, known_to_pyodide
+from forge_scaffold.policy import Policy
+from forge_scaffold.project import Project
+from forge_scaffold.questions import Questionnaire
+from tests.support import REPOSITORY
+
+FOUNDING = {
+    "aiohttp", "httpx", "langchain", "langfuse", "langgraph", "langsmith", "litellm", "passlib",
+    "pydantic", "pydantic-settings", "python-dotenv", "python-jose", "sqlalchemy", "tenacity",
+    "typing-extensions",
+}  # fmt: skip
+
+EVERY = pytest.mark.parametrize("known", replacements().values(), ids=list(replacements()))
+
+
+def test_the_founding_documents_packages_and_sixty_more_are_known() -> None:
+    assert replacements().keys() >= FOUNDING
+    assert len(replacements()) >= len(FOUNDING) + 60
+
+
+@EVERY
+def test_an_entry_is_whole(known: Replacement) -> None:
+    assert known.area in AREAS
+    assert known.policy in {"keep", "replace", "decide"}
+    assert known.reason
+    assert bool(known.by) == (known.policy != "keep")
+    assert bool(known.code) == (known.policy == "replace")
+    assert set(known.lacks) <= LACKING.keys()
+    assert known.reason[0] != known.reason[0].upper() or known.reason.split()[0] in NAMES
+
+
+NAMES = {"Core", "RS256", "WSGI", "Google", "Cloudflare", "SQL"}
+
+
+@EVERY
+def test_the_code_that_an_entry_points_at_is_in_the_template(known: Replacement) -> None:
+    template = REPOSITORY / "template"
+    missing = [path for path in known.code if not (template / path).is_file()]
+    assert missing == []
+
+
+def test_what_is_kept_is_what_the_policy_allows(tmp_path: Path) -> None:
+    allowed = Policy.of(Project.read(tmp_path), organisation=False).direct
+    assert {name for name, known in replacements().items() if known.policy == "keep"} == set(
+        allowed
+    )
+    used = {name for known in replacements().values() for name in known.uses}
+    assert used <= set(allowed)
+
+
+def test_the_answers_are_those_that_the_questions_take() -> None:
+    questionnaire = Questionnaire.load(REPOSITORY / "copier.yml")
+    questions = {question.name: question for question in questionnaire}
+    for known in replacements().values():
+        for answer in known.answers:
+            name, _, value = answer.partition("=")
+            assert value in questions[name].choices, answer
+
+
+# pip leaves the pages of an index that lies on a disk open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_said_to_block_has_no_wheel_for_workers_today(tmp_path: Path) -> None:
+    """Asked of the real index: the newest release has none."""
+    platforms = [known_to_pyodide()["platform"]]
+    resolver = Resolver(
+        {
+            "environment": ENVIRONMENT,
+            "python": ENVIRONMENT["python_version"],
+            "platforms": platforms,
+            "find_links": str(tmp_path),
+            "timeout": 30,
+        }
+    )
+    blockers = {name for known in replacements().values() for name in known.blocked_by}
+    for name in sorted(blockers):
+        wanted = Requirement(name)
+        newest = best_version(resolver, wanted, [*platforms, *SERVER_PLATFORMS])
+        there = best_version(resolver, wanted, platforms, "--only-binary=:all:")
+        assert newest is not None, name
+        assert there is None or there < newest, name
+        assert name not in known_to_pyodide()["packages"]
