@@ -12,6 +12,7 @@ const KINDS = {
   r2_buckets: 'R2Bucket',
   ratelimits: 'Ratelimit',
   kv_namespaces: 'KvNamespace',
+  queues: 'WorkerQueue',
 };
 
 // The methods of each kind of object, and the kind of what they return where that is such an object;
@@ -26,6 +27,7 @@ const METHODS = {
     raw: null,
   },
   AnalyticsEngineDataset: { writeDataPoint: null },
+  WorkerQueue: { send: null },
   R2Bucket: {
     // Streams do not pass to wrangler's process; to R2 itself they do.
     put: async (bucket, key, value, options) =>
@@ -69,7 +71,8 @@ export async function openBindings({ persist = false } = {}) {
   });
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {
-    for (const { name, binding = name } of config[table] ?? [])
+    const entries = config[table]?.producers ?? config[table] ?? [];
+    for (const { name, binding = name } of entries)
       bindings[binding] = local(proxy.env[binding], kind);
   }
   for (const { binding, migrations_dir } of config.d1_databases) {

@@ -116,8 +116,12 @@ def provider_env(standins_url: str) -> Env:
 
 def serve(env: Environment, start_span: StartSpan = no_span) -> httpx.AsyncClient:
     """A client of the service in this process, with `env` as its environment."""
-    transport = AppTransport(runtime(env, start_span))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+    return httpx.AsyncClient(transport=in_process(env, start_span), base_url="http://localhost")
+
+
+def in_process(env: Environment, start_span: StartSpan = no_span) -> AppTransport:
+    """The service in this process, also to be reached without HTTP."""
+    return AppTransport(runtime(env, start_span))
 
 
 def runtime(env: Environment, start_span: StartSpan = no_span) -> Runtime:

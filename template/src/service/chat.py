@@ -115,16 +115,17 @@ class Chat:
     async def answer(self, request: Request) -> Response:
         """Problems: those of `read_json`, and those of `provider_problem`."""
         body = await read_json(request, ChatBody)
-        provider = self._provider(body.provider or self._default)
         if not body.stream:
-            completion = await self._complete(request, provider, body)
+            completion = await self.complete(request, body)
             return json_response(_answer(completion) | {"text": completion.text})
-        events = self._events(request, provider, body)
+        events = self._events(request, self.provider_for(body), body)
         # Up to its first part, an error still has a status; and what has begun can be closed.
         await anext(events)
         return Response(200, {"content-type": "text/event-stream"}, events)
 
-    def _provider(self, name: str) -> Provider:
+    def provider_for(self, body: ChatBody) -> Provider:
+        """The provider that is to answer. Raises Problem where there is none of that name."""
+        name = body.provider or self._default
         if name not in self._providers:
             names = " or ".join(self._providers)
             error = {"pointer": "#/provider", "detail": f"Input should be {names}"}
@@ -136,15 +137,18 @@ class Chat:
     def _asked(self, body: ChatBody) -> ChatRequest:
         return body.model_copy(update={"messages": (*self._opening(), *body.messages)})
 
-    async def _complete(self, request: Request, provider: Provider, body: ChatBody) -> Completion:
-        asked = self._asked(body)
+    async def complete(
+        self, request: Request, body: ChatBody, *, chat_id: str | None = None
+    ) -> Completion:
+        """The whole answer, stored under `chat_id`, else a new one. Raises ProviderError."""
+        provider, asked = self.provider_for(body), self._asked(body)
         async with self._recorded(request, provider, asked) as call:
             completion = await provider.complete(asked)
             call.texts.append(completion.text)
             call.attempts = completion.attempts
             call.model = completion.model
             call.usage = completion.usage
-        return await self._remembered(request, body, completion)
+        return await self._remembered(request, body, completion, chat_id)
 
     async def _events(
         self, request: Request, provider: Provider, body: ChatBody
@@ -179,10 +183,10 @@ class Chat:
             yield event("error", self._explain(error).document(request.id))
 
     async def _remembered(
-        self, request: Request, body: ChatBody, completion: Completion
+        self, request: Request, body: ChatBody, completion: Completion, chat_id: str | None = None
     ) -> Completion:
         """The completion under an id of our own, stored before the caller hears that it is."""
-        completion = completion.model_copy(update={"id": f"chat_{uuid4().hex}"})
+        completion = completion.model_copy(update={"id": chat_id or f"chat_{uuid4().hex}"})
         if self._remember:
             await self._remember(request.caller, body.messages, completion)
         return completion

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from re import fullmatch
-from typing import ClassVar, NoReturn, TypeVar
+from typing import ClassVar, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,6 +33,12 @@ class Request:
     caller: str = ""
     path_params: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of_nobody(cls, path: str, request_id: str, caller: str) -> Self:
+        """What stands for a request where the service does by itself what somebody once asked."""
+        url = f"https://localhost{path}"
+        return cls("POST", url, httpx.Headers(), _nothing(), id=request_id, caller=caller)
+
     @property
     def path(self) -> str:
         return urlsplit(self.url).path
@@ -40,6 +46,12 @@ class Request:
     @property
     def query(self) -> httpx.QueryParams:
         return httpx.QueryParams(urlsplit(self.url).query)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    chunks: tuple[bytes, ...] = ()
+    for chunk in chunks:
+        yield chunk
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ class AppTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._app = App(runtime)
+        self.app = App(runtime)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._app.handle(
+        answer = await self.app.handle(
             Request(
                 request.method,
                 str(request.url),

@@ -13,6 +13,7 @@ BINDINGS = (
     "ANALYTICS",
     "DB",
     "FILES",
+    "JOBS",
     "QUOTA",
     "RATE_LIMITER",
     "REVOKED",

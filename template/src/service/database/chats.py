@@ -66,6 +66,11 @@ class Chats:
             }
         return None
 
+    async def has(self, owner: str, chat_id: str) -> bool:
+        """Whether this owner has the chat."""
+        statement = select(chats.c.id).where(chats.c.owner == owner, chats.c.id == chat_id)
+        return bool(await self._database.run(statement))
+
     async def delete(self, owner: str, chat_id: str) -> bool:
         """Whether this owner had the chat; it is gone now."""
         statement = delete(chats).where(chats.c.owner == owner, chats.c.id == chat_id)

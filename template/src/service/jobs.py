@@ -1,0 +1,149 @@
+"""POST /v1/jobs: a chat that is answered later, by whoever takes it from the queue."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service.chat import Chat, ChatBody
+from service.log import log, request_id, where
+from service.providers.base import BadRequestError, ProviderError
+from service.web import Problem, Request, Response, Unavailable, json_response, read_json
+
+MAX_JOB_BYTES = 120_000
+"""Of the 128 kB that a message of Cloudflare's queues may have, with room for what they add."""
+
+FIRST_DELAY = 10
+"""Seconds until a job that failed is tried again; each further time it is twice as long."""
+MAX_DELAY = 12 * 60 * 60
+"""Seconds that a queue keeps a message back at most."""
+
+IsStored = Callable[[str, str], Awaitable[bool]]
+"""Whether a caller has a chat with this id."""
+
+
+class JobsUnavailable(Unavailable):
+    """The queue did not take a job; the cause says why."""
+
+    answer = "Jobs cannot be taken at the moment."
+
+
+class Producer(Protocol):
+    """What the service uses of a queue's binding, as the Workers SDK presents it to Python."""
+
+    async def send(self, body: str, options: Mapping[str, object], /) -> object: ...
+
+
+class JobMessage(Protocol):
+    """A message as the queue delivers it; `attempts` begins with 1."""
+
+    id: str
+    body: str
+    attempts: int
+
+    def ack(self) -> object: ...
+
+    def retry(self, options: Mapping[str, object], /) -> object: ...
+
+
+class Batch(Protocol):
+    """What is delivered at once."""
+
+    @property
+    def messages(self) -> Sequence[JobMessage]: ...
+
+
+class Job(BaseModel):
+    """What is in a message: whose chat it is, and the id that it is going to have."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: str
+    owner: str
+    chat: ChatBody
+
+
+class Jobs:
+    """Takes jobs and does them; the queue gives up on those that keep failing (wrangler.toml)."""
+
+    def __init__(self, queue: Producer, chat: Chat, *, is_stored: IsStored | None = None) -> None:
+        self._queue = queue
+        self._chat = chat
+        self._is_stored = is_stored
+
+    async def take(self, request: Request) -> Response:
+        """202 with the id of the chat to be. The same Idempotency-Key gives the same id.
+
+        Problems: those of `read_json`, 422 for what no provider could answer, 413 for a job that
+        no message can carry.
+        """
+        chat = await read_json(request, ChatBody)
+        if chat.stream:
+            error = {"pointer": "#/stream", "detail": "Input should be false: nobody listens"}
+            raise Problem(422, "The request has invalid fields.", errors=[error])
+        self._chat.provider_for(chat)
+        job = Job(id=_id(request), owner=request.caller, chat=chat)
+        text = job.model_dump_json()
+        if len(text.encode()) > MAX_JOB_BYTES:
+            raise Problem(413, f"A job may have {MAX_JOB_BYTES} bytes.")
+        try:
+            await self._queue.send(text, {"contentType": "text"})
+        except Exception as error:  # JavaScript's errors have no class in common.
+            raise JobsUnavailable from error
+        return json_response({"id": job.id}, 202)
+
+    async def consume(self, batch: Batch) -> None:
+        """Do the jobs of a batch; each is acknowledged, or tried again, by itself."""
+        await asyncio.gather(*(self._do(message) for message in batch.messages))
+
+    async def _do(self, message: JobMessage) -> None:
+        try:
+            job = Job.model_validate_json(message.body)
+        except ValidationError:
+            log("error", "job_malformed", message=message.id)
+            # As often as wrangler.toml says, then it goes to the dead letters.
+            message.retry({"delaySeconds": 0})
+            return
+        request_id.set(job.id)
+        try:
+            if not await self._is_done(job):
+                request = Request.of_nobody("/v1/jobs", job.id, job.owner)
+                await self._chat.complete(request, job.chat, chat_id=job.id)
+        except BadRequestError:
+            # The provider refuses it each time; the log has said why.
+            message.ack()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is tried again
+            delay = _delay(message.attempts, error)
+            kind = type(error).__name__
+            log("warning", "job_failed", error=kind, retry_after_s=delay, where=where(error))
+            message.retry({"delaySeconds": delay})
+        else:
+            log("info", "job_done", attempts=message.attempts)
+            message.ack()
+
+    async def _is_done(self, job: Job) -> bool:
+        """Queues deliver a message at least once, so sometimes twice."""
+        return self._is_stored is not None and await self._is_stored(job.owner, job.id)
+
+
+def _id(request: Request) -> str:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return f"chat_{uuid4().hex}"
+    digest = hashlib.sha256(f"{request.caller}\0{key}".encode()).hexdigest()
+    return f"chat_{digest[:32]}"
+
+
+def _delay(attempts: int, error: Exception) -> int:
+    wished: float | None = None
+    match error:
+        case ProviderError():
+            wished = error.retry_after
+        case Problem():  # such as a quota that is used up until tomorrow
+            wished = float(error.headers.get("retry-after", 0))
+    backoff = FIRST_DELAY << min(attempts - 1, 12)
+    return min(max(backoff, math.ceil(wished or 0)), MAX_DELAY)

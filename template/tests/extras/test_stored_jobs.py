@@ -1,0 +1,48 @@
+"""What a job answered is a chat of its caller. What the queue delivers is a double."""
+
+import json
+
+import httpx
+
+from tests.conftest import Env, serve
+from tests.extras.test_jobs import chat, deliver, sent
+from tests.support.queues import Message
+from tests.support.standins import StandinsView
+
+
+async def test_a_job_that_is_done_is_a_stored_chat_with_a_double_of_the_delivery(
+    client: httpx.AsyncClient, env: Env, marker: str
+) -> None:
+    body = await sent(client, env, chat(marker))
+    path = f"/v1/chats/{json.loads(body)['id']}"
+    async with serve(env) as service:
+        service.headers.update(client.headers)
+        assert (await service.get(path)).status_code == 404
+        await deliver(env, Message(body))
+        answer = await service.get(path)
+    assert answer.json()["text"] == f"You said: {marker}"
+
+
+async def test_a_job_that_is_delivered_twice_is_done_once_with_a_double_of_the_delivery(
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, marker: str
+) -> None:
+    body = await sent(client, env, chat(marker))
+    messages = [Message(body), Message(body)]
+    for message in messages:
+        await deliver(env, message)
+    assert [message.outcomes for message in messages] == [["ack"], ["ack"]]
+    assert len(await standins.journal(marker)) == 1
+
+
+async def test_a_job_that_is_delivered_twice_at_once_is_stored_once_with_a_double_of_the_delivery(
+    client: httpx.AsyncClient, env: Env, marker: str
+) -> None:
+    body = await sent(client, env, chat(marker))
+    messages = [Message(body), Message(body)]
+    await deliver(env, *messages)
+    await deliver(env, *(again := [Message(body, 2) for m in messages if m.outcomes != ["ack"]]))
+    assert all(message.outcomes == ["ack"] for message in again)
+    async with serve(env) as service:
+        service.headers.update(client.headers)
+        chats = (await service.get("/v1/chats")).json()["chats"]
+    assert len([c for c in chats if c["id"] == json.loads(body)["id"]]) == 1
