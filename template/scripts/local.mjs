@@ -54,8 +54,8 @@ export async function standinsOnly(args) {
 }
 
 async function explain(worker, standins, when = '') {
-  const token = await developmentToken(standins, TOKEN_SECONDS);
-  const auth = token ? ' -H "Authorization: Bearer $TOKEN"' : '';
+  const credentials = await developmentToken(standins, TOKEN_SECONDS);
+  const auth = credentials ? ` -H "${credentials.header} $TOKEN"` : '';
   const json = ' -H "Content-Type: application/json"';
   const messages = '"messages":[{"role":"user","content":"Hello!"}]';
   const lines = [
@@ -65,12 +65,12 @@ async function explain(worker, standins, when = '') {
     '',
     'In another terminal:',
     '',
-    ...(token ? [`TOKEN=${token}`, ''] : []),
+    ...(credentials ? [`TOKEN=${credentials.token}`, ''] : []),
     `curl ${worker}/healthz`,
     `curl ${worker}/v1/chat${auth}${json} -d '{${messages}}'`,
     `curl -N ${worker}/v1/chat${auth}${json} -d '{${messages},"stream":true}'`,
   ];
-  if (token) lines.push(`curl ${worker}/v1/me${auth}`);
+  if (credentials) lines.push(`curl ${worker}/v1/me${auth}`);
   const stored = readConfig().d1_databases.length || 'TURSO_DATABASE_URL' in localVars(standins);
   if (stored) lines.push(`curl ${worker}/v1/chats${auth}`);
   if (readConfig().r2_buckets.length)

@@ -1,6 +1,7 @@
 // The stand-ins for outside services (dev/standins), and the settings that point the Worker at them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { readConfig } from './bindings.mjs';
 import { endWithThisProcess } from './processes.mjs';
@@ -8,7 +9,26 @@ import { indexEnvironment, uv } from './uv.mjs';
 
 const KEY = 'standin-key'; // the API key they take
 const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py
-const FRONT_END = 'http://localhost:3000'; // whom their tokens are for
+
+// By the module of src/service/auth that takes its tokens: where the issuer is, what its tokens
+// have to say, and the header that they come in.
+const ISSUERS = {
+  clerk: {
+    path: '/clerk',
+    vars: { AUTH_AUTHORIZED_PARTIES: 'http://localhost:3000' },
+    header: 'Authorization: Bearer',
+  },
+  access: {
+    path: '/access',
+    vars: { AUTH_AUDIENCE: 'standin-application' },
+    header: 'Cf-Access-Jwt-Assertion:',
+  },
+  oidc: {
+    path: '/oidc',
+    vars: { AUTH_AUDIENCE: 'standin-api' },
+    header: 'Authorization: Bearer',
+  },
+};
 
 /**
  * Starts `python -m dev.standins`; `port` 0 takes a free one. What they keep goes to the folder
@@ -43,20 +63,27 @@ export function localVars(url) {
     if (place) local[name] = url + place;
     if (kind === 'MODEL') local[name] = MODEL;
   }
-  if ('AUTH_ISSUER' in vars) {
-    local.AUTH_ISSUER = `${url}/clerk`;
-    local.AUTH_AUTHORIZED_PARTIES = FRONT_END;
-  }
+  const issuer = findIssuer();
+  if (issuer) Object.assign(local, { AUTH_ISSUER: url + issuer.path, ...issuer.vars });
   if ('UPSTASH_REDIS_REST_URL' in vars) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;
   for (const name of secrets?.required ?? []) local[name] = KEY;
   if ('TURSO_AUTH_TOKEN' in local) local.TURSO_DATABASE_URL = `${url}/turso/main`;
   return local;
 }
 
-/** A token that the Worker takes for `seconds`, or undefined where it asks for none. */
+/**
+ * A token that the Worker takes for `seconds`, and what stands before it in its header: `{ token,
+ * header }`, or undefined where the Worker asks for none.
+ */
 export async function developmentToken(url, seconds) {
-  if (!('AUTH_ISSUER' in readConfig().vars)) return undefined;
+  const issuer = findIssuer();
+  if (!issuer) return undefined;
   const body = JSON.stringify({ ttl: seconds });
-  const response = await fetch(`${url}/clerk/token`, { method: 'POST', body });
-  return (await response.json()).token;
+  const response = await fetch(`${url}${issuer.path}/token`, { method: 'POST', body });
+  return { token: (await response.json()).token, header: issuer.header };
+}
+
+function findIssuer() {
+  const module = Object.keys(ISSUERS).find((name) => existsSync(`src/service/auth/${name}.py`));
+  return ISSUERS[module];
 }

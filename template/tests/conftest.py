@@ -13,7 +13,7 @@ from service.runtime import Runtime, StartSpan, VerifySignature, no_span
 from service.settings import Environment
 from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.clients import AppTransport, here
-from tests.support.standins import AUTHORIZED_PARTY, BASE_PATHS, KEY, StandinsView
+from tests.support.standins import AUTH_ENV, BASE_PATHS, ISSUER, KEY, StandinsView, credentials
 
 Env = dict[str, object]
 
@@ -60,8 +60,8 @@ def env(standins_url: str) -> Env:
     return {
         "ENVIRONMENT": "local",
         **provider_env(standins_url),
-        "AUTH_ISSUER": f"{standins_url}/clerk",
-        "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
+        "AUTH_ISSUER": f"{standins_url}{ISSUER}",
+        **AUTH_ENV,
         "TELEMETRY_HASH_KEY": KEY,
         "QUOTA_REQUESTS_PER_DAY": "200",
         "QUOTA_TOKENS_PER_DAY": "200000",
@@ -86,7 +86,7 @@ async def anyone(request: pytest.FixtureRequest, env: Env) -> AsyncIterator[http
 async def client(anyone: httpx.AsyncClient, standins: StandinsView) -> httpx.AsyncClient:
     """A client of the configured service, as a new caller where there are callers."""
     if HAS_AUTH:
-        anyone.headers["authorization"] = f"Bearer {await standins.token({'sub': new_name()})}"
+        anyone.headers.update(credentials(await standins.token({"sub": new_name()})))
     return anyone
 
 

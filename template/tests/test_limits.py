@@ -12,7 +12,7 @@ from service.web import Request
 from tests.conftest import Env, new_address, new_name, serve
 from tests.support.choices import HAS_AUTH
 from tests.support.rate_limiter import CONFIG, LIMIT
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 # The binding's periods begin with the clock's: a test may see the end of one.
 TWO_PERIODS = 2 * LIMIT + 1
@@ -22,7 +22,7 @@ async def become(client: httpx.AsyncClient, standins: StandinsView, name: str) -
     """Make the client another caller."""
     client.headers["cf-connecting-ip"] = new_address()
     if HAS_AUTH:
-        client.headers["authorization"] = f"Bearer {await standins.token({'sub': name})}"
+        client.headers.update(credentials(await standins.token({"sub": name})))
 
 
 async def ask(client: httpx.AsyncClient) -> httpx.Response:

@@ -50,7 +50,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
 
   my-service/
   ├─ src/entry.py       where Cloudflare enters
-  └─ src/service/auth/  session tokens, verified on Web Crypto
+  └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
   Note: {template} is not a git repository: update needs one.

@@ -17,7 +17,7 @@ PARTS: Mapping[str, str] = {
     "src/entry.py": "where Cloudflare enters",
     "src/service/features.py": "routes and what serves them: the only wiring",
     "src/service/chat.py": "POST /v1/chat, streaming too",
-    "src/service/auth": "session tokens, verified on Web Crypto",
+    "src/service/auth": "callers' tokens, verified on Web Crypto",
     "src/service/providers": "one small module a provider",
     "src/service/database": "chats in SQL, awaited",
     "src/service/telemetry": "one event a provider call, nothing personal",

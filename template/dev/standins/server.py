@@ -21,6 +21,8 @@ from dev.standins.providers import Call, ClientLeftError, is_path, play
 BODY_LIMIT = 32 * 2**20
 JOURNAL_LENGTH = 10_000
 JOURNAL_WAIT = 10.0
+IDENTITY = ("/clerk/", "/access/", "/oidc/", "/keys/")
+"""Where the paths begin that the identity providers answer."""
 
 Identity = Callable[[str, str, str, bytes], tuple[int, dict[str, str], bytes]]
 Turso = Callable[["Handler", str, str, bytes], None]
@@ -119,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
             self._journal(url.query)
         elif self.command == "POST" and is_path(self.path):
             self._provider(self.path, body)
-        elif url.path.startswith(("/clerk/", "/keys/")) and self.server.identity:
+        elif self.server.identity and url.path.startswith(IDENTITY):
             status, headers, content = self.server.identity(
                 self.server.url, self.command, self.path, body
             )

@@ -54,7 +54,7 @@ class App:
         if is_local(self._env) and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
         route, path_params = find(self._routes, request.method, request.path)
-        caller = "" if route.public else await self.features.caller(request, route.path)
+        caller = "" if route.public else await self.features.caller(request, route)
         return await route.handler(replace(request, caller=caller, path_params=path_params))
 
     def _problem(self, error: Exception) -> Problem:

@@ -29,7 +29,18 @@ _UNDONE_BY_FETCH = frozenset(
     {b"content-encoding", b"content-length", b"transfer-encoding", b"connection"}
 )
 
-_WEB_CRYPTO = {"RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}}
+# What Web Crypto is told to import a key and to verify; it takes of each what it needs.
+_WEB_CRYPTO: Mapping[str, Mapping[str, object]] = {
+    "RS256": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"},
+    "RS384": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-384"},
+    "RS512": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-512"},
+    "PS256": {"name": "RSA-PSS", "hash": "SHA-256", "saltLength": 32},
+    "ES256": {"name": "ECDSA", "hash": "SHA-256", "namedCurve": "P-256"},
+    "ES384": {"name": "ECDSA", "hash": "SHA-384", "namedCurve": "P-384"},
+    "ES512": {"name": "ECDSA", "hash": "SHA-512", "namedCurve": "P-521"},
+    "EdDSA": {"name": "Ed25519"},
+    "Ed25519": {"name": "Ed25519"},
+}
 _CLIENT_CLOSED_REQUEST = 499
 
 T = TypeVar("T")

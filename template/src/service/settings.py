@@ -111,6 +111,15 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 """The address of an outside service, without a slash at its end."""
 
 
+def _exact_url(text: str, info: Info) -> str:
+    _service_url(text, info)
+    return text
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""The same, just as it was written: a name that is compared."""
+
+
 def _header_safe(secret: SecretStr) -> SecretStr:
     # Before httpx refuses it in words that quote it.
     if not all("!" <= character <= "~" for character in secret.get_secret_value()):

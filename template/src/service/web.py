@@ -131,6 +131,11 @@ class Route:
     handler: Handler
     public: bool = False
 
+    @property
+    def name(self) -> str:
+        """What settings call it, such as `GET /v1/chats/{id}`."""
+        return f"{self.method} {self.path}"
+
     def match(self, path: str) -> dict[str, str] | None:
         """The path's parameters, or None where the path is another's."""
         pattern = self.path.replace("{", "(?P<").replace("}", r">[\w.-]{1,128})")

@@ -5,12 +5,12 @@ from uuid import uuid4
 import pytest
 
 from tests.auth.issuer import Clock, Issuer, KeyServer
-from tests.support.standins import StandinsView
+from tests.support.standins import ISSUER, StandinsView
 
 
 @pytest.fixture
 def issuer(standins: StandinsView) -> Issuer:
-    return Issuer(f"{standins.url}/clerk", standins.http)
+    return Issuer(standins.url + ISSUER, standins.http)
 
 
 @pytest.fixture

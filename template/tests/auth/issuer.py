@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from service.auth.algorithms import decode_base64url
+
 Json = dict[str, object]
 
 
@@ -22,11 +24,16 @@ class Issuer:
         jwk: Json = answer.raise_for_status().json()
         return jwk
 
+    async def signature(self, data: bytes, key: str = "main") -> bytes:
+        """The signature of any data."""
+        answer = await self.http.post(f"{self.url}/sign/{key}", content=data)
+        text = answer.raise_for_status().text
+        return decode_base64url(text) if text else b""
+
     async def sign(self, header: Json | bytes, claims: Json | bytes, key: str = "main") -> str:
         """A token of just these parts."""
         signed = signing_input(header, claims)
-        answer = await self.http.post(f"{self.url}/sign/{key}", content=signed.encode())
-        return f"{signed}.{answer.raise_for_status().text}"
+        return f"{signed}.{base64url(await self.signature(signed.encode(), key))}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ class KeyServer:
         """Answer with these keys from now on, each a name or a JWK, or otherwise with `answer`."""
         order = {"keys": keys, **answer}
         (await self.http.post(self.url, json=order)).raise_for_status()
+
+    async def discovery(self, *, hold: bool = False, **document: object) -> None:
+        """Answer with a discovery document of these members."""
+        await self.serve(text=json.dumps(document), hold=hold)
 
     async def release(self) -> None:
         """Let the answers go that `hold` keeps waiting."""

@@ -8,7 +8,7 @@ import pytest
 
 from service.auth import Unauthorized
 from service.auth.clerk import Clerk, ClerkSettings
-from service.auth.keys import KeysUnavailable
+from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
 from tests.auth.issuer import Json, KeyServer
@@ -22,7 +22,7 @@ LIVE = {
 
 
 @pytest.fixture
-def env(standins: StandinsView) -> dict[str, str]:
+def settings(standins: StandinsView) -> dict[str, str]:
     return LOCAL | {
         "AUTH_ISSUER": f"{standins.url}/clerk",
         "AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY,
@@ -30,8 +30,10 @@ def env(standins: StandinsView) -> dict[str, str]:
 
 
 @pytest.fixture
-def clerk(env: dict[str, str], http: httpx.AsyncClient, verify_signature: VerifySignature) -> Clerk:
-    return Clerk(ClerkSettings.load(env), http, verify_signature)
+def clerk(
+    settings: dict[str, str], http: httpx.AsyncClient, verify_signature: VerifySignature
+) -> Clerk:
+    return Clerk(ClerkSettings.load(settings), http, verify_signature)
 
 
 async def refusal(clerk: Clerk, *headers: tuple[str, str]) -> Unauthorized:
@@ -189,8 +191,8 @@ async def test_what_is_no_token_is_refused(text: str, clerk: Clerk) -> None:
 async def test_an_audience_may_stand_for_the_parties(
     standins: StandinsView, http: httpx.AsyncClient, verify_signature: VerifySignature
 ) -> None:
-    env = LOCAL | {"AUTH_ISSUER": f"{standins.url}/clerk", "AUTH_AUDIENCE": "api"}
-    clerk = Clerk(ClerkSettings.load(env), http, verify_signature)
+    settings = LOCAL | {"AUTH_ISSUER": f"{standins.url}/clerk", "AUTH_AUDIENCE": "api"}
+    clerk = Clerk(ClerkSettings.load(settings), http, verify_signature)
     native = await standins.token({"aud": ["api"], "azp": None})
     assert await subject(clerk, ("authorization", f"Bearer {native}")) == "user_dev"
     error = await refusal(clerk, ("authorization", f"Bearer {await standins.token()}"))
@@ -198,14 +200,14 @@ async def test_an_audience_may_stand_for_the_parties(
 
 
 async def test_without_keys_only_bad_tokens_are_refused(
-    env: dict[str, str],
+    settings: dict[str, str],
     key_server: KeyServer,
     standins: StandinsView,
     http: httpx.AsyncClient,
     verify_signature: VerifySignature,
 ) -> None:
-    settings = ClerkSettings.load(env | {"AUTH_JWKS_URL": key_server.jwks_url})
-    clerk = Clerk(settings, http, verify_signature)
+    elsewhere = ClerkSettings.load(settings | {"AUTH_JWKS_URL": key_server.jwks_url})
+    clerk = Clerk(elsewhere, http, verify_signature)
     await key_server.serve(status=503)
     for claims in ({"exp": 1}, {"sts": "pending"}, {"azp": "https://evil.example"}):
         token = await standins.token(claims)
@@ -219,13 +221,13 @@ async def test_without_keys_only_bad_tokens_are_refused(
 
 
 async def test_the_clock_is_the_caller_s(
-    env: dict[str, str],
+    settings: dict[str, str],
     standins: StandinsView,
     http: httpx.AsyncClient,
     verify_signature: VerifySignature,
 ) -> None:
     later = time.time() + 3600
-    clerk = Clerk(ClerkSettings.load(env), http, verify_signature, clock=lambda: later)
+    clerk = Clerk(ClerkSettings.load(settings), http, verify_signature, clock=lambda: later)
     error = await refusal(clerk, ("authorization", f"Bearer {await standins.token()}"))
     assert "expired" in error.description
 
@@ -252,6 +254,11 @@ def test_authorized_parties_are_origins_between_commas() -> None:
         ("AUTH_ISSUER", "http://clerk.example.com"),
         ("AUTH_JWKS_URL", "http://clerk.example.com/jwks"),
         ("AUTH_AUTHORIZED_PARTIES", ""),
+        ("AUTH_ALGORITHMS", "none"),
+        ("AUTH_ALGORITHMS", "HS256"),
+        ("AUTH_ALGORITHMS", "RS256,"),
+        ("AUTH_ALGORITHMS", "rs256"),
+        ("AUTH_ALGORITHMS", "RS256 ES256"),
         ("AUTH_AUTHORIZED_PARTIES", " "),
         ("AUTH_AUTHORIZED_PARTIES", ","),
         ("AUTH_AUTHORIZED_PARTIES", "*"),
@@ -280,3 +287,25 @@ def test_either_parties_or_an_audience_must_be_set() -> None:
 def test_a_front_end_on_this_machine_is_for_local_runs_only() -> None:
     local = LIVE | LOCAL | {"AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY}
     assert ClerkSettings.load(local).authorized_parties == frozenset({AUTHORIZED_PARTY})
+
+
+async def test_the_service_takes_the_session_cookie_as_well(
+    anyone: httpx.AsyncClient, standins: StandinsView
+) -> None:
+    answer = await anyone.get("/v1/me", headers={"cookie": f"__session={await standins.token()}"})
+    assert answer.status_code == 200
+
+
+async def test_an_instance_may_sign_with_other_algorithms(
+    settings: dict[str, str],
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    pinned = ClerkSettings.load(settings | {"AUTH_ALGORITHMS": "ES256, EdDSA"})
+    clerk = Clerk(pinned, http, verify_signature)
+    for key in ("ES256", "EdDSA"):
+        token = await standins.token({"sub": key}, key=key)
+        assert await subject(clerk, ("authorization", f"Bearer {token}")) == key
+    error = await refusal(clerk, ("authorization", f"Bearer {await standins.token()}"))
+    assert "algorithm" in error.description

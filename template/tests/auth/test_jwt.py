@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from service.auth.algorithms import Key, read_key
 from service.auth.jwt import (
     MAX_TOKEN_LENGTH,
     Claims,
     Expectations,
     InvalidToken,
-    Key,
     examine,
-    read_key,
     verify,
 )
 from service.runtime import VerifySignature
@@ -387,72 +386,6 @@ async def test_a_key_that_cannot_be_used_leaves_the_others(
         await verify(token, [broken], verify_signature)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {},
-        {"use": "sig"},
-        {"alg": "RS256"},
-        {"key_ops": ["verify"]},
-        {"kid": "a"},
-        {"x5c": ["MIIB"], "ext": True},
-    ],
-)
-def test_keys_that_are_fit(change: Json) -> None:
-    key = read_key(RFC_7515_A2_KEY | change, "RS256")
-    assert key == Key("RS256", str(change.get("kid", "")), RFC_7515_A2_KEY)
-
-
-def modulus(bits: int, last: int = 1) -> str:
-    return base64url((1 << bits - 1 | last).to_bytes((bits + 7) // 8, "big"))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"kty": "EC"},
-        {"kty": "oct"},
-        {"kty": "rsa"},
-        {"kty": None},
-        {"use": "enc"},
-        {"use": None},
-        {"key_ops": ["sign"]},
-        {"key_ops": []},
-        {"key_ops": "verify"},
-        {"alg": "RS512"},
-        {"alg": "PS256"},
-        {"alg": "HS256"},
-        {"alg": None},
-        {"kid": 1},
-        {"kid": None},
-        {"d": "AQAB"},
-        {"n": None},
-        {"n": 5},
-        {"n": ""},
-        {"n": RFC_7515_A2_KEY["n"] + "="},
-        {"n": RFC_7515_A2_KEY["n"][:-1] + "R"},
-        {"n": modulus(1024)},
-        {"n": modulus(2047)},
-        {"n": modulus(2048, last=0)},
-        {"n": modulus(8193)},
-        {"e": None},
-        {"e": "AQ"},
-        {"e": "Aw"},
-        {"e": "AQAC"},
-        {"e": "AQAAAAE"},
-        {"e": "AQAB="},
-        {"k": "c2VjcmV0", "kty": "oct"},
-    ],
-)
-def test_keys_that_are_not_fit(change: Json) -> None:
-    assert read_key(RFC_7515_A2_KEY | change, "RS256") is None
-
-
-@pytest.mark.parametrize("jwk", [None, 1, "RSA", [], [RFC_7515_A2_KEY], {}])
-def test_what_is_no_key_is_not_fit(jwk: object) -> None:
-    assert read_key(jwk, "RS256") is None
-
-
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = leaves | st.lists(leaves, max_size=2) | st.sampled_from([*HEADER.values(), NOW, NOW + 60])
 members = st.dictionaries(
@@ -464,7 +397,7 @@ texts = st.text(max_size=100) | st.lists(segments, min_size=2, max_size=4).map("
 
 
 @hypothesis_settings(deadline=None)
-@given(text=texts | st.tuples(objects, objects).map(lambda p: ".".join(map(base64url, p)) + ".AA"))
+@given(text=texts | st.tuples(objects, objects).map(lambda parts: unsigned(*parts)))
 def test_any_text_is_a_token_as_expected_or_an_invalid_one(text: str) -> None:
     try:
         token = examine(text, EXPECTED, NOW)
@@ -475,11 +408,3 @@ def test_any_text_is_a_token_as_expected_or_an_invalid_one(text: str) -> None:
     assert token.claims.azp == "https://app.example"
     assert token.claims.exp > NOW - 5
     assert max(token.claims.nbf, token.claims.iat) <= NOW + 5
-
-
-@hypothesis_settings(deadline=None)
-@given(jwk=leaves | st.dictionaries(st.sampled_from([*RFC_7515_A2_KEY, "use", "kid"]), values))
-def test_any_json_is_a_key_or_none(jwk: object) -> None:
-    changed = RFC_7515_A2_KEY | jwk if isinstance(jwk, dict) else jwk
-    key = read_key(changed, "RS256")
-    assert key is None or set(key.jwk) == {"kty", "n", "e"}

@@ -5,15 +5,15 @@ from asyncio import CancelledError, create_task, gather
 import httpx
 import pytest
 
-from service.auth.keys import (
+from service.auth.fetched import (
     COOLDOWN_SECONDS,
     FRESH_SECONDS,
     MAX_ANSWER_BYTES,
-    MAX_KEYS,
+    MAX_MISSES,
     STALE_SECONDS,
-    KeySet,
     KeysUnavailable,
 )
+from service.auth.keys import MAX_KEYS, KeySet, at
 from tests.auth.issuer import Clock, Issuer, KeyServer
 
 PATIENT = 10.0
@@ -21,7 +21,7 @@ PATIENT = 10.0
 
 @pytest.fixture
 def key_set(key_server: KeyServer, http: httpx.AsyncClient, clock: Clock) -> KeySet:
-    return KeySet(key_server.jwks_url, {"RS256"}, http, clock, timeout=PATIENT)
+    return KeySet(at(key_server.jwks_url), {"RS256"}, http, clock, timeout=PATIENT)
 
 
 async def names(key_set: KeySet, kid: str = "main") -> list[str]:
@@ -51,7 +51,7 @@ async def test_others_are_served_what_there_is_while_one_refreshes(
     await key_server.serve("main", "other", hold=True)
     refreshing = create_task(names(key_set))
     assert await key_server.hits(at_least=2) == 2
-    for kid in ("main", "other", ""):
+    for kid in ("main", ""):
         assert await names(key_set, kid) == ["main"]
     assert await key_server.hits() == 2
     await key_server.release()
@@ -92,7 +92,6 @@ async def test_an_unknown_key_is_asked_for_once_in_a_cooldown(
 ) -> None:
     await key_server.serve("main")
     await names(key_set)
-    clock.now += COOLDOWN_SECONDS
     for kid in ("other", "another", "other"):
         assert await names(key_set, kid) == ["main"]
     assert await key_server.hits() == 2
@@ -103,14 +102,58 @@ async def test_an_unknown_key_is_asked_for_once_in_a_cooldown(
     assert await key_server.hits() == 3
 
 
-async def test_a_flood_of_unknown_keys_asks_once(
+async def test_a_key_that_has_just_come_up_serves_at_once(
+    key_set: KeySet, key_server: KeyServer
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    await key_server.serve("main", "new")
+    assert await names(key_set, "new") == ["main", "new"]
+    assert await key_server.hits() == 2
+
+
+async def test_a_new_key_is_asked_for_while_another_refreshes_by_age(
     key_set: KeySet, key_server: KeyServer, clock: Clock
 ) -> None:
     await key_server.serve("main")
     await names(key_set)
-    clock.now += COOLDOWN_SECONDS
-    await gather(*(names(key_set, f"unknown-{number}") for number in range(20)))
-    assert await key_server.hits() == 2
+    clock.now += FRESH_SECONDS
+    await key_server.serve("main", hold=True)
+    refreshing = create_task(names(key_set))
+    await key_server.hits(at_least=2)
+    await key_server.serve("main", "new")
+    assert await names(key_set, "new") == ["main", "new"]
+    await key_server.release()
+    assert await refreshing == ["main", "new"]
+
+
+async def test_a_new_key_is_asked_for_by_all_who_come_before_it_is_known(
+    key_set: KeySet, key_server: KeyServer
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    await key_server.serve("main", "new", hold=True)
+    asking = [create_task(names(key_set, "new")) for _ in range(MAX_MISSES)]
+    await key_server.hits(at_least=1 + MAX_MISSES)
+    await key_server.release()
+    assert await gather(*asking) == [["main", "new"]] * MAX_MISSES
+
+
+@pytest.mark.parametrize("answer", [{}, {"status": 503}], ids=["answered", "down"])
+async def test_a_flood_of_unknown_keys_asks_a_few_times_in_a_cooldown(
+    answer: dict[str, object], key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    await names(key_set)
+    if answer:
+        await key_server.serve(**answer)
+    for times in (1, 2):
+        floods = [names(key_set, f"unknown-{number}") for number in range(3 * MAX_MISSES)]
+        assert await gather(*floods) == [["main"]] * len(floods)
+        for number in range(MAX_MISSES):
+            assert await names(key_set, f"late-{number}") == ["main"]
+        assert await key_server.hits() == 1 + times * MAX_MISSES
+        clock.now += COOLDOWN_SECONDS
 
 
 async def test_stale_keys_serve_for_an_hour_while_the_issuer_is_down(
@@ -174,7 +217,7 @@ async def test_redirects_are_not_followed(
 async def test_an_issuer_that_cannot_be_reached_has_no_keys(
     http: httpx.AsyncClient, clock: Clock
 ) -> None:
-    key_set = KeySet("http://127.0.0.1:9/jwks.json", {"RS256"}, http, clock)
+    key_set = KeySet(at("http://127.0.0.1:9/jwks.json"), {"RS256"}, http, clock)
     with pytest.raises(KeysUnavailable):
         await names(key_set)
 
@@ -182,7 +225,7 @@ async def test_an_issuer_that_cannot_be_reached_has_no_keys(
 async def test_an_issuer_that_takes_too_long_has_no_keys(
     key_server: KeyServer, http: httpx.AsyncClient, clock: Clock
 ) -> None:
-    key_set = KeySet(key_server.jwks_url, {"RS256"}, http, clock, timeout=0.05)
+    key_set = KeySet(at(key_server.jwks_url), {"RS256"}, http, clock, timeout=0.05)
     await key_server.serve("main", hold=True)
     with pytest.raises(KeysUnavailable):
         await names(key_set)
@@ -241,8 +284,8 @@ async def test_an_emptied_key_set_is_an_answer(
     await names(key_set)
     await key_server.serve()
     clock.now += FRESH_SECONDS
-    assert await names(key_set) == []
-    assert await names(key_set) == []
+    assert await names(key_set, "") == []
+    assert await names(key_set, "") == []
     assert await key_server.hits() == 2
 
 

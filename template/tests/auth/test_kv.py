@@ -8,7 +8,7 @@ import pytest
 from service.auth.revocation import key
 from service.settings import binding
 from tests.conftest import Env, new_name, serve
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 
 @pytest.mark.parametrize("kind", ["jti", "sid"])
@@ -20,7 +20,7 @@ async def test_what_is_put_into_the_namespace_is_refused(
     async with serve(env) as service:
         for name, status in {revoked: 401, good: 200}.items():
             token = await standins.token({kind: name})
-            headers = {"authorization": f"Bearer {token}"}
+            headers = credentials(token)
             answer = await service.get("/v1/me", headers=headers)
             assert answer.status_code == status
 
@@ -34,7 +34,7 @@ async def test_a_namespace_that_fails_is_no_fault_of_the_token_with_a_double_for
     env: Env, standins: StandinsView
 ) -> None:
     async with serve(env | {"REVOKED": Failing()}) as service:
-        headers = {"authorization": f"Bearer {await standins.token()}"}
+        headers = credentials(await standins.token())
         answer = await service.get("/v1/me", headers=headers)
     assert answer.status_code == 503
     assert answer.json()["detail"] == "Tokens cannot be verified at the moment."

@@ -19,7 +19,7 @@ from service.auth.revocation import (
 )
 from service.settings import SettingsError
 from tests.conftest import new_name
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 
 class Holding:
@@ -123,7 +123,8 @@ def test_each_id_of_a_token_is_asked_for(ids: dict[str, str]) -> None:
 async def test_a_token_without_an_id_is_refused_by_the_service(
     anyone: httpx.AsyncClient, standins: StandinsView
 ) -> None:
-    token = await standins.token({"sub": new_name(), "jti": None, "sid": None})
-    answer = await anyone.get("/v1/me", headers={"authorization": f"Bearer {token}"})
+    ids = dict.fromkeys(("jti", "sid", "identity_nonce"))
+    token = await standins.token({"sub": new_name(), **ids})
+    answer = await anyone.get("/v1/me", headers=credentials(token))
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]

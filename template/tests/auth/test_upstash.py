@@ -5,7 +5,7 @@ import pytest
 
 from service.auth.revocation import key
 from tests.conftest import Env, new_name, serve
-from tests.support.standins import KEY, StandinsView
+from tests.support.standins import KEY, StandinsView, credentials
 
 
 async def command(standins: StandinsView, *words: object, token: str = KEY) -> httpx.Response:
@@ -15,7 +15,7 @@ async def command(standins: StandinsView, *words: object, token: str = KEY) -> h
 
 
 async def me(client: httpx.AsyncClient, token: str) -> int:
-    answer = await client.get("/v1/me", headers={"authorization": f"Bearer {token}"})
+    answer = await client.get("/v1/me", headers=credentials(token))
     return answer.status_code
 
 

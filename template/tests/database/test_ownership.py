@@ -3,12 +3,12 @@
 import httpx
 
 from tests.conftest import new_name
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 
 async def headers(standins: StandinsView) -> dict[str, str]:
     """The credentials of a caller who was never here."""
-    return {"authorization": f"Bearer {await standins.token({'sub': new_name()})}"}
+    return credentials(await standins.token({"sub": new_name()}))
 
 
 async def test_another_caller_s_chat_is_not_there(

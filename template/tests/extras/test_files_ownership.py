@@ -3,11 +3,11 @@
 import httpx
 
 from tests.conftest import new_name
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 
 async def headers(standins: StandinsView, subject: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {await standins.token({'sub': subject})}"}
+    return credentials(await standins.token({"sub": subject}))
 
 
 async def test_another_caller_s_file_is_not_there(

@@ -5,8 +5,20 @@ from typing import Any
 
 import httpx
 
+from tests.support.choices import AUTH
+
 AUTHORIZED_PARTY = "http://localhost:3000"
 KEY = "standin-key"
+
+ISSUER = {"clerk": "/clerk", "cloudflare-access": "/access", "oidc": "/oidc"}.get(AUTH, "")
+"""Where the issuer is whose tokens this service takes."""
+
+AUTH_ENV = {
+    "clerk": {"AUTH_AUTHORIZED_PARTIES": AUTHORIZED_PARTY},
+    "cloudflare-access": {"AUTH_AUDIENCE": "standin-application"},
+    "oidc": {"AUTH_AUDIENCE": "standin-api"},
+}.get(AUTH, {})
+"""What this service is to expect of them."""
 
 BASE_PATHS = {
     "openai": "/openai/v1",
@@ -63,9 +75,9 @@ class StandinsView:
         header: dict[str, Any] | None = None,
         key: str = "main",
     ) -> str:
-        """A session token; `claims` and `header` go over the defaults, None removes one."""
+        """A caller's token; `claims` and `header` go over the defaults, None removes one."""
         order = {"claims": claims or {}, "header": header or {}, "key": key}
-        answer = await self.http.post(f"{self.url}/clerk/token", json=order)
+        answer = await self.http.post(f"{self.url}{ISSUER}/token", json=order)
         return str(answer.raise_for_status().json()["token"])
 
     async def libsql_server(self) -> LibsqlServer:
@@ -83,3 +95,10 @@ class StandinsView:
         """How often the failing libSQL server of this name was asked."""
         answer = await self.http.get(f"{self.url}/turso/faults/hits/{name}")
         return int(answer.raise_for_status().json())
+
+
+def credentials(token: str) -> dict[str, str]:
+    """The headers that a caller's token comes in."""
+    if AUTH == "cloudflare-access":
+        return {"cf-access-jwt-assertion": token}
+    return {"authorization": f"Bearer {token}"}

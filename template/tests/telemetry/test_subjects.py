@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.telemetry.subjects import SubjectSettings, keyed
 from tests.conftest import Env, new_name, serve
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 
 CALLER = st.text(min_size=1)
 
@@ -53,7 +53,7 @@ async def test_a_call_is_told_with_its_caller_s_hash_and_not_with_their_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = new_name()
-    anyone.headers["authorization"] = f"Bearer {await standins.token({'sub': name})}"
+    anyone.headers.update(credentials(await standins.token({"sub": name})))
     async with serve(env | {"TELEMETRY_HASH_KEY": "of this test"}) as service:
         service.headers.update(anyone.headers)
         body: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}

@@ -21,10 +21,15 @@ class Unauthorized(Problem):
     """
 
     def __init__(self, description: str, error: str | None = None) -> None:
-        challenge = 'Bearer realm="api"'
-        if error:
-            challenge += f', error="{error}", error_description="{description}"'
-        headers = {"www-authenticate": challenge}
+        told = {"error": error, "error_description": description} if error else {}
+        headers = {"www-authenticate": challenge(**told)}
         super().__init__(401, f"Not authorized: {description}.", headers=headers)
         self.description = description
         self.error = error
+
+
+def challenge(**parameters: str) -> str:
+    """The value of a WWW-Authenticate header (RFC 6750, section 3)."""
+    return "Bearer " + ", ".join(
+        f'{name}="{value}"' for name, value in {"realm": "api", **parameters}.items()
+    )

@@ -9,8 +9,10 @@ import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service.auth import Principal, Unauthorized
-from service.auth.jwt import Claims, Expectations, InvalidToken, examine, verify
-from service.auth.keys import KeySet
+from service.auth.bearer import bearer_tokens
+from service.auth.jwt import Claims, Expectations, InvalidToken
+from service.auth.keys import KeySet, at
+from service.auth.tokens import Algorithms, Tokens, split
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings, SettingsError
 
@@ -22,10 +24,6 @@ _OPEN_TO_ALL = (
 )
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 def _origin(url: str) -> str:
     if not fullmatch(r"https?://[a-z0-9.:\[\]-]+", url):
         raise ValueError("needs origins in lower case, such as https://app.example.com")
@@ -33,7 +31,7 @@ def _origin(url: str) -> str:
 
 
 Origin = Annotated[ServiceUrl, AfterValidator(_origin)]
-Origins = Annotated[frozenset[Origin], BeforeValidator(_split), Field(min_length=1)]
+Origins = Annotated[frozenset[Origin], BeforeValidator(split), Field(min_length=1)]
 
 
 class ClerkSettings(Settings):
@@ -47,6 +45,7 @@ class ClerkSettings(Settings):
     jwks_url: ServiceUrl | None = Field(alias="AUTH_JWKS_URL", default=None)
     audience: str | None = Field(alias="AUTH_AUDIENCE", default=None)
     authorized_parties: Origins | None = Field(alias="AUTH_AUTHORIZED_PARTIES", default=None)
+    algorithms: Algorithms = Field(alias="AUTH_ALGORITHMS", default=frozenset({"RS256"}))
 
     @model_validator(mode="after")
     def _is_not_open_to_all(self) -> Self:
@@ -71,56 +70,38 @@ class Clerk:
         verify_signature: VerifySignature,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._expected = Expectations(
+        expected = Expectations(
             issuer=settings.issuer,
             audience=settings.audience,
             authorized_parties=settings.authorized_parties,
+            algorithms=settings.algorithms,
         )
-        self._keys = KeySet(settings.key_set_url, self._expected.algorithms, http, clock)
-        self._verify_signature = verify_signature
-        self._clock = clock
+        keys = KeySet(at(settings.key_set_url), settings.algorithms, http, clock)
+        self._tokens = Tokens(expected, keys, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:
         """Who sent the request with these headers, by its bearer token or session cookie.
 
         Raises Unauthorized, or KeysUnavailable where nobody can tell.
         """
-        try:
-            token = examine(_token(headers), self._expected, self._clock())
-            _check_session(token.claims)
-            keys = await self._keys.find(token.kid)
-            claims = await verify(token, keys, self._verify_signature)
-        except InvalidToken as error:
-            raise Unauthorized(str(error), "invalid_token") from error
-        return Principal(claims.sub, claims)
+        return await self._tokens.principal(_token(headers), _subject)
 
 
-def _check_session(claims: Claims) -> None:
-    if not claims.sub:
-        raise InvalidToken("the token has no subject")
+def _subject(claims: Claims) -> str:
     # A "pending" session's user still has a task to do, such as choosing an organization.
     if (claims.model_extra or {}).get("sts", "active") != "active":
         raise InvalidToken("the session is not active")
+    return claims.sub
 
 
 def _token(headers: httpx.Headers) -> str:
     """The one token of a request: bearer and cookie may both be there when they are the same."""
-    tokens = {*_bearer_tokens(headers), *_session_cookies(headers)}
+    tokens = {*bearer_tokens(headers), *_session_cookies(headers)}
     if not tokens:
         raise Unauthorized("the request has no bearer token and no session cookie")
     if len(tokens) > 1:
-        raise InvalidToken("the request has several tokens that differ")
+        raise Unauthorized("the request has several tokens that differ", "invalid_token")
     return tokens.pop()
-
-
-def _bearer_tokens(headers: httpx.Headers) -> list[str]:
-    """RFC 6750, section 2.1. Raises InvalidToken for several Authorization headers."""
-    values = headers.get_list("authorization")
-    # The Worker is given several headers as one, joined by commas, which no token has.
-    if len(values) > 1 or any("," in value for value in values):
-        raise InvalidToken("the request has several Authorization headers")
-    credentials = [value.strip().partition(" ") for value in values]
-    return [token.strip(" ") for scheme, _, token in credentials if scheme.lower() == "bearer"]
 
 
 def _session_cookies(headers: httpx.Headers) -> list[str]:

@@ -7,21 +7,17 @@ that bring their own key, and extensions that change what the signature covers.
 """
 
 import json
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Never, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.auth.algorithms import Key, decode_base64url, is_signature
 from service.runtime import VerifySignature
 
 MAX_TOKEN_LENGTH = 8192
-MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192
-MIN_RSA_EXPONENT = 65537  # FIPS 186-5, section 5.1
 
 NumericDate = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
 """Seconds since the epoch (RFC 7519, section 2), up to the year 9999."""
@@ -32,25 +28,18 @@ class InvalidToken(Exception):
 
 
 @dataclass(frozen=True)
-class Key:
-    """A public key that is fit for one algorithm; `jwk` holds its public members only."""
-
-    algorithm: str
-    kid: str
-    jwk: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class Expectations:
     """What a token has to say. Whatever is not None is enforced; `leeway` is in seconds.
 
-    `algorithms` come from here and never from the token (RFC 8725, section 3.1).
+    `algorithms` come from here and never from the token (RFC 8725, section 3.1); `types` are of
+    the header's "typ", in lower case, which a token may lack.
     """
 
     issuer: str
     audience: str | None = None
     authorized_parties: frozenset[str] | None = None
     algorithms: frozenset[str] = frozenset({"RS256"})
+    types: frozenset[str] = frozenset({"jwt"})
     leeway: float = 5
 
 
@@ -104,6 +93,8 @@ def examine(token: str, expected: Expectations, now: float) -> Unverified:
         raise InvalidToken("a part of the token is not base64url") from None
     header = _parse(_Header, header_json)
     _check_header(header, expected)
+    if not is_signature(signature, header.alg):
+        raise InvalidToken("the token's signature is not one of its algorithm's")
     claims = _parse(Claims, claims_json)
     _check_claims(claims, expected, now)
     return Unverified(
@@ -137,59 +128,6 @@ async def verify(
     raise InvalidToken("the token's signature is wrong")
 
 
-def read_key(jwk: object, algorithm: str) -> Key | None:
-    """The key in a member of a key set, or None where it is not fit for `algorithm`.
-
-    RFC 7517, section 4; a key that publishes its private half is not fit for anything.
-    """
-    if not isinstance(jwk, dict) or "d" in jwk:
-        return None
-    kid, operations = jwk.get("kid", ""), jwk.get("key_ops", ["verify"])
-    meant_for_this = (
-        isinstance(kid, str)
-        and jwk.get("use", "sig") == "sig"
-        and isinstance(operations, list)
-        and "verify" in operations
-        and jwk.get("alg", algorithm) == algorithm
-    )
-    try:
-        public = _PUBLIC_KEYS[algorithm](jwk) if meant_for_this else None
-    except ValueError:
-        return None
-    return Key(algorithm, kid, public) if public else None
-
-
-def decode_base64url(text: str) -> bytes:
-    """RFC 7515, section 2. Raises ValueError unless `text` is the one way to write its bytes."""
-    if not re.fullmatch("[A-Za-z0-9_-]+", text):
-        raise ValueError("not base64url")
-    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    # The last character has bits to spare: many spellings would otherwise be one token.
-    if urlsafe_b64encode(data).rstrip(b"=") != text.encode():
-        raise ValueError("not canonical")
-    return data
-
-
-def _rsa_public_key(jwk: Mapping[str, object]) -> dict[str, str] | None:
-    """RFC 7518, sections 3.3 and 6.3.1. Raises ValueError where n or e is not base64url."""
-    n, e = jwk.get("n"), jwk.get("e")
-    if jwk.get("kty") != "RSA" or not isinstance(n, str) or not isinstance(e, str):
-        return None
-    modulus, exponent = _integer(n), _integer(e)
-    strong = MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS
-    sound = modulus % 2 == 1 and exponent % 2 == 1 and MIN_RSA_EXPONENT <= exponent < 2**32
-    return {"kty": "RSA", "n": n, "e": e} if strong and sound else None
-
-
-def _integer(text: str) -> int:
-    return int.from_bytes(decode_base64url(text), "big")
-
-
-_PUBLIC_KEYS: Mapping[str, Callable[[Mapping[str, object]], dict[str, str] | None]] = {
-    "RS256": _rsa_public_key,
-}
-"""Every algorithm understood, with the rule that finds its public key in a JWK."""
-
 _REFUSED_PARAMETERS = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u"})
 """Extensions that must be understood, of which none is, and keys that the token itself brings."""
 
@@ -198,7 +136,7 @@ def _check_header(header: _Header, expected: Expectations) -> None:
     if header.alg not in expected.algorithms:
         raise InvalidToken("the token's algorithm is not accepted")
     # Another type is a token for another purpose (RFC 8725, section 3.11).
-    if header.typ.upper() != "JWT":
+    if header.typ.lower().removeprefix("application/") not in expected.types:
         raise InvalidToken("the token is of another type")
     if header.model_fields_set & _REFUSED_PARAMETERS:
         raise InvalidToken("the token's header has a parameter that is not accepted")
