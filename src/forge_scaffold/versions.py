@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 Release: TypeAlias = tuple[int, ...]
 
-_SIMPLE = re.compile(r"\d{1,9}(?:\.\d{1,9})*")
-_CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\d{1,9}(?:\.\d{1,9})*)\s*")
+_SIMPLE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+_CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*([0-9]{1,9}(?:\.[0-9]{1,9})*)\s*")
 _OPERATORS: Mapping[str, Callable[[Release, Release], bool]] = {
     ">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt,
 }  # fmt: skip
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_BOUND = r"(?:>=|<=|==|!=|>|<)[ \t]*\d{1,9}(?:\.\d{1,9})*"
 _REQUIREMENT = re.compile(
-    r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[\s*[A-Za-z0-9._,\s-]*\])?\s*"
-    r"((?:(?:>=|<=|==|!=|>|<)\s*\d{1,9}(?:\.\d{1,9})*\s*(?:,\s*(?=[><=!]))?)*)"
+    rf"[ \t]*({_NAME})[ \t]*(?:\[[ \t]*{_NAME}(?:[ \t]*,[ \t]*{_NAME})*[ \t]*\])?[ \t]*"
+    rf"({_BOUND}(?:[ \t]*,[ \t]*{_BOUND})*)?[ \t]*",
+    re.ASCII,
 )
 
 
@@ -169,7 +172,7 @@ class Requirement:
             ValueError: it is none.
         """
         if simple := _REQUIREMENT.fullmatch(text):
-            return cls(canonical(simple[1]), Versions(simple[2].strip()))
+            return cls(canonical(simple[1]), Versions((simple[2] or "").strip()))
         from packaging.requirements import Requirement as Full
 
         full = Full(text)
