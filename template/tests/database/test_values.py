@@ -107,6 +107,7 @@ async def test_moments_sort_by_when_they_were(database: Database, table: Table) 
         ("big", -(2**63) - 1),
         ("text", "secret \ud800"),
         ("text", ["secret"]),
+        ("flag", "secret"),
         ("moment", datetime(2026, 11, 24)),  # noqa: DTZ001 - that is what is wrong with it
         ("moment", datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))),
     ],

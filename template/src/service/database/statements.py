@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
@@ -40,7 +40,7 @@ class Prepared:
     """A statement as SQL and the values of its question marks, in order."""
 
     sql: str
-    values: Sequence[Value]
+    values: Sequence[Value] = field(repr=False)
     reads: bool
     """Whether it only reads, so that running it once more does no harm."""
     _readers: Mapping[str, Callable[[object], object]] = field(repr=False)
@@ -59,10 +59,8 @@ def prepare(statement: ClauseElement, dialect: Dialect) -> Prepared:
     _refuse_defaults(compiled)
     expanded = compiled.construct_expanded_state()
     processors = {**_writers(compiled, dialect), **expanded.processors}
-    values = []
-    for name in expanded.positiontup or ():
-        value, process = expanded.parameters[name], processors.get(name)
-        values.append(_checked(process(value) if process else value))
+    names = expanded.positiontup or ()
+    values = [_written(expanded.parameters[name], processors.get(name)) for name in names]
     return Prepared(
         expanded.statement,
         values,
@@ -94,6 +92,15 @@ def _refuse_defaults(compiled: SQLCompiler) -> None:
     if columns:
         names = ", ".join(str(column) for column in columns)
         raise TypeError(f"default= and onupdate= do nothing here: give {names} a value")
+
+
+def _written(value: object, process: Callable[[Any], object] | None) -> Value:
+    try:
+        return _checked(process(value) if process else value)
+    except TypeError:
+        # SQLAlchemy's words for it quote the value.
+        kind = type(value).__name__
+        raise ValueError(f"a column does not take a value of the type {kind}") from None
 
 
 def _checked(value: object) -> Value:
