@@ -63,12 +63,8 @@ export function environments() {
 export async function openBindings({ persist = false } = {}) {
   const config = readConfig();
   process.env.WRANGLER_LOG ??= 'error'; // it warns of secrets, which nobody looks for here
-  const proxy = await getPlatformProxy({
-    configPath: CONFIG,
-    persist,
-    remoteBindings: false,
-    envFiles: [],
-  });
+  const options = { configPath: CONFIG, persist, remoteBindings: false, envFiles: [] };
+  const proxy = await withoutWarning(() => getPlatformProxy(options));
   const bindings = {};
   for (const [table, kind] of Object.entries(KINDS)) {
     const entries = config[table]?.producers ?? config[table] ?? [];
@@ -84,6 +80,19 @@ export async function openBindings({ persist = false } = {}) {
   const objects = await openObjects(config, persist);
   Object.assign(bindings, objects.namespaces);
   return { bindings, close: () => Promise.all([close(), objects.close()]) };
+}
+
+// workerd warns of Durable Objects that are not where it looks: they live in objects.mjs.
+async function withoutWarning(open) {
+  const { write } = process.stderr;
+  process.stderr.write = function (text, ...rest) {
+    return /no such Durable Object class/.test(text) || write.call(this, text, ...rest);
+  };
+  try {
+    return await open();
+  } finally {
+    process.stderr.write = write;
+  }
 }
 
 // As `wrangler d1 migrations apply` does it, in the same table, without starting another wrangler.
