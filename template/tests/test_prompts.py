@@ -10,9 +10,7 @@ from pydantic import ValidationError
 
 from service.assistant import AssistantVariables
 from service.prompts import FOLDER, Prompt, PromptError, Variables
-
-PROMPTS: dict[str, type[Variables]] = {"assistant": AssistantVariables}
-"""The variables of each file in src/prompts/."""
+from tests.support.choices import PROMPTS
 
 TEXT = st.text() | st.text("{}ab\n")
 
