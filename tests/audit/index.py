@@ -41,6 +41,9 @@ RELEASES = [
     # only a release with another interface is pure
     release("ancient", "1.0"),
     release("ancient", "2.0", needs=["compiled"]),
+    # the newest needs what is not released yet
+    release("too-early", "1.1"),
+    release("too-early", "1.2", needs=["not-yet"]),
     release("older-python", "2.0", python="<3.14"),
     # Pyodide builds 2.4.6
     release("numpy", "2.5.0", LINUX),

@@ -122,6 +122,14 @@ def test_an_older_major_version_does_not_count_and_is_named(audited: Audited) ->
     assert "only 1.0 resolves, and the newest is 2.0" in row["why"]
 
 
+def test_a_newest_release_that_no_server_could_install_is_held_back(audited: Audited) -> None:
+    row = audited.row("too-early")
+    assert (row["verdict"], row["newest"], row["resolves"]) == ("outside the policy", "1.2", "1.1")
+    assert row["cautions"] == [
+        "held back at 1.1, the newest is 1.2: not-yet: no wheel that Python there could install"
+    ]
+
+
 def test_a_release_for_older_pythons_is_blocked_by_that(audited: Audited) -> None:
     row = audited.row("older-python")
     assert (row["verdict"], row["why"]) == ("blocked", "2.0 does not admit Python 3.14")

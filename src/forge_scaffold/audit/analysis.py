@@ -231,6 +231,8 @@ def _verdict(
         return UNKNOWN, probe.failure
     if tree is None:
         return BLOCKED, _blocked(name, probe)
+    if name in policy.platform:
+        return READY, "part of the platform"
     return (READY, "on the allow-list") if name in policy.direct else _not_allowed(known)
 
 
@@ -263,7 +265,8 @@ def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:
     if tree is None:
         return
     if tree is probe.older:
-        why = _blocked(name, Probe(blockers=probe.blockers))
+        own = any(package.name == name and package.from_pyodide for package in tree)
+        why = "Pyodide builds that one" if own else _blocked(name, Probe(blockers=probe.blockers))
         yield f"held back at {_version(name, tree)}, the newest is {probe.newest}: {why}"
     built = [package.name for package in tree if package.from_pyodide]
     if built:

@@ -170,16 +170,22 @@ def probe(resolver: Resolver, requirement: str) -> dict[str, Any]:
     pinned = f"{wanted.name}{extras}=={newest}"
     said = ""
     if newest == best_version(resolver, wanted, everything):
+        kind = "ready"
         generous, said = resolver.resolve([pinned], everything)
+        if not generous:  # nor could a server: its parts are not all there, or it is source only
+            kind, pinned = "older", requirement
+            generous, _ = resolver.resolve([pinned], everything, patiently=False)
+            found["blockers"] = list(_told(said))
         packages = described(resolver, generous, [pinned])
         if packages and not any(package["native"] for package in packages):
-            return found | {"ready": packages}
+            return found | {kind: packages}
         found["wanted"] = packages or None
-        found["blockers"], there = _judged(resolver, generous, packages)
-        if packages and not found["blockers"]:
+        blockers, there = _judged(resolver, generous, packages)
+        if packages and not blockers:
             for pins in (there, []):
                 if fitting := resolver.resolve([pinned, *pins], job["platforms"])[0]:
-                    return found | {"ready": described(resolver, fitting, [pinned])}
+                    return found | {kind: described(resolver, fitting, [pinned])}
+        found["blockers"] = blockers or found["blockers"]
     else:
         why = f"{newest} does not admit Python {job['python']}"
         found["blockers"] = [{"name": canonicalize_name(wanted.name), "why": why}]

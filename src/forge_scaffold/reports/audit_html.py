@@ -212,14 +212,14 @@ def _table(audit: Audit) -> str:
 def _row(row: Row) -> str:
     verdict = _class(row.verdict)
     version = row.version or "nothing"
-    raw, gzip = (mebibytes(row.size.raw), mebibytes(row.size.gzip)) if row.tree else ("", "")
+    raw, gzip = (mebibytes(row.size.raw), mebibytes(row.size.gzip)) if row.size.raw else ("", "")
     places = "".join(f"<li><code>{escape(str(place))}</code></li>" for place in row.places)
     imported = (
         f'<details><summary>{places_text(row)}</summary><ul class="places">{places}</ul></details>'
         if row.places
         else "nowhere"
     )
-    least = "at least " if row.size.unknown else ""
+    least = ("at least " if row.size.raw else "unknown") if row.size.unknown else ""
     return (
         f'<tr data-verdict="{verdict}">'
         f'<th scope="row" data-sort="{escape(row.name)}">{escape(row.name)}</th>'

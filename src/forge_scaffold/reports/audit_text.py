@@ -108,6 +108,8 @@ def amount(total: Total) -> str:
 
 def size_text(size: Size) -> str:
     """Raw and compressed bytes; what could not be measured makes them a lower bound."""
+    if size.unknown and not size.raw:
+        return "size unknown"
     least = "at least " if size.unknown else ""
     return f"{least}{mebibytes(size.raw)} ({mebibytes(size.gzip)} gzip)"
 
