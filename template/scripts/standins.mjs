@@ -63,6 +63,11 @@ export function localVars(url) {
     if (place) local[name] = url + place;
     if (kind === 'MODEL') local[name] = MODEL;
   }
+  if ('AI_GATEWAY_ID' in vars) {
+    local.AI_GATEWAY_BASE_URL = `${url}/gateway`;
+    local.AI_GATEWAY_ACCOUNT_ID = '0'.repeat(32);
+    local.AI_GATEWAY_ID = 'standin'; // others do worse: dev/standins/gateway.py
+  }
   const issuer = findIssuer();
   if (issuer) Object.assign(local, { AUTH_ISSUER: url + issuer.path, ...issuer.vars });
   if ('UPSTASH_REDIS_REST_URL' in vars) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;

@@ -60,6 +60,9 @@ def env(standins_url: str) -> Env:
     return {
         "ENVIRONMENT": "local",
         **provider_env(standins_url),
+        "AI_GATEWAY_BASE_URL": f"{standins_url}/gateway",
+        "AI_GATEWAY_ACCOUNT_ID": "0" * 32,
+        "AI_GATEWAY_ID": "standin",
         "AUTH_ISSUER": f"{standins_url}{ISSUER}",
         **AUTH_ENV,
         "TELEMETRY_HASH_KEY": KEY,

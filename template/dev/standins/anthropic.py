@@ -68,6 +68,10 @@ class Anthropic(Api):
             "request_id": "req_standin",
         }
 
+    def block(self) -> tuple[int, Body]:
+        """A bad request with a message."""
+        return 400, self.error(400, "Output blocked by content filtering policy")
+
     def answer(self, reply: Reply) -> Body:
         """Blocks of content; a refusal has none."""
         return {

@@ -4,6 +4,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -106,6 +107,10 @@ class Api(ABC):
         return self.error(self.wrong_key, message)
 
     @abstractmethod
+    def block(self) -> tuple[int, Body]:
+        """The status and body for what is blocked."""
+
+    @abstractmethod
     def answer(self, reply: Reply) -> Body:
         """A whole answer."""
 
@@ -130,6 +135,23 @@ def event(data: object, name: str | None = None) -> str:
     """A server-sent event; what is no text is written as JSON."""
     text = data if isinstance(data, str) else json.dumps(data)
     return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
+
+
+def scraps(stream: str) -> bytes:
+    """The same events as unlike ours as the specification lets them be.
+
+    Line ends of two bytes, a byte order mark, comments, fields of no use, events without data, and
+    JSON over several lines, its characters unescaped.
+    """
+    blocks = ["\ufeff: a comment", ": keep-alive"]
+    for block in stream.split("\n\n"):
+        *name, data = block.split("\n")
+        text = data.removeprefix("data: ")
+        with suppress(ValueError):
+            text = json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+        lines = [f"data:{line}" for line in text.split("\n")]
+        blocks += ["\n".join(["id: 1", "retry: 9", ":", *name, *lines]), ": keep-alive", "event: x"]
+    return "\n\n".join(blocks[:-3]).replace("\n", "\r\n").encode() + b"\r\n\r\n"
 
 
 def objects(value: object) -> list[Body]:

@@ -17,6 +17,10 @@ class Cohere(Api):
         """An object with little but a message, whatever the status."""
         return {"id": f"standin-{status}", "message": message}
 
+    def block(self) -> tuple[int, Body]:
+        """A status of its own."""
+        return 498, self.error(498, "A token is on the deny list.")
+
     def answer(self, reply: Reply) -> Body:
         """One block of content, or none."""
         content = None if reply.text is None else [{"type": "text", "text": reply.text}]

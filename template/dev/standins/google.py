@@ -71,6 +71,12 @@ class Google(Api):
         error = {"code": status, "message": message, "status": name}
         return {"error": {**error, "details": [detail]} if detail else error}
 
+    def block(self) -> tuple[int, Body]:
+        """An answer with a reason in place of a candidate."""
+        usage = {"promptTokenCount": 2, "totalTokenCount": 2}
+        feedback = {"blockReason": "PROHIBITED_CONTENT"}
+        return 200, {"promptFeedback": feedback, "usageMetadata": usage}
+
     def answer(self, reply: Reply) -> Body:
         """One candidate."""
         return self._answer(reply, reply.text, self._finish_reasons[reply.finish])

@@ -28,6 +28,10 @@ class Mistral(ChatCompletions):
             "raw_status_code": status,
         }
 
+    def block(self) -> tuple[int, Body]:
+        """What is forbidden, with nothing that tells it from anything else that is."""
+        return 403, self.error(403, "Blocked.")
+
     def closing(self, reply: Reply) -> str:
         """A chunk with the finish reason and the usage, and the end."""
         finish = self.finish_reasons[reply.finish]

@@ -31,6 +31,12 @@ class OpenAI(ChatCompletions):
         code = self._codes.get(status)
         return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
+    def block(self) -> tuple[int, Body]:
+        """A bad request with a code."""
+        message = "Invalid prompt: it was flagged as potentially violating our usage policy."
+        kind, code = "invalid_request_error", "invalid_prompt"
+        return 400, {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
     def message(self, reply: Reply) -> Body:
         """Content or refusal."""
         refused = reply.finish == "refusal"

@@ -5,10 +5,12 @@ The formats are in modules of their own, beside this one.
 | model | what happens |
 | --- | --- |
 | `standin-<status>` | that status, in the API's error shape |
+| `standin-final-<status>` | so, and not to be asked again: `x-should-retry: false` |
 | `standin-page-<status>` | that status with a web page, as from a gateway |
 | `standin-flaky-<status>-<n>` | so for the first n calls with this very body, then an echo |
 | `standin-null` | an answer without text |
 | `standin-refusal` | the model declines |
+| `standin-blocked` | what was asked is blocked |
 | `standin-length` | an echo that ends for want of tokens |
 | `standin-verbatim` | the last user message is the body of the answer, byte for byte |
 | `standin-garbage` | 200 with broken JSON |
@@ -17,6 +19,7 @@ The formats are in modules of their own, beside this one.
 | `standin-cut` | the connection breaks half-way |
 | `standin-unfinished` | a stream that ends properly for HTTP, not for the API |
 | `standin-stream-error` | a stream with the API's error in the middle |
+| `standin-scraps` | an echo whose stream comes byte by byte, with all that such streams may hold |
 | anything else | `You said: <last user message>`, streamed word by word |
 
 Tokens are counted in words. The one API key is `standin-key`.
@@ -25,12 +28,12 @@ Tokens are counted in words. The one API key is `standin-key`.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
-from dev.standins.api import Api, Body, Question, Reply, event
+from dev.standins.api import Api, Body, Question, Reply, event, scraps
 
 PROVIDERS = ("openai", "anthropic", "cohere", "google", "mistral")
 KEY = "standin-key"
@@ -60,8 +63,8 @@ class Wire(Protocol):
     def begin_stream(self) -> None:
         """Start an answer of server-sent events."""
 
-    def send_events(self, text: str) -> None:
-        """Send server-sent events at once."""
+    def send_events(self, text: str | bytes) -> None:
+        """Send server-sent events, or some bytes of them, at once."""
 
     def end_stream(self, text: str) -> None:
         """Send the last events and end the answer properly."""
@@ -82,6 +85,8 @@ class Call:
     content: bytes
     outcome: str = "open"
     earlier: int = 0
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    """What is added to the answer on its way back."""
 
     @property
     def text(self) -> str:
@@ -116,14 +121,35 @@ def _apis() -> Mapping[re.Pattern[str], Api]:
 APIS = _apis()
 
 
+def _passage(path: str) -> Any:
+    """The way that a path takes through an AI Gateway, where this project has one."""
+    name = "dev.standins.gateway"
+    return import_module(name).passage(path) if find_spec(name) else None
+
+
+def _api_path(path: str) -> str:
+    """The path of the API, also for what comes through a gateway."""
+    passage = _passage(path)
+    return str(passage.path) if passage else path
+
+
 def is_path(path: str) -> bool:
     """Whether a provider takes calls there."""
-    return any(pattern.fullmatch(path) for pattern in APIS)
+    return any(pattern.fullmatch(_api_path(path)) for pattern in APIS)
 
 
 def play(call: Call, wire: Wire) -> None:
     """Answer a call as its model's name asks; raises ClientLeftError when the client goes."""
-    places = ((pattern.fullmatch(call.path), api) for pattern, api in APIS.items())
+    if passage := _passage(call.path):
+        call.answer_headers = passage.headers(call.headers, call.earlier)
+        if refusal := passage.refusal(call.headers):
+            return wire.send_json(*refusal)
+    return _play(call, wire)
+
+
+def _play(call: Call, wire: Wire) -> None:
+    path = _api_path(call.path)
+    places = ((pattern.fullmatch(path), api) for pattern, api in APIS.items())
     match, api = next((match, api) for match, api in places if match)
     body = call.body
     if api.key(call.headers) != KEY:
@@ -133,8 +159,17 @@ def play(call: Call, wire: Wire) -> None:
     if problem := _problem(api, call.headers, body):
         return _refuse(api, wire, api.wrong_body, problem)
     question = api.question(match.groupdict(), body)
-    if status := _wanted_status(question.model, call.earlier):
+    return _respond(api, question, call.earlier, wire)
+
+
+def _respond(api: Api, question: Question, earlier: int, wire: Wire) -> None:
+    if status := _wanted_status(question.model, earlier):
         return _refuse(api, wire, status, f"The stand-in was asked for a {status}.")
+    if final := re.fullmatch(r"standin-final-(\d{3})", question.model):
+        status = int(final[1])
+        return wire.send_json(status, api.error(status, "Final."), {"x-should-retry": "false"})
+    if question.model == "standin-blocked":
+        return _block(api, question, wire)
     if page := re.fullmatch(r"standin-page-(\d{3})", question.model):
         return wire.send_text(PAGE, "text/html", int(page[1]))
     respond = _stream if question.streamed else _complete
@@ -157,6 +192,13 @@ def _wanted_status(model: str, earlier: int) -> int | None:
 def _refuse(api: Api, wire: Wire, status: int, message: str) -> None:
     patience = {api.retry_after: "1"} if api.retry_after and status in {429, 503} else {}
     wire.send_json(status, api.error(status, message), _head(api) | patience)
+
+
+def _block(api: Api, question: Question, wire: Wire) -> None:
+    status, body = api.block()
+    if status == 200 and question.streamed:
+        return wire.send_text(event(body).encode(), "text/event-stream")
+    return wire.send_json(status, body, _head(api))
 
 
 def _head(api: Api) -> dict[str, str]:
@@ -190,11 +232,18 @@ def _complete(api: Api, reply: Reply, wire: Wire) -> None:
 
 
 def _stream(api: Api, reply: Reply, wire: Wire) -> None:
-    if reply.model == "standin-hang":
-        _hang(wire)
-    if reply.model == "standin-verbatim":
-        wire.send_text(reply.question.said.encode(), "text/event-stream")
-        return
+    match reply.model:
+        case "standin-hang":
+            _hang(wire)
+        case "standin-verbatim":
+            wire.send_text(reply.question.said.encode(), "text/event-stream")
+        case "standin-scraps":
+            _scrap(api, reply, wire)
+        case _:
+            _stream_words(api, reply, wire)
+
+
+def _stream_words(api: Api, reply: Reply, wire: Wire) -> None:
     wire.begin_stream()
     wire.send_events(api.opening(reply))
     if reply.model == "standin-endless":
@@ -214,6 +263,14 @@ def _stream(api: Api, reply: Reply, wire: Wire) -> None:
             wire.end_stream(api.failure("Overloaded"))
         case _:
             wire.end_stream(api.closing(reply))
+
+
+def _scrap(api: Api, reply: Reply, wire: Wire) -> None:
+    words = "".join(api.word(reply, word) for word in reply.words)
+    wire.begin_stream()
+    for byte in scraps(api.opening(reply) + words + api.closing(reply)):
+        wire.send_events(bytes([byte]))
+    wire.end_stream("")
 
 
 def _hang(wire: Wire) -> None:

@@ -174,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
         """Start an answer of server-sent events."""
         self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
 
-    def send_events(self, text: str) -> None:
+    def send_events(self, text: str | bytes) -> None:
         """Send server-sent events at once; raises ClientLeftError when nobody reads them."""
         self.pause(0)
         self._write(_chunk(text))
@@ -203,7 +203,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        added = self.call.answer_headers if self.call else {}
+        for name, value in {**headers, **added}.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("connection", "close")
@@ -232,8 +233,8 @@ def _client_may_leave() -> Iterator[None]:
         raise ClientLeftError from error
 
 
-def _chunk(text: str) -> bytes:
-    content = text.encode()
+def _chunk(text: str | bytes) -> bytes:
+    content = text.encode() if isinstance(text, str) else text
     return b"%x\r\n%s\r\n" % (len(content), content) if content else b""
 
 

@@ -3,12 +3,21 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Annotated
 from uuid import uuid4
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from service.log import log
 from service.providers.base import (
@@ -16,19 +25,35 @@ from service.providers.base import (
     BadRequestError,
     ChatRequest,
     Completion,
+    ContentBlockedError,
     Delta,
     Message,
     OverloadedError,
+    Passage,
     PermissionDeniedError,
     Provider,
+    ProviderConnectionError,
     ProviderError,
     ProviderTimeoutError,
     RateLimitedError,
+    ServerError,
     Usage,
 )
 from service.settings import Settings, SettingsError
 from service.telemetry.events import ProviderCall, Telemetry
 from service.web import Problem, Request, Response, event, json_response, read_json
+
+# What another provider can make good: this one has too much to do, is down or out of reach. Rate
+# limits are among them, for each provider has its own. Everything else says something of the
+# request, the key or our reading of the answer, which a provider more would only hide; and what
+# one provider blocks is not carried to the next.
+_PASSED_ON = (
+    OverloadedError,
+    RateLimitedError,
+    ServerError,
+    ProviderTimeoutError,
+    ProviderConnectionError,
+)
 
 DEFAULT_RETRY_AFTER = 5.0
 """Seconds a caller is asked to wait where a provider that is too busy did not say."""
@@ -45,10 +70,17 @@ Reserve = Callable[[str, ChatRequest], Awaitable[Settle]]
 Explain = Callable[[Exception], Problem]
 
 
+def _names(value: object) -> object:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
 class ChatSettings(Settings):
-    """Which provider answers a request that names none."""
+    """Which provider answers a request that names none, and which when that one cannot."""
 
     default_provider: str | None = Field(alias="DEFAULT_PROVIDER", default=None)
+    fallback_providers: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        alias="FALLBACK_PROVIDERS", default=()
+    )
 
 
 class ChatBody(ChatRequest):
@@ -65,18 +97,34 @@ class ChatBody(ChatRequest):
         return messages
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """One provider's turn to answer a request, after those that `failed`."""
+
+    provider: Provider
+    request: ChatRequest
+    failed: tuple[str, ...]
+    is_last: bool
+
+    def ends_with(self, error: Exception) -> bool:
+        """Whether nobody else is asked after this error."""
+        return self.is_last or not isinstance(error, _PASSED_ON)
+
+
 @dataclass
 class _Call:
     """What is known of a provider call so far."""
 
     provider: str
     model: str
-    started: float
+    fallback: bool
+    started: float = field(default_factory=time.perf_counter)
     outcome: str = "failed"
     attempts: int = 1
     first_token_ms: float | None = None
     usage: Usage = field(default_factory=Usage)
     texts: list[str] = field(default_factory=list)
+    passage: Passage = field(default_factory=Passage)
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
@@ -108,9 +156,14 @@ class Chat:
         self._remember = remember
         self._reserve = reserve
         self._default = settings.default_provider or next(iter(providers))
+        self._fallback = settings.fallback_providers
+        names = " or ".join(providers)
         if self._default not in providers:
-            names = " or ".join(providers)
             raise SettingsError([f"DEFAULT_PROVIDER is malformed: set it to {names}"])
+        if not providers.keys() >= set(self._fallback):
+            raise SettingsError(
+                [f"FALLBACK_PROVIDERS is malformed: separate by commas some of {names}"]
+            )
 
     async def answer(self, request: Request) -> Response:
         """Problems: those of `read_json`, and those of `provider_problem`."""
@@ -118,14 +171,16 @@ class Chat:
         if not body.stream:
             completion = await self.complete(request, body)
             return json_response(_answer(completion) | {"text": completion.text})
-        events = self._events(request, self.provider_for(body), body)
+        events = self._events(request, body)
         # Up to its first part, an error still has a status; and what has begun can be closed.
         await anext(events)
         return Response(200, {"content-type": "text/event-stream"}, events)
 
     def provider_for(self, body: ChatBody) -> Provider:
-        """The provider that is to answer. Raises Problem where there is none of that name."""
-        name = body.provider or self._default
+        """The provider that is to answer first. Raises Problem where there is none of that name."""
+        return self._provider(body.provider or self._default)
+
+    def _provider(self, name: str) -> Provider:
         if name not in self._providers:
             names = " or ".join(self._providers)
             error = {"pointer": "#/provider", "detail": f"Input should be {names}"}
@@ -134,53 +189,75 @@ class Chat:
             self._built[name] = self._providers[name]()
         return self._built[name]
 
-    def _asked(self, body: ChatBody) -> ChatRequest:
-        return body.model_copy(update={"messages": (*self._opening(), *body.messages)})
+    def _turns(self, body: ChatBody) -> Iterator[_Turn]:
+        """Whoever was asked for, then the others in their order, each built at its turn."""
+        first = body.provider or self._default
+        names = dict.fromkeys((first, *self._fallback))
+        failed: tuple[str, ...] = ()
+        for name in names:
+            provider = self._provider(name)
+            # A model is one provider's: the others answer with their own.
+            asked = self._asked(body, body.model if name == first else None)
+            yield _Turn(provider, asked, failed, is_last=len(failed) == len(names) - 1)
+            failed = (*failed, name)
+
+    def _asked(self, body: ChatBody, model: str | None) -> ChatRequest:
+        messages = (*self._opening(), *body.messages)
+        return body.model_copy(update={"messages": messages, "model": model})
 
     async def complete(
         self, request: Request, body: ChatBody, *, chat_id: str | None = None
     ) -> Completion:
         """The whole answer, stored under `chat_id`, else a new one. Raises ProviderError."""
-        provider, asked = self.provider_for(body), self._asked(body)
-        async with self._recorded(request, provider, asked) as call:
-            completion = await provider.complete(asked)
-            call.texts.append(completion.text)
-            call.attempts = completion.attempts
-            call.model = completion.model
-            call.usage = completion.usage
+        for turn in self._turns(body):
+            try:
+                async with self._recorded(request, turn) as call:
+                    completion = await turn.provider.complete(turn.request)
+                    call.texts.append(completion.text)
+                    call.attempts = completion.attempts
+                    call.model = completion.model
+                    call.usage, call.passage = completion.usage, completion.passage
+                break
+            except ProviderError as error:
+                if turn.ends_with(error):
+                    raise
+        completion = completion.model_copy(update={"fallback_from": turn.failed})
         return await self._remembered(request, body, completion, chat_id)
 
-    async def _events(
-        self, request: Request, provider: Provider, body: ChatBody
-    ) -> AsyncGenerator[bytes, None]:
+    async def _events(self, request: Request, body: ChatBody) -> AsyncGenerator[bytes, None]:
         """The answer's events, after an empty one that says that there is an answer."""
         begun = False
-        asked = self._asked(body)
-        try:
-            async with self._recorded(request, provider, asked) as call:
-                async with await provider.stream(asked) as stream:
-                    call.attempts = stream.attempts
-                    call.first_token_ms = call.elapsed_ms()
-                    begun = True
-                    yield b""
-                    async for part in stream:
-                        if isinstance(part, Delta):
-                            call.texts.append(part.text)
-                            yield event("delta", {"text": part.text})
-                        else:
-                            finish = part
-                call.model, call.usage = finish.model, finish.usage
-            completion = Completion(
-                provider=provider.name,
-                text="".join(call.texts),
-                attempts=call.attempts,
-                **finish.model_dump(),
-            )
-            yield event("done", _answer(await self._remembered(request, body, completion)))
-        except Exception as error:
-            if not begun:
-                raise
-            yield event("error", self._explain(error).document(request.id))
+        for turn in self._turns(body):
+            try:
+                async with self._recorded(request, turn) as call:
+                    async with await turn.provider.stream(turn.request) as stream:
+                        call.attempts, call.passage = stream.attempts, stream.passage
+                        call.first_token_ms = call.elapsed_ms()
+                        begun = True
+                        yield b""
+                        async for part in stream:
+                            if isinstance(part, Delta):
+                                call.texts.append(part.text)
+                                yield event("delta", {"text": part.text})
+                            else:
+                                finish = part
+                    call.model, call.usage = finish.model, finish.usage
+                completion = Completion(
+                    provider=turn.provider.name,
+                    text="".join(call.texts),
+                    attempts=call.attempts,
+                    passage=call.passage,
+                    fallback_from=turn.failed,
+                    **finish.model_dump(),
+                )
+                yield event("done", _answer(await self._remembered(request, body, completion)))
+                break
+            except Exception as error:
+                if begun:
+                    yield event("error", self._explain(error).document(request.id))
+                    break
+                if turn.ends_with(error):
+                    raise
 
     async def _remembered(
         self, request: Request, body: ChatBody, completion: Completion, chat_id: str | None = None
@@ -192,11 +269,10 @@ class Chat:
         return completion
 
     @asynccontextmanager
-    async def _recorded(
-        self, request: Request, provider: Provider, asked: ChatRequest
-    ) -> AsyncIterator[_Call]:
-        settle = await self._reserve(request.caller, asked) if self._reserve else None
-        call = _Call(provider.name, asked.model or provider.default_model, time.perf_counter())
+    async def _recorded(self, request: Request, turn: _Turn) -> AsyncIterator[_Call]:
+        settle = await self._reserve(request.caller, turn.request) if self._reserve else None
+        model = turn.request.model or turn.provider.default_model
+        call = _Call(turn.provider.name, model, fallback=bool(turn.failed))
         record = self._telemetry.begin(call.provider, call.model)
         try:
             yield call
@@ -225,6 +301,11 @@ class Chat:
             first_token_ms=call.first_token_ms,
             input_tokens=call.usage.input_tokens,
             output_tokens=call.usage.output_tokens,
+            cached_tokens=call.usage.cached_tokens,
+            reasoning_tokens=call.usage.reasoning_tokens,
+            fallback=call.fallback,
+            cache_status=call.passage.cache_status,
+            gateway_log_id=call.passage.log_id,
             subject=self._telemetry.subject(request.caller),
         )
 
@@ -239,13 +320,17 @@ def provider_problem(error: ProviderError) -> Problem:
             return Problem(503, f"{error}.", headers=wait)
         case ProviderTimeoutError():
             return Problem(504, f"{error}.")
-        case BadRequestError():
+        case BadRequestError() | ContentBlockedError():
             return Problem(422, f"{error}.")
     return Problem(502, f"{error}.")
 
 
 def _answer(completion: Completion) -> dict[str, object]:
-    return completion.model_dump(include={"id", "provider", "model", "finish_reason", "usage"})
+    """What is told besides the text; of the usage what is known, and whose fallback it was."""
+    told = completion.model_dump(include={"id", "provider", "model", "finish_reason"})
+    told["usage"] = completion.usage.model_dump(exclude_none=True)
+    failed = completion.fallback_from
+    return told | ({"fallback_from": failed} if failed else {})
 
 
 def _log(error: ProviderError) -> None:

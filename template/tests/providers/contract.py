@@ -18,11 +18,13 @@ from service.providers.base import (
     AuthenticationError,
     BadRequestError,
     ChatRequest,
+    ContentBlockedError,
     Delta,
     Finish,
     MalformedAnswerError,
     Message,
     OverloadedError,
+    Passage,
     PermissionDeniedError,
     ProviderConnectionError,
     ProviderError,
@@ -92,7 +94,10 @@ class Kind:
     request_id: str | None = "req_standin"
     retries_conflicts: bool = True
     tells_refusals: bool = True
+    tells_blocks: bool = True
     wrong_key_status: int = 401
+    stop: str = "stop"
+    """The finish reason of a whole answer, in the API's own word."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +177,9 @@ class ProviderContract:
         assert completion.provider == caller.provider().name == self.kind.name
         assert completion.model == caller.provider().default_model == "standin-echo"
         assert completion.text == f"You said: Hello {caller.marker}"
-        assert completion.finish_reason == "stop"
+        assert (completion.finish_reason, completion.raw_finish_reason) == ("stop", self.kind.stop)
         assert completion.usage == Usage(input_tokens=2, output_tokens=4)
-        assert completion.attempts == 1
+        assert (completion.attempts, completion.passage) == (1, Passage())
         assert completion.id
 
     async def test_answers_as_a_stream(self, caller: Caller) -> None:
@@ -182,7 +187,8 @@ class ProviderContract:
         assert stream.attempts == 1
         text, finish = await text_and_finish(stream)
         assert text == f"You said: Hello {caller.marker}"
-        assert (finish.model, finish.finish_reason) == ("standin-echo", "stop")
+        assert finish.model == "standin-echo"
+        assert (finish.finish_reason, finish.raw_finish_reason) == ("stop", self.kind.stop)
         assert finish.usage == Usage(input_tokens=2, output_tokens=4)
         assert finish.id
         assert [call.outcome for call in await caller.calls()] == ["answered"]
@@ -223,6 +229,28 @@ class ProviderContract:
         assert completion.finish_reason == expected
         text, finish = await text_and_finish(await caller.provider().stream(request))
         assert (text, finish.finish_reason) == (completion.text, expected)
+
+    async def test_blocked_content_is_an_error_of_its_own_where_the_api_tells_it(
+        self, caller: Caller
+    ) -> None:
+        expected = ContentBlockedError if self.kind.tells_blocks else PermissionDeniedError
+        provider, request = caller.provider(), caller.request("standin-blocked")
+        for call in (provider.complete, provider.stream):
+            with pytest.raises(ProviderError) as caught:
+                await call(request)
+            assert type(caught.value) is expected
+            assert (caught.value.retryable, caught.value.attempts) == (False, 1)
+            assert caught.value.detail
+        assert len(await caller.calls()) == 2
+
+    async def test_a_stream_may_come_byte_by_byte_with_all_that_streams_may_hold(
+        self, caller: Caller
+    ) -> None:
+        text = f"naïve 中文 🦀 {caller.marker}"
+        stream = await caller.provider().stream(caller.request("standin-scraps", text))
+        answer, finish = await text_and_finish(stream)
+        assert answer == f"You said: {text}"
+        assert (finish.finish_reason, finish.usage.output_tokens) == ("stop", 6)
 
     @pytest.mark.parametrize(("status", "error", "attempts"), STATUSES)
     async def test_every_error_status(

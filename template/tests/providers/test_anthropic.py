@@ -7,6 +7,7 @@ import pytest
 from service.providers.anthropic import DEFAULT_MAX_TOKENS, Anthropic, AnthropicSettings
 from service.providers.base import (
     ChatRequest,
+    ContentBlockedError,
     Delta,
     MalformedAnswerError,
     Message,
@@ -33,7 +34,9 @@ class TestAnthropic(ProviderContract):
     """The contract, and what is Anthropic's alone."""
 
     kind = Kind(
-        "anthropic", lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry)
+        "anthropic",
+        lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry),
+        stop="end_turn",
     )
 
     async def test_sends_only_what_was_set_and_what_the_api_requires(self, caller: Caller) -> None:
@@ -128,9 +131,14 @@ class TestAnthropic(ProviderContract):
                     "cache_creation_input_tokens": 20,
                     "cache_read_input_tokens": 100,
                 },
-                Usage(input_tokens=123),
+                Usage(input_tokens=123, cached_tokens=100),
             ),
             ({"input_tokens": 3, "cache_read_input_tokens": None}, Usage(input_tokens=3)),
+            (
+                {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 5}},
+                Usage(output_tokens=9, reasoning_tokens=5),
+            ),
+            ({"output_tokens": 9, "output_tokens_details": None}, Usage(output_tokens=9)),
             ({"input_tokens": "3", "output_tokens": 4.0}, Usage(output_tokens=4)),
             (None, Usage()),
         ],
@@ -177,7 +185,10 @@ class TestAnthropic(ProviderContract):
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "end_turn"},
-                "usage": {"output_tokens": 9},
+                "usage": {
+                    "output_tokens": 9,
+                    "output_tokens_details": {"thinking_tokens": 4},
+                },
             },
             {"type": "message_stop"},
         )
@@ -185,7 +196,21 @@ class TestAnthropic(ProviderContract):
         text, finish = await text_and_finish(await caller.provider().stream(request))
         assert (text, finish.finish_reason) == ("Hi", "stop")
         assert (finish.id, finish.model) == ("msg_1", "m-1")
-        assert finish.usage == Usage(input_tokens=7, output_tokens=9)
+        assert finish.usage == Usage(
+            input_tokens=7, output_tokens=9, cached_tokens=5, reasoning_tokens=4
+        )
+
+    async def test_content_that_is_blocked_in_mid_stream_is_told_by_its_message(
+        self, caller: Caller
+    ) -> None:
+        blocked = {"type": "api_error", "message": "Output blocked by content filtering policy"}
+        request = caller.request(
+            "standin-verbatim", events(said("Hi"), {"type": "error", "error": blocked})
+        )
+        stream = await caller.provider().stream(request)
+        assert await anext(stream) == Delta(text="Hi")
+        with pytest.raises(ContentBlockedError):
+            await anext(stream)
 
     async def test_an_error_before_the_first_token_of_a_stream_is_retried(
         self, caller: Caller

@@ -42,6 +42,7 @@ class TestCohere(ProviderContract):
         "cohere",
         lambda env, http, retry: Cohere(CohereSettings.load(env), http, retry),
         tells_refusals=False,
+        stop="COMPLETE",
     )
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:
@@ -135,6 +136,10 @@ class TestCohere(ProviderContract):
                 Usage(input_tokens=3, output_tokens=4),
             ),
             ({"tokens": {"output_tokens": 4}}, Usage(output_tokens=4)),
+            (
+                {"tokens": {"input_tokens": 71.0}, "cached_tokens": 64.0},
+                Usage(input_tokens=71, cached_tokens=64),
+            ),
             ({"tokens": {"input_tokens": "3", "output_tokens": -1}}, Usage()),
             ({}, Usage()),
             (None, Usage()),

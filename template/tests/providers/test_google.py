@@ -8,6 +8,7 @@ from service.providers.base import (
     AuthenticationError,
     BadRequestError,
     ChatRequest,
+    ContentBlockedError,
     Delta,
     MalformedAnswerError,
     Message,
@@ -43,6 +44,7 @@ class TestGoogle(ProviderContract):
         request_id=None,
         retries_conflicts=False,
         wrong_key_status=400,
+        stop="STOP",
     )
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:
@@ -97,8 +99,6 @@ class TestGoogle(ProviderContract):
             ({"candidates": [{"finishReason": "STOP", "content": {}}]}, "", "stop"),
             ({"candidates": [{"finishReason": "STOP", "content": {"parts": None}}]}, "", "stop"),
             ({"candidates": [{"finishReason": "OTHER", "content": None}]}, "", "other"),
-            ({"promptFeedback": {"blockReason": "SAFETY"}}, "", "content_filter"),
-            ({"promptFeedback": {"blockReason": "OTHER"}, "candidates": []}, "", "content_filter"),
             (
                 {
                     "candidates": [
@@ -164,11 +164,15 @@ class TestGoogle(ProviderContract):
             ),
             (
                 {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 50},
-                Usage(input_tokens=3, output_tokens=54),
+                Usage(input_tokens=3, output_tokens=54, reasoning_tokens=50),
             ),
             (
                 {"promptTokenCount": 3, "toolUsePromptTokenCount": 20, "thoughtsTokenCount": 50},
-                Usage(input_tokens=23, output_tokens=50),
+                Usage(input_tokens=23, output_tokens=50, reasoning_tokens=50),
+            ),
+            (
+                {"promptTokenCount": 70, "cachedContentTokenCount": 64},
+                Usage(input_tokens=70, cached_tokens=64),
             ),
             ({"promptTokenCount": 3.0, "candidatesTokenCount": "4"}, Usage(input_tokens=3)),
             ({}, Usage()),
@@ -222,7 +226,7 @@ class TestGoogle(ProviderContract):
         text, finish = await text_and_finish(await caller.provider().stream(request))
         assert (text, finish.finish_reason) == ("Hi", "stop")
         assert (finish.id, finish.model) == ("r1", "m-1")
-        assert finish.usage == Usage(input_tokens=7, output_tokens=9)
+        assert finish.usage == Usage(input_tokens=7, output_tokens=9, reasoning_tokens=7)
 
     @pytest.mark.parametrize(
         ("stream", "text", "finish_reason"),
@@ -238,7 +242,6 @@ class TestGoogle(ProviderContract):
                 "Hi",
                 "length",
             ),
-            (events({"promptFeedback": {"blockReason": "SAFETY"}}), "", "content_filter"),
             (
                 events(
                     {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}}]},
@@ -255,6 +258,32 @@ class TestGoogle(ProviderContract):
         request = caller.request("standin-verbatim", stream)
         answer, finish = await text_and_finish(await caller.provider().stream(request))
         assert (answer, finish.finish_reason) == (text, finish_reason)
+
+    @pytest.mark.parametrize("candidates", [{}, {"candidates": []}])
+    async def test_a_prompt_without_a_candidate_was_blocked_for_a_reason(
+        self, caller: Caller, candidates: dict[str, object]
+    ) -> None:
+        answer = {"promptFeedback": {"blockReason": "SAFETY"}, **candidates}
+        whole, streamed = json.dumps(answer), events(answer)
+        provider = caller.provider()
+        for call, content in ((provider.complete, whole), (provider.stream, streamed)):
+            with pytest.raises(ContentBlockedError) as caught:
+                await call(caller.request("standin-verbatim", content))
+            assert caught.value.detail == "SAFETY"
+
+    async def test_a_call_of_a_tool_keeps_the_reason_that_the_api_gave(
+        self, caller: Caller
+    ) -> None:
+        call = {"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}
+        request = caller.request("standin-verbatim", json.dumps({"candidates": [call]}))
+        completion = await caller.provider().complete(request)
+        assert (completion.finish_reason, completion.raw_finish_reason) == ("tool_calls", "STOP")
+
+    async def test_a_model_may_be_called_as_in_the_apis_own_list(self, caller: Caller) -> None:
+        completion = await caller.provider().complete(caller.request("models/standin-echo"))
+        assert completion.model == "standin-echo"
+        (call,) = await caller.calls()
+        assert call.path == "/google/v1beta/models/standin-echo:generateContent"
 
     async def test_a_stream_without_a_finish_reason_is_no_success(self, caller: Caller) -> None:
         stream = events(said("Hi"), {"usageMetadata": {"promptTokenCount": 7}})

@@ -27,6 +27,7 @@ class TestMistral(ProviderContract):
         lambda env, http, retry: Mistral(MistralSettings.load(env), http, retry),
         retries_conflicts=False,
         tells_refusals=False,
+        tells_blocks=False,
     )
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:

@@ -107,6 +107,19 @@ class TestOpenAI(ProviderContract):
                 Usage(input_tokens=3, output_tokens=4),
             ),
             ({"prompt_tokens": 3}, Usage(input_tokens=3)),
+            (
+                {
+                    "prompt_tokens": 70,
+                    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
+                    "completion_tokens": 9,
+                    "completion_tokens_details": {"reasoning_tokens": 5},
+                },
+                Usage(input_tokens=70, output_tokens=9, cached_tokens=64, reasoning_tokens=5),
+            ),
+            (
+                {"prompt_tokens_details": None, "completion_tokens_details": {}},
+                Usage(),
+            ),
             ({"prompt_tokens": "3", "completion_tokens": -1}, Usage()),
             ({"prompt_tokens": True, "completion_tokens": 1e300}, Usage()),
             ({"prompt_tokens": float("nan"), "completion_tokens": None}, Usage()),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.telemetry.analytics_engine import BLOBS, DOUBLES, UNKNOWN, AnalyticsEngine
 from service.telemetry.events import ProviderCall
 from tests.conftest import Env, serve
-from tests.support.choices import HAS_AUTH, PROVIDERS
+from tests.support.choices import HAS_AUTH, HAS_GATEWAY, PROVIDERS
 from tests.support.points import Points
 from tests.support.standins import KEY
 
@@ -81,7 +81,7 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
         "model": "standin-echo",
         "route": "/v1/chat",
         "outcome": "ok",
-        "cache_status": "",
+        "cache_status": "MISS" if HAS_GATEWAY else "",
         "attempts": 1,
         "fallback": 0,
         "input_tokens": 2,

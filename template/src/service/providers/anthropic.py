@@ -7,12 +7,21 @@ from pydantic import BaseModel, Field
 
 from service.providers.base import ChatRequest, Completion, Delta, Finish, Part, Usage
 from service.providers.sse import Event
-from service.providers.upstream import ApiKey, HttpProvider, Reader, ReportedError, Tokens
+from service.providers.upstream import (
+    ApiKey,
+    ErrorReport,
+    HttpProvider,
+    Reader,
+    ReportedError,
+    Tokens,
+)
 from service.settings import ServiceUrl, Settings
 
 VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
 """The API wants a number in every request; every model of it can write so many."""
+BLOCKED = "blocked by content filtering policy"
+"""What the message of an error says that is of no type of its own."""
 
 
 class AnthropicSettings(Settings):
@@ -28,11 +37,16 @@ class _Block(BaseModel):
     text: str = ""
 
 
+class _Details(BaseModel):
+    thinking_tokens: Tokens = None
+
+
 class _Usage(BaseModel):
     input_tokens: Tokens = None
     cache_creation_input_tokens: Tokens = None
     cache_read_input_tokens: Tokens = None
     output_tokens: Tokens = None
+    output_tokens_details: _Details | None = None
 
     @property
     def total_input(self) -> int | None:
@@ -44,6 +58,17 @@ class _Usage(BaseModel):
         )
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
+
+    def over(self, earlier: Usage) -> Usage:
+        """These counts, and of the earlier ones those that are not among them."""
+        counts = {
+            "input_tokens": self.total_input,
+            "output_tokens": self.output_tokens,
+            "cached_tokens": self.cache_read_input_tokens,
+            "reasoning_tokens": (self.output_tokens_details or _Details()).thinking_tokens,
+        }
+        known = {name: count for name, count in counts.items() if count is not None}
+        return earlier.model_copy(update=known)
 
 
 class _Answer(BaseModel):
@@ -91,7 +116,9 @@ class Anthropic(HttpProvider):
         "tool_use": "tool_calls",
         "refusal": "content_filter",
     }
+    block_errors = frozenset({BLOCKED})
     error_statuses: ClassVar = {
+        BLOCKED: 400,
         "invalid_request_error": 400,
         "authentication_error": 401,
         "permission_error": 403,
@@ -121,15 +148,21 @@ class Anthropic(HttpProvider):
     def completion(self, content: bytes, model: str) -> Completion:
         """The text of all the blocks that are text."""
         answer = _Answer.model_validate_json(content)
-        usage = answer.usage or _Usage()
         return Completion(
             id=answer.id or "",
             provider=self.name,
             model=answer.model or model,
             text="".join(block.text for block in answer.content if block.type == "text"),
             finish_reason=self.finish_reason(answer.stop_reason),
-            usage=Usage(input_tokens=usage.total_input, output_tokens=usage.output_tokens),
+            raw_finish_reason=answer.stop_reason,
+            usage=(answer.usage or _Usage()).over(Usage()),
         )
+
+    def error(self, content: bytes) -> ErrorReport:
+        """Blocked content is told from any other bad request by its message alone."""
+        report = super().error(content)
+        is_block = BLOCKED in (report.message or "")
+        return report.model_copy(update={"type": BLOCKED}) if is_block else report
 
     def reader(self, model: str) -> Reader:
         """The deltas of text, until the message stops."""
@@ -142,8 +175,7 @@ class _Reader(Reader):
         self._model = model
         self._api = api
         self._stop_reason: str | None = None
-        self._input_tokens: int | None = None
-        self._output_tokens: int | None = None
+        self._usage = Usage()
 
     def read(self, event: Event) -> Iterator[Part]:
         # Events of other names are to be ignored, so that the API can grow.
@@ -166,16 +198,13 @@ class _Reader(Reader):
                     id=self._id,
                     model=self._model,
                     finish_reason=self._api.finish_reason(self._stop_reason),
-                    usage=Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens),
+                    raw_finish_reason=self._stop_reason,
+                    usage=self._usage,
                 )
             case "error":
                 raise ReportedError(self._api.error(event.data.encode()))
 
     def _count(self, usage: _Usage | None) -> None:
         # Each count is of the whole answer so far, and stands until the next.
-        if usage is None:
-            return
-        if usage.total_input is not None:
-            self._input_tokens = usage.total_input
-        if usage.output_tokens is not None:
-            self._output_tokens = usage.output_tokens
+        if usage is not None:
+            self._usage = usage.over(self._usage)

@@ -45,22 +45,45 @@ class ChatRequest(_Value):
 
 
 class Usage(_Value):
-    """Tokens read, cached ones included, and written; None where the provider did not say."""
+    """Tokens read and written; None where the provider did not say.
+
+    Of `input_tokens`, `cached_tokens` came out of the provider's cache; of `output_tokens`,
+    `reasoning_tokens` were thought and not said.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Passage(_Value):
+    """What a gateway on the way to the provider says of a call; None where none says anything.
+
+    `cache_status` is "HIT" for an answer out of the gateway's cache; `log_id` names the call there.
+    """
+
+    cache_status: str | None = None
+    log_id: str | None = None
 
 
 class Completion(_Value):
-    """A whole answer; `id` is the provider's, "" when it gave none; `attempts` were made for it."""
+    """A whole answer; `id` is the provider's, "" when it gave none; `attempts` were made for it.
+
+    `raw_finish_reason` is `finish_reason` in the provider's own word, None when it gave none.
+    `fallback_from` are the providers that could not answer before this one did.
+    """
 
     id: str
     provider: str
     model: str
     text: str
     finish_reason: FinishReason
+    raw_finish_reason: str | None = None
     usage: Usage
     attempts: int = 1
+    passage: Passage = Passage()
+    fallback_from: tuple[str, ...] = ()
 
 
 class Delta(_Value):
@@ -75,6 +98,7 @@ class Finish(_Value):
     id: str
     model: str
     finish_reason: FinishReason
+    raw_finish_reason: str | None
     usage: Usage
 
 
@@ -88,10 +112,18 @@ class Stream:
     at any time; that aborts the call. `attempts` were made to open it.
     """
 
-    def __init__(self, first: Part, rest: AsyncGenerator[Part, None], attempts: int) -> None:
+    def __init__(
+        self,
+        first: Part,
+        rest: AsyncGenerator[Part, None],
+        *,
+        attempts: int,
+        passage: Passage,
+    ) -> None:
         self._first: Part | None = first
         self._rest = rest
         self.attempts = attempts
+        self.passage = passage
 
     def __aiter__(self) -> Self:
         return self
@@ -195,6 +227,16 @@ class ServerError(ProviderError):
 
     kind = "server-error"
     meaning = "failed internally"
+
+
+class ContentBlockedError(ProviderError):
+    """What was asked, or what the model would have answered, is against the provider's rules.
+
+    A model that declines in an answer of its own is no error: see FinishReason.
+    """
+
+    kind = "content-blocked"
+    meaning = "blocked the content"
 
 
 class BadRequestError(ProviderError):

@@ -43,6 +43,7 @@ class _Tokens(BaseModel):
 class _Usage(BaseModel):
     tokens: _Tokens | None = None
     billed_units: _Tokens | None = None
+    cached_tokens: Tokens = None
 
 
 class _Answer(BaseModel):
@@ -95,6 +96,7 @@ class Cohere(HttpProvider):
         "TOOL_CALL": "tool_calls",
     }
     error_statuses: ClassVar = {"ERROR": 500, "TIMEOUT": 504}
+    block_errors = frozenset({"498"})  # a word that Cohere does not allow, asked or answered
 
     def headers(self, key: str) -> dict[str, str]:
         """A bearer token."""
@@ -122,6 +124,7 @@ class Cohere(HttpProvider):
             model=model,
             text="".join(part.text or "" for part in answer.message.content or []),
             finish_reason=self.finish_reason(answer.finish_reason),
+            raw_finish_reason=answer.finish_reason,
             usage=_usage(answer.usage),
         )
 
@@ -155,6 +158,7 @@ class _Reader(Reader):
             id=self._id,
             model=self._model,
             finish_reason=self._api.finish_reason(ending.finish_reason),
+            raw_finish_reason=ending.finish_reason,
             usage=_usage(ending.usage),
         )
 
@@ -166,5 +170,11 @@ def _delta_text(delta: _Delta | None) -> str | None:
 
 def _usage(usage: _Usage | None) -> Usage:
     # What was read and written; what is billed leaves out Cohere's own part of the prompt.
-    counts = (usage.tokens or usage.billed_units if usage else None) or _Tokens()
-    return Usage(input_tokens=counts.input_tokens, output_tokens=counts.output_tokens)
+    if usage is None:
+        return Usage()
+    counts = usage.tokens or usage.billed_units or _Tokens()
+    return Usage(
+        input_tokens=counts.input_tokens,
+        output_tokens=counts.output_tokens,
+        cached_tokens=usage.cached_tokens,
+    )

@@ -32,9 +32,16 @@ class _Message(BaseModel):
         return self.content or self.refusal
 
 
+class _Details(BaseModel):
+    cached_tokens: Tokens = None
+    reasoning_tokens: Tokens = None
+
+
 class _Usage(BaseModel):
     prompt_tokens: Tokens = None
     completion_tokens: Tokens = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
 
 
 class _Choice(BaseModel):
@@ -99,6 +106,7 @@ class ChatCompletions(HttpProvider):
             model=answer.model or model,
             text=choice.message.text,
             finish_reason=_declined(choice.message.refusal, reason),
+            raw_finish_reason=choice.finish_reason,
             usage=_usage(answer.usage),
         )
 
@@ -124,6 +132,7 @@ class _Reader(Reader):
                 finish_reason=_declined(
                     self._refusal, self._api.finish_reason(self._finish_reason)
                 ),
+                raw_finish_reason=self._finish_reason,
                 usage=_usage(self._usage),
             )
         else:
@@ -155,4 +164,10 @@ def _declined(refusal: str, reason: FinishReason) -> FinishReason:
 def _usage(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
-    return Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+    read, written = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cached_tokens=read.cached_tokens if read else None,
+        reasoning_tokens=written.reasoning_tokens if written else None,
+    )

@@ -23,7 +23,7 @@ BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 
 ROLES = {"user": "user", "assistant": "model"}
 
-# Finish reasons of our own, where the API has none.
+# Words of our own, where the API has none: for a finish reason, and for an error.
 TOOL_CALLS = "TOOL_CALLS"
 PROMPT_BLOCKED = "PROMPT_BLOCKED"
 
@@ -77,6 +77,7 @@ class _Usage(_Camel):
     tool_use_prompt_token_count: Tokens = None
     candidates_token_count: Tokens = None
     thoughts_token_count: Tokens = None
+    cached_content_token_count: Tokens = None
 
 
 class _Chunk(_Camel):
@@ -93,16 +94,20 @@ class _Chunk(_Camel):
         return next((each for each in self.candidates or [] if each.index == 0), _Candidate())
 
     @property
-    def end(self) -> str | None:
-        """Why the answer ended; why it never began, where there is no candidate."""
-        blocked = self.prompt_feedback and self.prompt_feedback.block_reason
-        return PROMPT_BLOCKED if blocked else self.candidate.finish_reason
+    def block_reason(self) -> str | None:
+        """Why the prompt was blocked, if it was: there is no candidate then."""
+        return self.prompt_feedback.block_reason if self.prompt_feedback else None
+
+    def check_prompt(self) -> None:
+        """Raise ReportedError if the prompt was blocked."""
+        if self.block_reason:
+            raise ReportedError(ErrorReport(type=PROMPT_BLOCKED, message=self.block_reason))
 
 
 class _Answer(_Chunk):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if not self.candidates and not self.end:
+        if not self.candidates and not self.block_reason:
             raise ValueError("neither a candidate nor the reason why there is none")
         return self
 
@@ -143,21 +148,27 @@ class Google(HttpProvider):
         "MAX_TOKENS": "length",
         "CONTINUATION": "length",
         TOOL_CALLS: "tool_calls",
-        PROMPT_BLOCKED: "content_filter",
         "SAFETY": "content_filter",
         "RECITATION": "content_filter",
         "LANGUAGE": "content_filter",
         "BLOCKLIST": "content_filter",
         "PROHIBITED_CONTENT": "content_filter",
         "SPII": "content_filter",
+        "MODEL_ARMOR": "content_filter",
         "ESCALATION": "content_filter",
     }
+    error_statuses: ClassVar = {PROMPT_BLOCKED: 400}
     key_errors = frozenset({"API_KEY_INVALID"})  # its status is 400
+    block_errors = frozenset({PROMPT_BLOCKED})
     passing_statuses = frozenset({408, 429})
 
     def headers(self, key: str) -> dict[str, str]:
         """The key in a header of its own: in the URL, the API's other way, it would be in logs."""
         return {"x-goog-api-key": key}
+
+    def model(self, request: ChatRequest) -> str:
+        """Without what the API's own list of models writes before each name, and the path too."""
+        return super().model(request).removeprefix("models/")
 
     def body(self, request: ChatRequest, _model: str) -> dict[str, object]:
         """Turns of user and model; what the system says goes beside them, wherever it stood."""
@@ -189,12 +200,15 @@ class Google(HttpProvider):
     def completion(self, content: bytes, model: str) -> Completion:
         """The first candidate, its thoughts left out."""
         answer = _Answer.model_validate_json(content)
+        answer.check_prompt()
+        end = answer.candidate.finish_reason
         return Completion(
             id=answer.response_id or "",
             provider=self.name,
             model=answer.model_version or model,
             text=answer.candidate.text,
-            finish_reason=self.finish_reason(_reason(answer.end, answer.candidate.calls_tools)),
+            finish_reason=self.finish_reason(_reason(end, answer.candidate.calls_tools)),
+            raw_finish_reason=end,
             usage=_usage(answer.usage_metadata),
         )
 
@@ -216,9 +230,10 @@ class _Reader(Reader):
         chunk = _Chunk.model_validate_json(event.data)
         if chunk.error is not None:
             raise ReportedError(self._api.error(event.data.encode()))
+        chunk.check_prompt()
         self._id = chunk.response_id or self._id
         self._model = chunk.model_version or self._model
-        self._end = chunk.end or self._end
+        self._end = chunk.candidate.finish_reason or self._end
         self._calls_tools |= chunk.candidate.calls_tools
         # Each count is of the whole answer so far.
         self._usage = chunk.usage_metadata or self._usage
@@ -233,6 +248,7 @@ class _Reader(Reader):
             id=self._id,
             model=self._model,
             finish_reason=self._api.finish_reason(_reason(self._end, self._calls_tools)),
+            raw_finish_reason=self._end,
             usage=_usage(self._usage),
         )
 
@@ -252,6 +268,8 @@ def _usage(usage: _Usage | None) -> Usage:
     return Usage(
         input_tokens=_sum(usage.prompt_token_count, usage.tool_use_prompt_token_count),
         output_tokens=_sum(usage.candidates_token_count, usage.thoughts_token_count),
+        cached_tokens=usage.cached_content_token_count,
+        reasoning_tokens=usage.thoughts_token_count,
     )
 
 

@@ -38,3 +38,12 @@ class OpenAI(ChatCompletions):
         "rate_limit_exceeded": 429,
         "server_overloaded": 503,
     }
+    # OpenAI's own for prompts against its usage policies, and Azure's.
+    block_errors = frozenset(
+        {
+            "content_filter",
+            "content_policy_violation",
+            "invalid_prompt",
+            "misalignment_policy_violation",
+        }
+    )

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, ClassVar, Protocol, TypeVar
@@ -17,11 +18,13 @@ from service.providers.base import (
     BadRequestError,
     ChatRequest,
     Completion,
+    ContentBlockedError,
     Finish,
     FinishReason,
     MalformedAnswerError,
     OverloadedError,
     Part,
+    Passage,
     PermissionDeniedError,
     ProviderConnectionError,
     ProviderError,
@@ -138,6 +141,31 @@ class ApiSettings(Protocol):
         """The model of a request that names none."""
 
 
+@dataclass(frozen=True)
+class OwnError:
+    """An error of a gateway's own: of this kind, or of the one that its status stands for."""
+
+    message: str
+    kind: type[ProviderError] | None = None
+
+
+class Gateway(Protocol):
+    """What calls go through on their way to an API, where they do."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What it is told with each call."""
+
+    def base_url(self, provider: str) -> str:
+        """Where it takes calls for that provider's API, without a slash at its end."""
+
+    def passage(self, headers: Mapping[str, str]) -> Passage:
+        """What an answer's headers say of its way through."""
+
+    def own_error(self, content: bytes) -> OwnError | None:
+        """The error in an answer that is not the API's; None where it is the API's."""
+
+
 class HttpProvider(ABC):
     """A provider with an HTTP API of JSON and server-sent events.
 
@@ -155,21 +183,32 @@ class HttpProvider(ABC):
     error_statuses: ClassVar[Mapping[str, int]] = {}
     """The status that an error's type, its code or a finish reason stands for in an answer."""
     key_errors: ClassVar[frozenset[str]] = frozenset()
-    """The types of error that mean a wrong API key, whatever their status."""
+    """The types or codes of error that mean a wrong API key, whatever their status."""
+    block_errors: ClassVar[frozenset[str]] = frozenset()
+    """The types, codes or statuses of error that mean blocked content."""
     passing_statuses: ClassVar[frozenset[int]] = frozenset({408, 409, 429})
     """The 4xx that the API's own clients ask again after."""
 
     def __init__(
-        self, settings: ApiSettings, client: httpx.AsyncClient, retry: Retry = RETRY
+        self,
+        settings: ApiSettings,
+        client: httpx.AsyncClient,
+        retry: Retry = RETRY,
+        gateway: Gateway | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
         self._retry = retry
+        self._gateway = gateway
 
     @property
     def default_model(self) -> str:
         """The model of a request that names none."""
         return self._settings.model
+
+    def model(self, request: ChatRequest) -> str:
+        """The model that answers a request."""
+        return request.model or self.default_model
 
     @abstractmethod
     def headers(self, key: str) -> dict[str, str]:
@@ -199,27 +238,30 @@ class HttpProvider(ABC):
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""
-        model = request.model or self.default_model
+        model = self.model(request)
         body = self.body(request, model)
 
-        async def answered() -> Completion:
+        async def answered() -> tuple[Completion, Passage]:
             with self._translated():
-                return self.completion(await self._content(body, model), model)
+                content, passage = await self._content(body, model)
+                return self.completion(content, model), passage
 
-        completion, attempts = await self._attempts(answered)
-        return completion.model_copy(update={"attempts": attempts})
+        (completion, passage), attempts = await self._attempts(answered)
+        return completion.model_copy(update={"attempts": attempts, "passage": passage})
 
     async def stream(self, request: ChatRequest) -> Stream:
         """The answer as it comes, from its first part on; raises ProviderError."""
-        model = request.model or self.default_model
+        model = self.model(request)
         body = {**self.body(request, model), **self.stream_options}
 
-        async def opened() -> tuple[Part, AsyncGenerator[Part, None]]:
-            parts = self._parts(body, model)
-            return await anext(parts), parts
+        async def opened() -> tuple[Passage, Part, AsyncGenerator[Part, None]]:
+            with self._translated():
+                response = await self._post(self.stream_path or self.path, body, model)
+            parts = self._parts(response, model)
+            return self._passage(response), await anext(parts), parts
 
-        (first, rest), attempts = await self._attempts(opened)
-        return Stream(first, rest, attempts)
+        (passage, first, rest), attempts = await self._attempts(opened)
+        return Stream(first, rest, attempts=attempts, passage=passage)
 
     async def _attempts(self, call: Callable[[], Awaitable[T]]) -> tuple[T, int]:
         attempts = 0
@@ -236,20 +278,19 @@ class HttpProvider(ABC):
             error.attempts = attempts
             raise
 
-    async def _content(self, body: Mapping[str, object], model: str) -> bytes:
+    async def _content(self, body: Mapping[str, object], model: str) -> tuple[bytes, Passage]:
         response = await self._post(self.path, body, model)
         try:
             content = bytearray()
             async with aclosing(_chunks(response)) as chunks:
                 async for chunk in chunks:
                     content += chunk
-            return bytes(content)
+            return bytes(content), self._passage(response)
         finally:
             await response.aclose()
 
-    async def _parts(self, body: Mapping[str, object], model: str) -> AsyncGenerator[Part, None]:
+    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
         with self._translated():
-            response = await self._post(self.stream_path or self.path, body, model)
             try:
                 reader, events = self.reader(model), Parser()
                 async with aclosing(_chunks(response)) as chunks:
@@ -267,10 +308,12 @@ class HttpProvider(ABC):
                 await response.aclose()
 
     async def _post(self, path: str, body: Mapping[str, object], model: str) -> httpx.Response:
+        gateway, headers = self._gateway, self.headers(self._settings.api_key.get_secret_value())
+        base_url = gateway.base_url(self.name) if gateway else self._settings.base_url
         request = self._client.build_request(
             "POST",
-            self._settings.base_url + path.format(model=quote(model, safe="")),
-            headers=self.headers(self._settings.api_key.get_secret_value()),
+            base_url + path.format(model=quote(model, safe="")),
+            headers={**headers, **gateway.headers} if gateway else headers,
             json={name: value for name, value in body.items() if value is not None},
         )
         response = await self._client.send(request, stream=True)
@@ -281,19 +324,36 @@ class HttpProvider(ABC):
         finally:
             await response.aclose()
 
+    def _passage(self, response: httpx.Response) -> Passage:
+        return self._gateway.passage(response.headers) if self._gateway else Passage()
+
     def _refusal(self, response: httpx.Response, content: bytes) -> ProviderError:
         status, headers = response.status_code, response.headers
+        if self._gateway and (own := self._gateway.own_error(content)):
+            report = ErrorReport(message=own.message)
+            return self._error(report, status, headers, own.kind or error_class(status))
         try:
             report = self.error(content)
         except ValidationError:
             report = ErrorReport(message=content.decode(errors="replace"))
-        error = self._error(report, status, headers)
+        error = self._error(report, status, headers, self._kind(report, status))
         if self.request_id_header:
             error.request_id = headers.get(self.request_id_header)
         return error
 
-    def _error(self, report: ErrorReport, status: int, headers: Mapping[str, str]) -> ProviderError:
-        kind = AuthenticationError if report.type in self.key_errors else error_class(status)
+    def _kind(self, report: ErrorReport, status: int) -> type[ProviderError]:
+        names = {str(report.type), str(report.code), str(status)}
+        if names & self.key_errors:
+            return AuthenticationError
+        return ContentBlockedError if names & self.block_errors else error_class(status)
+
+    def _error(
+        self,
+        report: ErrorReport,
+        status: int,
+        headers: Mapping[str, str],
+        kind: type[ProviderError],
+    ) -> ProviderError:
         wait = retry_after(headers, datetime.now(UTC))
         return kind(
             provider=self.name,
@@ -335,7 +395,8 @@ class HttpProvider(ABC):
         except _AnswerTooLongError:
             raise MalformedAnswerError(provider=self.name, detail="it is too long") from None
         except ReportedError as error:
-            raise self._error(error.report, self._status(error.report), {}) from None
+            report, status = error.report, self._status(error.report)
+            raise self._error(report, status, {}, self._kind(report, status)) from None
 
 
 class _AnswerTooLongError(Exception):

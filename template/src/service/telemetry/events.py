@@ -14,8 +14,8 @@ class ProviderCall:
 
     `route` is the path as declared. `outcome` is "ok", "client-left", the kind of error that ended
     the call, or "throttled": then no provider was asked, `provider` and `model` are "". `fallback`
-    says that another provider had failed before, `cache_status` what an AI Gateway did. `subject`
-    is the caller's hash, see `subjects`.
+    says that another provider had failed before, `cache_status` what an AI Gateway did, and
+    `gateway_log_id` where its log tells of it. `subject` is the caller's hash, see `subjects`.
     """
 
     request_id: str
@@ -32,6 +32,7 @@ class ProviderCall:
     reasoning_tokens: int | None = None
     fallback: bool = False
     cache_status: str | None = None
+    gateway_log_id: str | None = None
     subject: str | None = None
 
 
