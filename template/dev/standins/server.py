@@ -44,7 +44,7 @@ def _turso() -> Turso | None:
     if importlib.util.find_spec(name) is None:
         return None
     module = importlib.import_module(name)
-    module.sqld()  # sooner a clear error than a late one
+    module.start()  # now: while a client waits, it could take too long
     handle: Turso = module.handle
     return handle
 
@@ -247,7 +247,7 @@ class Server(ThreadingMixIn, TCPServer):
     def __init__(self, port: int) -> None:
         """Bind `port` of 127.0.0.1, 0 for a free one.
 
-        Raises OSError when it is taken, RuntimeError when a program is missing.
+        Raises OSError when it is taken, RuntimeError when the database cannot start.
         """
         self.journal = Journal()
         self.identity = _identity()

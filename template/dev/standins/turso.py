@@ -147,7 +147,7 @@ def sqld() -> Path:
 
 
 class _Servers:
-    """All servers of this process, the main one started when it is first asked for."""
+    """All servers of this process; the main one is started again when it has ended."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -212,6 +212,11 @@ class _Servers:
 
 _servers = _Servers()
 atexit.register(_servers.end)
+
+
+def start() -> None:
+    """Start the main server, its migrations applied. Raises RuntimeError when it cannot."""
+    _servers.main()
 
 
 def handle(wire: Wire, method: str, path: str, body: bytes) -> None:
