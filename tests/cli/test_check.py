@@ -185,6 +185,21 @@ def test_github_shows_the_findings_beside_the_lines(forge: Forge) -> None:
     assert forge("check", "--format", "github").stdout == ""
 
 
+def test_sarif_points_at_the_same_places(forge: Forge) -> None:
+    put({**REQUESTS, "src/größe mit.py": "import resource\n"})
+    run = forge("check", "--format", "sarif")
+    (analysis,) = json.loads(run.stdout)["runs"]
+    rules = [rule["id"] for rule in analysis["tool"]["driver"]["rules"]]
+    assert rules == ["IMP003", "IMP005"]
+    found = {result["ruleId"]: result for result in analysis["results"]}
+    assert all(rules[each["ruleIndex"]] == each["ruleId"] for each in found.values())
+    location = found["IMP003"]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "src/service.py", "uriBaseId": "%SRCROOT%"}
+    assert location["region"] == {"startLine": 3, "startColumn": 1, "endColumn": 16}
+    place = found["IMP005"]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place["uri"] == "src/gr%C3%B6%C3%9Fe%20mit.py"
+
+
 def test_an_organisation_bans_and_allows_with_a_reason(forge: Forge, tmp_path: Path) -> None:
     put(REQUESTS)
     (tmp_path / "forge.toml").write_text(
