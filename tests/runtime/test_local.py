@@ -15,6 +15,8 @@ from tests.template.combinations import Combination
 
 COMBINATIONS: dict[str, Combination] = {
     "defaults": {},
+    "access": {"auth": "cloudflare-access"},
+    "oidc": {"auth": "oidc"},
     "least": {"providers": ["anthropic"], "auth": "none", "database": "none", "telemetry": "none"},
 }
 
@@ -30,8 +32,8 @@ def test_the_printed_commands_work(make: Make, name: str) -> None:
     assert '"status":"ok"' in answers
     assert '"text":"You said: Hello!"' in answers
     assert "event: done" in answers
-    assert ('"subject":"user_dev"' in answers) == (name == "defaults")
-    assert ('"chats":[{' in answers) == (name == "defaults")
+    assert ('"subject":"user_dev"' in answers) == (name != "least")
+    assert ('"chats":[{' in answers) == (name != "least")
 
 
 @pytest.mark.parametrize("database", ["d1", "turso"])
