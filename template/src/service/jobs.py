@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.chat import Chat, ChatBody
+from service.chat import Chat, ChatBody, provider_problem
 from service.log import log, request_id, where
-from service.providers.base import BadRequestError, ProviderError
+from service.providers.base import ProviderError
 from service.web import Problem, Request, Response, Unavailable, json_response, read_json
 
 MAX_JOB_BYTES = 120_000
@@ -113,10 +113,10 @@ class Jobs:
             if not await self._is_done(job):
                 request = Request.of_nobody("/v1/jobs", job.id, job.owner)
                 await self._chat.complete(request, job.chat, chat_id=job.id)
-        except BadRequestError:
-            # The provider refuses it each time; the log has said why.
-            message.ack()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job is tried again
+        except Exception as error:  # noqa: BLE001 - whatever it is, it has its end here
+            if _is_final(error):
+                message.ack()
+                return
             delay = _delay(message.attempts, error)
             kind = type(error).__name__
             log("warning", "job_failed", error=kind, retry_after_s=delay, where=where(error))
@@ -136,6 +136,11 @@ def _id(request: Request) -> str:
         return f"chat_{uuid4().hex}"
     digest = hashlib.sha256(f"{request.caller}\0{key}".encode()).hexdigest()
     return f"chat_{digest[:32]}"
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether a provider refuses the job each time that it is asked; the log has said why."""
+    return isinstance(error, ProviderError) and provider_problem(error).status == 422
 
 
 def _delay(attempts: int, error: Exception) -> int:
