@@ -6,6 +6,7 @@ import inspect
 import math
 import traceback
 from collections.abc import AsyncIterator, Callable
+from typing import assert_type
 
 import pytest
 from hypothesis import given
@@ -204,6 +205,25 @@ async def test_decorates_functions_and_methods_and_keeps_what_they_are() -> None
     assert inspect.iscoroutinefunction(Service.ask)
     assert list(inspect.signature(Service.ask).parameters) == ["self", "question", "loud"]
     assert (Service.ask.__name__, Service.ask.__doc__) == ("ask", "Answer.")
+
+
+async def test_the_type_checker_still_sees_the_signature() -> None:
+    class Service:
+        @retry()
+        async def count(self, text: str) -> int:
+            return len(text)
+
+    @retry(max_attempts=2)
+    async def ask(question: str, *, times: int = 1) -> str:
+        return question * times
+
+    assert_type(await ask("why", times=2), str)
+    assert_type(await Service().count("why"), int)
+    # An ignore that nothing needs is an error of its own.
+    with pytest.raises(TypeError):
+        await ask("why", 2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        await Service().count(7)  # type: ignore[arg-type]
 
 
 async def test_a_partial_of_an_async_function_is_one(time: Time) -> None:
