@@ -25,6 +25,7 @@ dependencies = {json.dumps([*NAMES, "nowhere", "elsewhere @ git+https://example.
 dev = ["leaf"]
 """,
     "src/app.py": "import plain.deep\nfrom chained import x\n\n\ndef f():\n    import redis\n",
+    "src/picture.py": "from PIL import Image\n",
     "src/tenacious.py": "raise SystemExit('it was run')\nimport tenacity\n",
     "src/<img src=x onerror=alert(1)>.py": "import plain\n",
     "broken.py": "def\n",

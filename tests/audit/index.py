@@ -47,6 +47,7 @@ RELEASES = [
     release("older-python", "2.0", python="<3.14"),
     # Pyodide builds 2.4.6
     release("numpy", "2.5.0", LINUX),
+    release("pillow", "13.0", LINUX),
     # allowed, replaced and lacking, by name
     release("httpx", "0.28.1"),
     release("tenacity", "9.2.1"),

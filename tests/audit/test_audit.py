@@ -30,6 +30,7 @@ def test_places_of_imports_are_named_and_nothing_is_run(audited: Audited) -> Non
         {"path": "src/app.py", "line": 1},
     ]
     assert audited.row("tenacity")["imported"] == [{"path": "src/tenacious.py", "line": 2}]
+    assert audited.row("pillow")["imported"] == [{"path": "src/picture.py", "line": 1}]
     assert audited.row("compiled")["imported"] == []
 
 

@@ -9,7 +9,7 @@ from forge_scaffold.audit import imports
 from forge_scaffold.audit.imports import Import, Sources
 from forge_scaffold.audit.inputs import Dependency, Inputs
 from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
-from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree
+from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree, known_to_pyodide
 from forge_scaffold.policy import Policy
 
 READY = "ready"
@@ -284,7 +284,8 @@ def _version(name: str, tree: Tree) -> str:
 def _modules(name: str, tree: Tree, known: Replacement | None) -> Sequence[str]:
     """What a package is imported as: what its wheel holds, what is known, or its name."""
     held = next((package.modules for package in tree if package.name == name), ())
-    return (*held, *(known.modules if known else ())) or [name.replace("-", "_")]
+    built = known_to_pyodide()["packages"].get(name, {}).get("imports", ())
+    return (*held, *built, *(known.modules if known else ())) or [name.replace("-", "_")]
 
 
 def _chains(name: str, tree: Tree, blockers: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
