@@ -56,3 +56,4 @@ def _answered(call: ProviderCall) -> Iterator[Attribute]:
     yield "app.attempts", call.attempts
     yield "app.fallback", call.fallback
     yield "app.cache_status", call.cache_status
+    yield "app.gateway_log_id", call.gateway_log_id
