@@ -165,7 +165,7 @@ def test_a_file_is_right_in_every_variant(
         assert not re.findall(SYNTAX, text), file.path
     if name.suffix == ".py":
         # The linter and the type checker take longer to start than to read them all.
-        folder = Path("src") / "variants"
+        folder = name.parent / "variants"
         write(everything, {f"{folder}/{name.stem}_{i}.py": text for i, text in enumerate(texts)})
         lint(everything / folder)
         if full:
