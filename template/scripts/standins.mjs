@@ -56,7 +56,7 @@ export async function startStandins(port = 0, data = '') {
  */
 export function localVars(url) {
   const { vars, secrets } = readConfig();
-  const local = { ENVIRONMENT: 'local' };
+  const local = { ENVIRONMENT: 'local', RETRY_DELAY: '0.001' }; // nobody needs to be waited for
   for (const [name, value] of Object.entries(vars)) {
     const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODEL)$/) ?? [];
     const place = kind === 'BASE_URL' && `/${provider.toLowerCase()}${new URL(value).pathname}`;

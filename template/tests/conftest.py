@@ -59,6 +59,7 @@ def env(standins_url: str) -> Env:
     """A complete environment, its outside services the stand-ins."""
     return {
         "ENVIRONMENT": "local",
+        "RETRY_DELAY": "0.001",
         **provider_env(standins_url),
         "AI_GATEWAY_BASE_URL": f"{standins_url}/gateway",
         "AI_GATEWAY_ACCOUNT_ID": "0" * 32,

@@ -4,14 +4,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, ClassVar, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 
 from service.providers.base import (
     AuthenticationError,
@@ -35,7 +35,7 @@ from service.providers.base import (
 )
 from service.providers.sse import Event, EventTooLongError, Parser
 from service.retry import Retry
-from service.settings import HeaderSecret
+from service.settings import HeaderSecret, Settings
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 16 * 1024
@@ -59,6 +59,19 @@ RETRY = Retry(
     exceptions=(ProviderError,),
     retry_if=_worth_another,
 )
+
+
+class RetrySettings(Settings):
+    """How patient calls are, in seconds: what RETRY's `delay` and `budget` are set to."""
+
+    delay: float = Field(alias="RETRY_DELAY", default=RETRY.delay, ge=0, allow_inf_nan=False)
+    budget: float | None = Field(
+        alias="RETRY_BUDGET", default=RETRY.budget, ge=0, allow_inf_nan=False
+    )
+
+    def applied_to(self, policy: Retry) -> Retry:
+        """The policy with these seconds."""
+        return replace(policy, delay=self.delay, budget=self.budget)
 
 
 ApiKey = HeaderSecret
