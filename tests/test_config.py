@@ -162,6 +162,28 @@ def test_the_default_of_a_question_that_is_not_asked_may_be_told(tmp_path: Path)
     assert complete(told, questions, None).as_dict() == {"auth": "none"}
 
 
+def test_what_could_have_no_effect_is_refused_once() -> None:
+    for setting in ("revocation=kv", "quota=true"):
+        _, problems = tell(None, ["auth=none", setting], QUESTIONS)
+        name = setting.partition("=")[0]
+        assert problems == [f"--set {setting}: {name}: is asked only when auth != 'none'"]
+
+
+def test_a_rule_may_name_an_answer_that_is_itself_refused(tmp_path: Path) -> None:
+    questions = questionnaire(
+        tmp_path,
+        """\
+auth: {type: str, choices: [clerk, none], default: clerk}
+name: {type: str, default: x, validator: "{% if auth == name %}another name{% endif %}"}
+""",
+    )
+    _, problems = tell(None, ["auth=okta", "name=okta"], questions)
+    assert problems == [
+        "--set auth=okta: auth: 'okta' is not a choice; choose clerk or none",
+        "--set name=okta: name: another name",
+    ]
+
+
 def questionnaire(folder: Path, text: str) -> Questionnaire:
     path = folder / "copier.yml"
     path.write_text(text)
@@ -177,7 +199,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = config(tmp_path, "team.yaml", "service_name: Nope\nauth: 5\nwhat: ever\n")
     settings = ["providers=acme", "databse=d1", "novalue", "providers=["]
     _, problems = tell(path, settings, QUESTIONS)
-    names = "service_name, description, providers, auth, database, telemetry"
+    names = ", ".join(QUESTIONS.questions)
     providers = "openai, anthropic, cohere, google or mistral"
     name_rule = "use 1 to 63 of a-z, 0-9 and hyphens, with no hyphen first or last"
     assert set(problems) == {
@@ -193,15 +215,16 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 def test_asking_stops_where_telling_did() -> None:
     asked: list[str] = []
+    names = list(QUESTIONS.questions)
 
     def ask(question: Question, default: object, answers: Mapping[str, object]) -> object:
         asked.append(question.name)
-        assert "auth" in answers or question.name in {"service_name", "description", "providers"}
+        assert ("auth" in answers) is (names.index(question.name) > names.index("auth"))
         return default
 
     told, _ = tell(None, ["auth=none"], QUESTIONS)
     answers = complete(told, QUESTIONS, ask)
-    assert asked == [name for name in QUESTIONS.questions if name != "auth"]
+    assert asked == [name for name in names if name not in {"auth", "revocation", "quota"}]
     assert answers.origins["database"] == "asked"
 
 

@@ -23,14 +23,14 @@ def load(tmp_path: Path, text: str) -> Questionnaire:
 
 def accepted(**changes: object) -> bool:
     try:
-        QUESTIONS.model.model_validate({**GOOD, **changes})
+        QUESTIONS.validated({**GOOD, **changes})
     except ValidationError:
         return False
     return True
 
 
 def test_the_defaults_are_valid_answers() -> None:
-    assert QUESTIONS.model.model_validate(GOOD).model_dump() == GOOD
+    assert QUESTIONS.validated(GOOD).model_dump() == GOOD
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,15 @@ def test_the_model_is_strict(wrong: dict[str, object]) -> None:
 
 
 def test_a_choice_of_many_keeps_the_order_of_the_questions() -> None:
-    answers = QUESTIONS.model.model_validate(
-        {**GOOD, "providers": ["anthropic", "openai", "openai"]}
-    )
+    answers = QUESTIONS.validated({**GOOD, "providers": ["anthropic", "openai", "openai"]})
     assert answers.model_dump()["providers"] == ["openai", "anthropic"]
 
 
 def test_the_schema_says_what_may_be_answered() -> None:
     schema = QUESTIONS.model.model_json_schema()
     assert schema["additionalProperties"] is False
-    assert schema["required"] == list(GOOD)
-    assert schema["properties"]["auth"]["enum"] == ["clerk", "none"]
+    assert schema["required"] == [name for name in GOOD if name not in {"revocation", "quota"}]
+    assert schema["properties"]["auth"]["enum"] == ["clerk", "cloudflare-access", "oidc", "none"]
     choices = list(QUESTIONS.questions["providers"].choices)
     assert schema["properties"]["providers"]["items"]["enum"] == choices
 
@@ -137,9 +135,9 @@ derived: {type: yaml, default: {of: "{{ title }}"}, when: false}
     assert dict(by_name["region"].choices) == {"eu": "eu", "us": "United States"}
     assert not questions.applies(by_name["ttl"], {"cache": False})
     good = {"title": "x", "replicas": 1, "region": "us", "cache": False}
-    assert questions.model.model_validate(good).model_dump(exclude_unset=True) == good
+    assert questions.validated(good).model_dump(exclude_unset=True) == good
     with pytest.raises(ValidationError, match="at least 1"):
-        questions.model.model_validate({**good, "replicas": 0})
+        questions.validated({**good, "replicas": 0})
 
 
 @pytest.mark.parametrize(

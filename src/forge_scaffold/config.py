@@ -166,16 +166,32 @@ def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> lis
     for question in questionnaire:
         name = question.name
         if not questionnaire.applies(question, values):
-            if name in told and told[name].value != questionnaire.default(question, values):
+            if name in told and values.pop(name) != questionnaire.default(question, values):
                 idle.append(f"{told[name].origin}: {name}: is asked only {_condition(question)}")
         elif name not in values:
             values[name] = questionnaire.default(question, values)
     try:
-        questionnaire.model.model_validate(values)
+        questionnaire.validated(values)
     except ValidationError as error:
         origins = {name: item.origin for name, item in told.items()}
         return [*_explained(error, origins, questionnaire), *idle]
     return idle
+
+
+def unanswered(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
+    """The questions that were not told, of those that apply with the defaults for the rest."""
+    values: dict[str, object] = {}
+    names: list[str] = []
+    for question in questionnaire:
+        name = question.name
+        if not questionnaire.applies(question, values):
+            continue
+        if name in told:
+            values[name] = told[name].value
+        else:
+            values[name] = questionnaire.default(question, values)
+            names.append(name)
+    return names
 
 
 def _condition(question: Question) -> str:
@@ -233,6 +249,6 @@ def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker 
             values[name] = ask(question, default, values) if ask else default
             origins[name] = "asked" if ask else "default"
     try:
-        return Answers(questionnaire.model.model_validate(values), origins)
+        return Answers(questionnaire.validated(values), origins)
     except ValidationError as error:
         raise UserError(*_explained(error, origins, questionnaire)) from error

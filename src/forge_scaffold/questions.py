@@ -179,6 +179,15 @@ class Questionnaire:
             return f"{listed} is not a choice; choose {_either(question.choices)}"
         return self._render(question.validator, {**answers, question.name: answer}).strip() or None
 
+    def validated(self, answers: Mapping[str, object]) -> BaseModel:
+        """The answers as an instance of `model`.
+
+        Raises:
+            ValidationError: all that is wrong with them. A rule that names other answers judges by
+                what they were, be they refused themselves.
+        """
+        return self.model.model_validate(answers, context=answers)
+
     @cached_property
     def model(self) -> type[BaseModel]:
         """A strict, frozen model of all the answers; unknown names are refused."""
@@ -204,7 +213,7 @@ class Questionnaire:
         def check(answer: object, info: ValidationInfo) -> object:
             if answer is None:
                 return None
-            if problem := self.problem(question, answer, info.data):
+            if problem := self.problem(question, answer, {**(info.context or {}), **info.data}):
                 raise ValueError(problem)
             if isinstance(answer, list):  # in the order of the choices, each once, as Copier has it
                 return [choice for choice in question.choices if choice in answer]

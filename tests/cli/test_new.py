@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from forge_scaffold.cli.commands import app
+from forge_scaffold.questions import Questionnaire
 from tests.support import SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
@@ -44,9 +45,17 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   service_name  my-service
   description   A language model service on Cloudflare Workers
   providers     openai, anthropic
+  ai_gateway    no
   auth          clerk
+  revocation    none
   database      d1
   telemetry     analytics-engine
+  bucket        no
+  search        no
+  quota         no
+  queue         no
+  cron          no
+  workflow      no
 
   my-service/
   ├─ src/entry.py       where Cloudflare enters
@@ -94,7 +103,7 @@ error: 5 problems, nothing was written
   team.yaml:2: cannot be read: expected the node content, but found '<stream end>'
   --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
 with no hyphen first or last
-  --set database=mysql: database: 'mysql' is not a choice; choose d1 or none
+  --set database=mysql: database: 'mysql' is not a choice; choose d1, turso or none
   --set provider=openai: there is no question "provider"; did you mean "providers"?
 """
     )
@@ -106,7 +115,8 @@ def test_without_a_terminal_open_questions_are_named(
 ) -> None:
     run = forge("new", "x", "--set", "auth=none", "--template", template)
     assert run.exit_code == 2
-    assert "error: not answered: service_name, description, providers, database" in run.stderr
+    first = "service_name, description, providers, ai_gateway, database, telemetry, bucket"
+    assert f"error: not answered: {first}, search, queue, cron, workflow;" in run.stderr
     assert "--defaults" in run.stderr
     assert not list(home.iterdir())
 
@@ -122,7 +132,9 @@ def test_a_config_that_answers_everything_needs_no_defaults(
         "database": "none",
         "telemetry": "none",
     }
-    (home / "team.json").write_text(json.dumps(answers))
+    questions = Questionnaire.load(template / "copier.yml")
+    rest = {question.name: questions.default(question, answers) for question in questions}
+    (home / "team.json").write_text(json.dumps({**rest, **answers}))
     run = forge("new", "x", "--config", "team.json", "--template", template)
     assert run.exit_code == 0, run.stderr
     assert "  description   two ...\n" in run.stdout

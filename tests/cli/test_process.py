@@ -159,10 +159,15 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     terminal.type("\r")
     terminal.expect("Language model providers")
     terminal.type(" \r")  # takes the first choice out
+    terminal.expect("AI Gateway?")
+    terminal.type("y")
     terminal.expect("Who may call")
-    terminal.type("\x1b[B\r")  # one down
+    terminal.type("\x1b[B\x1b[B\x1b[B\r")  # three down
     terminal.expect("Where one event")
     terminal.type("\r")
+    for part in ("R2 bucket?", "Vectorize?", "over a queue?", "by the clock", "in a Workflow?"):
+        terminal.expect(part)
+        terminal.type("\r")
     terminal.expect("\x1b[1mnamed\x1b[0m is a Worker")
     assert terminal.exit_code() == 0
     stored = yaml.safe_load((home / "asked" / ".copier-answers.yml").read_text())
@@ -171,9 +176,15 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
         "service_name": "named",
         "description": "A language model service on Cloudflare Workers",
         "providers": ["anthropic"],
+        "ai_gateway": True,
         "auth": "none",
         "database": "none",
         "telemetry": "analytics-engine",
+        "bucket": False,
+        "search": False,
+        "queue": False,
+        "cron": False,
+        "workflow": False,
     }
 
 

@@ -57,6 +57,8 @@ def test_copier_copy_needs_no_trust_and_makes_what_forge_makes(
     [
         "service_name=Bad",
         "auth=okta",
+        "auth=none revocation=kv",
+        "auth=none quota=true",
         "providers=[]",
         "providers=[acme]",
         "description=\a",
@@ -66,8 +68,9 @@ def test_copier_copy_needs_no_trust_and_makes_what_forge_makes(
 def test_copier_copy_refuses_what_forge_refuses(
     tmp_path: Path, template: Path, answer: str
 ) -> None:
+    data = [word for part in answer.split(" ") for word in ("--data", part)]
     process = subprocess.run(
-        [*COPIER, "copy", "--defaults", "--data", answer, template, "made"],
+        [*COPIER, "copy", "--defaults", *data, template, "made"],
         cwd=tmp_path,
         check=False,
         capture_output=True,

@@ -90,7 +90,9 @@ def _asker(
     Raises:
         UserError: there are neither.
     """
-    open_questions = [question.name for question in questionnaire if question.name not in told]
+    from forge_scaffold.config import unanswered
+
+    open_questions = unanswered(told, questionnaire)
     if defaults or not open_questions:
         return None
     if not terminal.interactive():

@@ -38,7 +38,7 @@ def asker(questionnaire: Questionnaire) -> Asker:
 def _prompt(
     question: Question, default: object, how: dict[str, Any], verdict: Verdict
 ) -> questionary.Question:
-    message = f"{question.help}:"
+    message = question.help if question.help.endswith("?") else f"{question.help}:"
     if question.multiselect:
         chosen = default if isinstance(default, list) else []
         choices = [
