@@ -213,7 +213,6 @@ async def test_rows_that_are_too_many_are_not_read(opened: Opened) -> None:
     [
         ("refuse", "no answer: "),
         ("cut", "no answer: "),
-        ("silent", "no answer in 0.5 s"),
         ("garbage", "the answer is not Hrana"),
         ("status-500", "HTTP 500"),
         ("status-413", "HTTP 413"),
@@ -225,8 +224,15 @@ async def test_rows_that_are_too_many_are_not_read(opened: Opened) -> None:
 )
 async def test_a_server_that_cannot_be_used(opened: Opened, fault: str, reason: str) -> None:
     with pytest.raises(DatabaseUnavailable, match=f"^{re.escape(reason)}") as caught:
-        await opened(fault, timeout=0.5).execute(sql("SELECT ?", "private"))
+        await opened(fault).execute(sql("SELECT ?", "private"))
     assert caught.value.untouched == (fault == "status-429")
+    assert_says_nothing(caught.value, "private")
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for(opened: Opened) -> None:
+    with pytest.raises(DatabaseUnavailable, match=r"^no answer in 0.1 s") as caught:
+        await opened("silent", timeout=0.1).execute(sql("SELECT ?", "private"))
+    assert not caught.value.untouched
     assert_says_nothing(caught.value, "private")
 
 

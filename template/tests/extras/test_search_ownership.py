@@ -1,12 +1,12 @@
 """A document is its caller's alone. Workers AI and Vectorize are doubles."""
 
 from tests.conftest import Env, new_name, serve
-from tests.support.standins import StandinsView
+from tests.support.standins import StandinsView, credentials
 from tests.support.vectors import LetterModel, MemoryIndex
 
 
 async def headers(standins: StandinsView) -> dict[str, str]:
-    return {"authorization": f"Bearer {await standins.token({'sub': new_name()})}"}
+    return credentials(await standins.token({"sub": new_name()}))
 
 
 async def test_another_caller_s_document_is_not_there_with_doubles_of_ai_and_vectorize(
