@@ -1,8 +1,10 @@
 """What several tests stand on: git repositories, a small template, the whole template."""
 
+import fcntl
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
@@ -49,6 +51,14 @@ workers-runtime-sdk==1.9.5 --hash=sha256:cc
     "README.md": "# A Worker\n",
     "{{_copier_conf.answers_file}}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
 }
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Run the block in one process at a time: that which holds the file locked."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def small_template(folder: Path, changes: Mapping[str, str] | None = None) -> Path:

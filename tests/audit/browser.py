@@ -1,6 +1,6 @@
 """Chromium without a window, driven over WebDriver."""
 
-import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +11,9 @@ from tempfile import gettempdir
 from typing import Any
 
 import httpx
+import pytest
+
+from tests.support import alone
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id, by the standard
 
@@ -18,6 +21,7 @@ FLAGS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -26,16 +30,37 @@ FLAGS = [
 ]
 
 
+PACKAGES = ("chromium", "chromium-driver")  # of Debian
+
+
 def installed() -> str:
     """The driver's program. On Debian as root it is installed when it is missing."""
-    with Path(gettempdir(), "forge-tests-chromium.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shutil.which("chromedriver") and shutil.which("apt-get"):
-            for command in (["update"], ["install", "-y", "chromium", "chromium-driver"]):
-                subprocess.run(["apt-get", "-qq", *command], check=True, capture_output=True)
-    program = shutil.which("chromedriver")
-    assert program, "the tests of the page need Chromium and chromedriver"
+    with alone(Path(gettempdir(), "forge-tests-chromium.lock")):
+        program = shutil.which("chromedriver")
+        told = ""
+        if not program and shutil.which("apt-get"):
+            told = _installing()
+            program = shutil.which("chromedriver")
+    assert program, f"the tests of the page need {' and '.join(PACKAGES)}: install them{told}"
     return program
+
+
+def _installing() -> str:
+    """Have apt install the packages; what it said, when it failed."""
+    told = ""
+    # The lists of packages may be old, and other programs may hold apt's lock.
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+        run = subprocess.run(
+            ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *command],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if run.returncode:
+            told += f"\napt-get {command[0]} ended with {run.returncode}: {run.stderr.strip()}"
+    return told
 
 
 class Browser:
@@ -94,11 +119,14 @@ def browser(folder: Path) -> Iterator[Browser]:
     ) as driver:
         assert driver.stdout
         try:
-            port = next(
-                found[1]
-                for line in driver.stdout
-                if (found := re.search(r"started successfully on port (\d+)", line))
-            )
+            said = []
+            for line in driver.stdout:
+                said.append(line)
+                if found := re.search(r"started successfully on port (\d+)", line):
+                    break
+            else:
+                pytest.fail(f"chromedriver ended: {''.join(said)}")
+            port = found[1]
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 options = {"args": [*FLAGS, f"--user-data-dir={folder}"]}
                 wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}

@@ -1,6 +1,7 @@
 """One audit of one project against the index on this machine, for all tests that look at it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.audit import index
-from tests.support import write
+from tests.support import alone, write
 
-NAMES = sorted({name for name, *_ in index.RELEASES if name not in {"leaf", "middle"}})
+PARTS = {"leaf", "middle", "workers-runtime-sdk"}  # of others: nobody declares them
+NAMES = sorted({name for name, *_ in index.RELEASES} - PARTS)
 
 PROJECT: Mapping[str, str] = {
     "pyproject.toml": f"""\
@@ -34,7 +36,12 @@ dev = ["leaf"]
 
 @dataclass(frozen=True)
 class Audited:
-    """A project after `forge audit`, and what that said."""
+    """A project after `forge audit`, and what that said.
+
+    Attributes:
+        environment: that with which it was audited; only what was answered then is sure to be
+            answered again (`--offline`): the index may be gone.
+    """
 
     project: Path
     environment: Mapping[str, str]
@@ -63,13 +70,42 @@ def forge(
 
 
 @pytest.fixture(scope="session")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
-    folder = tmp_path_factory.mktemp("audit")
-    project = folder / "<b>project"
-    write(project, PROJECT)
-    page = folder / "report.html"
-    with index.served(folder / "index") as address:
-        environment = index.environment(address, folder / "cache")
-        run = forge(environment, "audit", project, "--format", "json", "--html", page)
-        assert run.returncode in {1, 2}, run.stderr
-        yield Audited(project, environment, run.returncode, json.loads(run.stdout), page)
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all of this run's workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "audit"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def local(shared: Path) -> Iterator[Mapping[str, str]]:
+    """Variables with which forge asks the index on this machine."""
+    folder = shared / "index"
+    with alone(shared / "index.lock"):
+        if not folder.exists():
+            index.build(folder)
+    with index.served(folder) as address:
+        yield index.environment(address, shared / "cache")
+
+
+@pytest.fixture(scope="session")
+def audited(shared: Path, local: Mapping[str, str]) -> Audited:
+    """One audit for all workers: the first that wants it makes it."""
+    project, page, told = shared / "<b>project", shared / "report.html", shared / "told.json"
+    with alone(shared / "audit.lock"):
+        if not told.exists():
+            write(project, PROJECT)
+            run = forge(local, "audit", project, "--format", "json", "--html", page)
+            assert run.returncode in {1, 2}, run.stderr
+            told.write_text(
+                json.dumps([local["PIP_INDEX_URL"], run.returncode, json.loads(run.stdout)])
+            )
+    address, code, report = json.loads(told.read_text())
+    return Audited(project, {**local, "PIP_INDEX_URL": address}, code, report, page)
+
+
+@pytest.fixture(scope="session")
+def real(shared: Path) -> Mapping[str, str]:
+    """Variables with which forge asks the index that pip is configured for here."""
+    return {**os.environ, "XDG_CACHE_HOME": str(shared / "real")}

@@ -25,12 +25,11 @@ def release(
 
 RELEASES = [
     release("leaf", "1.0"),
-    release("plain", "1.0", needs=["leaf"]),
+    # with a server's marker, which does not hold on Workers
+    release("plain", "1.0", needs=["leaf", 'compiled; platform_machine == "x86_64"']),
     release("compiled", "1.0", LINUX),
     release("middle", "1.0", needs=["compiled"]),
     release("chained", "1.0", needs=["leaf", "middle"]),
-    # a server's marker, which does not hold on Workers
-    release("marked", "1.0", needs=['compiled; platform_machine == "x86_64"']),
     # as pydantic-core: a pure release of years ago, and one for this very platform
     release("two-builds", "1.10"),
     release("two-builds", "2.0", WORKER),
@@ -45,8 +44,7 @@ RELEASES = [
     release("too-early", "1.1"),
     release("too-early", "1.2", needs=["not-yet"]),
     release("older-python", "2.0", python="<3.14"),
-    # Pyodide builds 2.4.6
-    release("numpy", "2.5.0", LINUX),
+    # Pyodide builds 12.2.0
     release("pillow", "13.0", LINUX),
     # allowed, replaced and lacking, by name
     release("httpx", "0.28.1"),
@@ -92,11 +90,15 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The index with all releases, as an address that pip takes."""
+def build(folder: Path) -> None:
+    """Write the index with all releases."""
     for one in RELEASES:
         wheel(folder, one)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The index in a folder, as an address that pip takes."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()

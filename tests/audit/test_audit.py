@@ -1,11 +1,12 @@
 """`forge audit` as a whole: verdicts, places, totals, the plan, formats, exit codes."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.audit.conftest import Audited
+from tests.audit.conftest import Audited, forge
 from tests.support import write
 
 
@@ -88,22 +89,22 @@ def test_text_and_markdown_say_the_same_as_json(audited: Audited) -> None:
     assert {text.returncode, markdown.returncode} == {1}
 
 
-def test_nothing_that_blocks_is_exit_code_0(audited: Audited, tmp_path: Path) -> None:
+def test_nothing_that_blocks_is_exit_code_0(local: Mapping[str, str], tmp_path: Path) -> None:
     write(tmp_path, {"requirements.txt": "httpx==0.28.1\nplain\n"})
-    run = audited.run(tmp_path, "--format", "json")
+    run = forge(local, "audit", tmp_path, "--format", "json")
     assert run.returncode == 0, run.stdout
     assert json.loads(run.stdout)["before"]["failure"] is None
 
 
-def test_a_project_without_dependencies_is_ready(audited: Audited, tmp_path: Path) -> None:
+def test_a_project_without_dependencies_is_ready(local: Mapping[str, str], tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": '[project]\nname = "x"\ndependencies = []\n'})
-    run = audited.run(tmp_path)
+    run = forge(local, "audit", tmp_path)
     assert run.returncode == 0
     assert "0 direct dependencies" in run.stdout
 
 
 def test_an_organisations_ban_is_a_verdict_with_its_reason(
-    audited: Audited, tmp_path: Path
+    local: Mapping[str, str], tmp_path: Path
 ) -> None:
     write(
         tmp_path,
@@ -112,7 +113,7 @@ def test_an_organisations_ban_is_a_verdict_with_its_reason(
             "x/requirements.txt": "plain\n",
         },
     )
-    run = audited.run(tmp_path / "x")
+    run = forge(local, "audit", tmp_path / "x")
     assert run.returncode == 1, run.stderr
     assert "we had an incident with it" in run.stdout
 

@@ -2,11 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
+from tests.audit.conftest import forge
 from tests.support import REPOSITORY, write
 
 FOUNDING = REPOSITORY / "tests" / "audit" / "fixtures" / "founding"
@@ -36,11 +36,12 @@ def test_the_page_has_a_verdict_on_each_of_the_fifteen() -> None:
     assert len(written()) == 15
 
 
-def test_the_verdicts_on_the_page_are_those_of_today(tmp_path: Path) -> None:
+def test_the_verdicts_on_the_page_are_those_of_today(
+    real: Mapping[str, str], tmp_path: Path
+) -> None:
     small = [requirement for requirement in declared() if name(requirement) not in LARGE]
     write(tmp_path, {"requirements.txt": "\n".join(small)})
-    command = [sys.executable, "-m", "forge_scaffold", "audit", str(tmp_path), "--format", "json"]
-    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    run = forge(real, "audit", tmp_path, "--format", "json")
     assert run.returncode == 1, run.stderr  # aiohttp
     told = {row["name"]: row["verdict"] for row in json.loads(run.stdout)["dependencies"]}
     assert told == {package: written()[package] for package in told}

@@ -1,11 +1,15 @@
 """What replaces what: the data is whole, points at what is there, and its claims are true today."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from pip._vendor.packaging.requirements import Requirement
+from pip._internal.models.target_python import TargetPython
+from pip._vendor.packaging import markers
+from pip._vendor.packaging.tags import Tag
+from pip._vendor.packaging.utils import parse_wheel_filename
 
-from forge_scaffold.audit.pip_driver import Resolver, best_version
+from forge_scaffold.audit.pip_driver import Resolver
 from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
 from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS, known_to_pyodide
 from forge_scaffold.policy import Policy
@@ -70,8 +74,16 @@ def test_the_answers_are_those_that_the_questions_take() -> None:
 
 # pip leaves the pages of an index that lies on a disk open.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_is_said_to_block_has_no_wheel_for_workers_today(tmp_path: Path) -> None:
-    """Asked of the real index: the newest release has none."""
+@pytest.mark.parametrize(
+    "blocker", sorted({name for known in replacements().values() for name in known.blocked_by})
+)
+def test_what_is_said_to_block_has_no_wheel_for_workers_today(
+    blocker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked of the real index: none of the files of the newest release fits."""
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    # A resolver replaces this for the whole process.
+    monkeypatch.setattr(markers, "default_environment", markers.default_environment)
     platforms = [known_to_pyodide()["platform"]]
     resolver = Resolver(
         {
@@ -82,11 +94,16 @@ def test_what_is_said_to_block_has_no_wheel_for_workers_today(tmp_path: Path) ->
             "timeout": 30,
         }
     )
-    blockers = {name for known in replacements().values() for name in known.blocked_by}
-    for name in sorted(blockers):
-        wanted = Requirement(name)
-        newest = best_version(resolver, wanted, [*platforms, *SERVER_PLATFORMS])
-        there = best_version(resolver, wanted, platforms, "--only-binary=:all:")
-        assert newest is not None, name
-        assert there is None or there < newest, name
-        assert name not in known_to_pyodide()["packages"]
+    files = resolver.finder([*platforms, *SERVER_PLATFORMS]).find_all_candidates(blocker)
+    newest = max(file.version for file in files if not file.version.is_prerelease)
+    names = [file.link.filename for file in files if file.version == newest]
+    worker = TargetPython(
+        platforms=platforms, py_version_info=(3, 14), implementation="cp"
+    ).get_unsorted_tags()
+    assert names
+    assert [name for name in names if name.endswith(".whl") and fits(name, worker)] == []
+    assert blocker not in known_to_pyodide()["packages"]
+
+
+def fits(wheel: str, tags: Collection[Tag]) -> bool:
+    return not parse_wheel_filename(wheel)[3].isdisjoint(tags)
