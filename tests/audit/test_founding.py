@@ -12,7 +12,7 @@ from tests.support import REPOSITORY, write
 FOUNDING = REPOSITORY / "tests" / "audit" / "fixtures" / "founding"
 PAGE = REPOSITORY / "docs" / "explanation" / "founding-audit.md"
 
-# Those of many packages, which take the resolver a minute; langgraph is asked for in test_resolve.
+# Those of many packages, which take the resolver a minute; test_resolve asks what langgraph needs.
 LARGE = {"langchain", "langfuse", "langgraph", "langsmith", "litellm"}
 
 

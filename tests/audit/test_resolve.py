@@ -8,9 +8,13 @@ import sys
 import tarfile
 import time
 from collections.abc import Mapping
+from email import message_from_bytes
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from forge_scaffold.audit.pip_driver import modules
 from forge_scaffold.audit.resolve import (
@@ -58,10 +62,34 @@ def test_what_pyodide_builds_is_taken_from_there(index: Index) -> None:
     assert [(package.name, package.from_pyodide) for package in tree] == [("orjson", True)]
 
 
-def test_langgraph_is_blocked_by_ormsgpack(index: Index) -> None:
-    probe = index.probe("langgraph>=1")
+def test_one_of_several_that_has_no_wheel_is_the_blocker(index: Index) -> None:
+    probe = index.probe("redis[hiredis]>=5")
     assert probe.ready is None
-    assert set(probe.blockers) == {"ormsgpack"}
+    assert set(probe.blockers) == {"hiredis"}
+
+
+def test_langgraph_needs_ormsgpack(real: Mapping[str, str], tmp_path: Path) -> None:
+    """By the metadata: to resolve it takes a minute. test_replacements asks for ormsgpack."""
+    needs = requirements(real, tmp_path, "langgraph", "langgraph-checkpoint")
+    assert "langgraph-checkpoint" in needs["langgraph"]
+    assert "ormsgpack" in needs["langgraph-checkpoint"]
+
+
+def requirements(real: Mapping[str, str], folder: Path, *packages: str) -> dict[str, set[str]]:
+    """Package -> the names that its newest release requires whatever the platform."""
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}"]
+    command = [sys.executable, "-m", "pip", "download", *options, *packages]
+    run = subprocess.run(command, env=real, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, set[str]] = {}
+    for file in folder.glob("*.whl"):
+        with ZipFile(file) as wheel:
+            path = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+            metadata = message_from_bytes(wheel.read(path))
+        needed = map(Requirement, metadata.get_all("Requires-Dist", []))
+        name = canonicalize_name(metadata["Name"])
+        found[name] = {canonicalize_name(one.name) for one in needed if not one.marker}
+    return found
 
 
 def test_the_list_of_pyodides_builds_is_that_of_npms_pyodide() -> None:
