@@ -128,8 +128,8 @@ def test_an_organisations_ban_is_a_verdict_with_its_reason(
     ],
 )
 def test_what_cannot_be_done_is_exit_code_2(
-    audited: Audited, arguments: list[str], message: str
+    local: Mapping[str, str], arguments: list[str], message: str
 ) -> None:
-    run = audited.run(*arguments)
+    run = forge(local, "audit", *arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert message in run.stderr

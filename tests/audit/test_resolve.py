@@ -204,9 +204,11 @@ def test_offline_what_was_never_asked_is_unknown_and_the_audit_incomplete(
     assert "not known offline" in run.stdout
 
 
-def test_an_index_that_does_not_answer_is_no_verdict(audited: Audited, tmp_path: Path) -> None:
+def test_an_index_that_does_not_answer_is_no_verdict(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "requirements.txt").write_text("plain\n")
-    unheard = {**audited.environment, "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
+    unheard = {**local, "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
     run = forge(unheard, "audit", tmp_path)
     assert run.returncode == 2
     assert "no answer from 127.0.0.1" in run.stdout
@@ -224,13 +226,15 @@ def test_uvs_names_of_an_index_count_where_pips_are_not_set(
     assert told["PIP_EXTRA_INDEX_URL"] == "https://pip.example.org/simple"
 
 
-def test_a_stop_ends_the_resolvers_too(audited: Audited, tmp_path: Path) -> None:
+def test_a_stop_ends_the_resolvers_too(local: Mapping[str, str], tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")  # of nobody else: the resolvers are told by it
     (tmp_path / "requirements.txt").write_text("plain\npillow\nchained\n")
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
         process = subprocess.Popen(
             [sys.executable, "-m", "forge_scaffold", "audit", str(tmp_path)],
-            env={**audited.environment, "PIP_INDEX_URL": address},
+            env={**local, "PIP_INDEX_URL": address, "XDG_CACHE_HOME": cache},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -238,13 +242,13 @@ def test_a_stop_ends_the_resolvers_too(audited: Audited, tmp_path: Path) -> None
         connection, _ = silent.accept()  # a resolver is waiting for the index
         with connection:
             process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=30)
+            output, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     assert output == ""
     assert "stopped" in errors
     assert "Traceback" not in errors
     limit = time.monotonic() + 30
-    while resolvers_of(process.pid, audited.environment["XDG_CACHE_HOME"]):
+    while resolvers_of(process.pid, cache):
         assert time.monotonic() < limit
 
 
