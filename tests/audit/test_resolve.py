@@ -232,17 +232,22 @@ def test_a_stop_ends_the_resolvers_too(local: Mapping[str, str], tmp_path: Path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
+        # Whoever runs the tests in the background may have them ignore Ctrl-C.
+        heeding = ["env", "--default-signal=INT", sys.executable]
         process = subprocess.Popen(
-            [sys.executable, "-m", "forge_scaffold", "audit", str(tmp_path)],
+            [*heeding, "-m", "forge_scaffold", "audit", str(tmp_path)],
             env={**local, "PIP_INDEX_URL": address, "XDG_CACHE_HOME": cache},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        connection, _ = silent.accept()  # a resolver is waiting for the index
-        with connection:
-            process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=60)
+        try:
+            connection, _ = silent.accept()  # a resolver is waiting for the index
+            with connection:
+                process.send_signal(signal.SIGINT)
+                output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 128 + signal.SIGINT
     assert output == ""
     assert "stopped" in errors
