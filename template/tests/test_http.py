@@ -19,9 +19,9 @@ async def test_it_says_who_calls(
 
 
 async def test_headers_may_be_more_than_ascii(
-    http: httpx.AsyncClient, standins: StandinsView
+    http: httpx.AsyncClient, standins: StandinsView, marker: str
 ) -> None:
-    answer = await http.get(f"{standins.url}/journal")
+    answer = await http.get(f"{standins.url}/journal", params={"marker": marker})
     assert answer.headers["server-timing"] == "standins;dur=1µs"
 
 

@@ -89,17 +89,12 @@ class Call:
     """What is added to the answer on its way back."""
 
     @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.content.decode(errors="replace")
-
-    @property
     def body(self) -> object:
         """The body as the JSON value it is, or as text when it is none."""
         try:
             return json.loads(self.content)
         except ValueError:
-            return self.text
+            return self.content.decode(errors="replace")
 
     def entry(self) -> dict[str, object]:
         """The call as the journal shows it."""

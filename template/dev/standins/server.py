@@ -83,7 +83,7 @@ class Journal:
         """The calls whose body contains `marker`, after at most `wait` seconds for open ones."""
 
         def found() -> list[Call]:
-            return [call for call in self._calls if marker in call.text]
+            return [call for call in self._calls if marker.encode() in call.content]
 
         with self._changed:
             self._changed.wait_for(lambda: all(c.outcome != "open" for c in found()), wait)

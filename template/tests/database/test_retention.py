@@ -32,7 +32,9 @@ async def store(database: Database, owner: str, *moments: int) -> None:
         }
         for number, moment in enumerate(moments)
     ]
-    await database.batch([insert(chats).values(**row) for row in rows])
+    # D1 takes 100 values a statement.
+    some = [rows[start : start + 10] for start in range(0, len(rows), 10)]
+    await database.batch([insert(chats).values(each) for each in some])
 
 
 async def moments(database: Database, owner: str) -> list[object]:
