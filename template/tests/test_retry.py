@@ -207,13 +207,13 @@ async def test_decorates_functions_and_methods_and_keeps_what_they_are() -> None
     assert (Service.ask.__name__, Service.ask.__doc__) == ("ask", "Answer.")
 
 
-async def test_the_type_checker_still_sees_the_signature() -> None:
+async def test_the_type_checker_still_sees_the_signature(time: Time) -> None:
     class Service:
-        @retry()
+        @retry(sleep=time.sleep)
         async def count(self, text: str) -> int:
             return len(text)
 
-    @retry(max_attempts=2)
+    @retry(max_attempts=2, sleep=time.sleep)
     async def ask(question: str, *, times: int = 1) -> str:
         return question * times
 

@@ -1,7 +1,8 @@
 """SQLAlchemy Core statements on Turso, or any libSQL server, over HTTP."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
 
 import httpx
 from pydantic import BeforeValidator, Field
@@ -12,8 +13,6 @@ from service.database.hrana import TIMEOUT_SECONDS, Stream
 from service.database.statements import Dialect, prepare
 from service.retry import Retry
 from service.settings import HeaderSecret, ServiceUrl, Settings
-
-T = TypeVar("T")
 
 _DIALECT = Dialect()
 
@@ -27,10 +26,11 @@ DatabaseUrl = Annotated[ServiceUrl, BeforeValidator(_over_http)]
 
 
 class TursoSettings(Settings):
-    """Where the database is, and what opens it."""
+    """Where the database is, what opens it, and the bound of the first wait, in seconds."""
 
     url: DatabaseUrl = Field(alias="TURSO_DATABASE_URL")
     auth_token: HeaderSecret = Field(alias="TURSO_AUTH_TOKEN")
+    retry_delay: float = Field(alias="RETRY_DELAY", default=0.1, ge=0, allow_inf_nan=False)
 
 
 def _nothing_was_applied(error: Exception) -> bool:
@@ -39,15 +39,8 @@ def _nothing_was_applied(error: Exception) -> bool:
 
 # What only reads may always be asked again; what writes only when surely nothing was written. That
 # no connection was made is no proof: the Worker's fetch does not tell it from one that broke.
-_READ = Retry(3, 0.1, exceptions=(DatabaseUnavailable,), max_delay=1.0, budget=5.0)
-_WRITE = Retry(
-    3,
-    0.1,
-    exceptions=(DatabaseUnavailable,),
-    retry_if=_nothing_was_applied,
-    max_delay=1.0,
-    budget=5.0,
-)
+_READ = Retry(exceptions=(DatabaseUnavailable,), max_delay=1.0, budget=5.0)
+_WRITE = replace(_READ, retry_if=_nothing_was_applied)
 
 
 class Turso:
@@ -62,15 +55,18 @@ class Turso:
         self._settings = settings
         self._http = http
         self._timeout = timeout
+        self._read = replace(_READ, delay=settings.retry_delay)
+        self._write = replace(_WRITE, delay=settings.retry_delay)
 
     async def run(self, statement: ClauseElement) -> Sequence[Row]:
         """See `Database`."""
         prepared = prepare(statement, _DIALECT)
 
+        @(self._read if prepared.reads else self._write)
         async def attempt() -> Sequence[Row]:
             return await self._stream().execute((prepared.sql, prepared.values), last=True)
 
-        return prepared.rows(await _attempts(attempt, reads=prepared.reads))
+        return prepared.rows(await attempt())
 
     async def batch(self, statements: Sequence[ClauseElement]) -> Sequence[Sequence[Row]]:
         """See `Database`."""
@@ -79,23 +75,14 @@ class Turso:
             return []
         reads = all(each.reads for each in prepared)
 
+        @(self._read if reads else self._write)
         async def attempt() -> Sequence[Sequence[Row]]:
             texts = [(each.sql, each.values) for each in prepared]
             return await self._stream().batch(texts, writes=not reads, last=True)
 
-        results = await _attempts(attempt, reads=reads)
+        results = await attempt()
         return [each.rows(rows) for each, rows in zip(prepared, results, strict=True)]
 
     def _stream(self) -> Stream:
         settings = self._settings
         return Stream(settings.url, settings.auth_token, self._http, self._timeout)
-
-
-async def _attempts(call: Callable[[], Awaitable[T]], *, reads: bool) -> T:
-    retry = _READ if reads else _WRITE
-
-    @retry
-    async def attempt() -> T:
-        return await call()
-
-    return await attempt()
