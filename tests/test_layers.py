@@ -13,6 +13,7 @@ ROOT = Path(forge_scaffold.__file__).parent
 # A module, and the modules of ours that it may import.
 ARROWS = {
     "errors": set[str](),
+    "printable": set[str](),
     "questions": {"errors"},
     "config": {"errors", "questions"},
     "sources": {"errors", "questions"},
@@ -23,7 +24,7 @@ ARROWS = {
     "policy": {"documents", "errors", "project", "versions"},
     "checks": {"checks", "documents", "errors", "policy", "project", "versions", "wrangler"},
     "audit": {"audit", "errors", "policy", "project", "sources"},
-    "reports": {"audit", "checks", "project", "reports"},
+    "reports": {"audit", "checks", "printable", "project", "reports"},
     "generate": {"checks", "config", "errors", "policy", "project", "sources"},
     "cli": {
         "audit",
@@ -33,6 +34,7 @@ ARROWS = {
         "errors",
         "generate",
         "policy",
+        "printable",
         "project",
         "questions",
         "reports",

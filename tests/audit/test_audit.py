@@ -133,3 +133,14 @@ def test_what_cannot_be_done_is_exit_code_2(
     run = forge(local, "audit", *arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert message in run.stderr
+
+
+def test_what_could_steer_a_terminal_is_not_printed(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    steering = "\x1b[2J\x1b]0;t\x07"
+    write(tmp_path, {"requirements.txt": f"plain\n--find-links {steering}\n"})
+    write(tmp_path, {f"{steering[:4]}.py": "import plain\n"})
+    run = forge(local, "audit", tmp_path)
+    assert "\\x1b[2J.py:1" in run.stdout
+    assert run.stdout.replace("\n", "").isprintable()

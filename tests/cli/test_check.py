@@ -56,6 +56,17 @@ def test_a_finding_shows_its_line_with_a_caret(forge: Forge) -> None:
     )
 
 
+def test_what_could_steer_a_terminal_is_not_printed(forge: Forge) -> None:
+    steering = "\x1b[2J\x1b]0;t\x07\x9b8m"
+    put({"src/service.py": f"import requests  # {steering}\n"})
+    write(Path(), {f"src/{steering[:4]}.py": "import requests\n"})
+    run = forge("check")
+    assert run.exit_code == 1
+    assert "import requests  # \ufffd[2J\ufffd]0;t\ufffd\ufffd8m\n" in run.stdout
+    assert "--> src/\\x1b[2J.py:1:1\n" in run.stdout
+    assert run.stdout.replace("\n", "").isprintable()
+
+
 def test_another_folder_can_be_named(forge: Forge, tmp_path: Path) -> None:
     put(REQUESTS)
     write(tmp_path / "other", BASE)

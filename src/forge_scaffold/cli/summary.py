@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from forge_scaffold.cli.terminal import painter, printable
+from forge_scaffold.cli.terminal import painter
 from forge_scaffold.config import Answers
+from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
 

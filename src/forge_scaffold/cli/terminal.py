@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from forge_scaffold.errors import ForgeError, UserError
+from forge_scaffold.printable import printable
 
 # As terminals number them (ECMA-48, "set foreground").
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
@@ -35,14 +36,6 @@ def _styled(text: str, *, fg: str = "", bold: bool = False, dim: bool = False) -
 def interactive() -> bool:
     """Whether somebody is there to answer questions."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def printable(text: str) -> str:
-    """The text with what could steer a terminal shown as escapes."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
-        for character in text
-    )
 
 
 @contextmanager

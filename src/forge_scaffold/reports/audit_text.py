@@ -18,6 +18,7 @@ from forge_scaffold.audit.analysis import (
     Total,
 )
 from forge_scaffold.audit.plan import Step
+from forge_scaffold.printable import printable
 from forge_scaffold.reports.text import plain
 
 COLOURS = {BLOCKED: "red", REPLACED: "cyan", OUTSIDE: "yellow", READY: "green", UNKNOWN: "magenta"}
@@ -30,7 +31,7 @@ PLACES = 3
 
 def report(audit: Audit, steps: Sequence[Step], paint: Callable[..., str] = plain) -> str:
     """Verdicts, totals and the plan."""
-    return "\n".join(_lines(audit, steps, paint))
+    return "\n".join(_lines(audit, steps, lambda text, **style: paint(printable(text), **style)))
 
 
 def _lines(audit: Audit, steps: Sequence[Step], paint: Callable[..., str]) -> Iterator[str]:
@@ -66,10 +67,10 @@ def _row(row: Row, paint: Callable[..., str]) -> Iterator[str]:
         f"+{row.transitive} packages" if row.tree else "",
         f"{size_text(row.size)}" if row.tree else "",
     ]
-    yield f"  {paint(f'{row.name:<22}', bold=True)} {'  '.join(filter(None, facts))}"
+    yield f"  {paint(f'{row.name:<22}', bold=True)} {printable('  '.join(filter(None, facts)))}"
     if row.chains:
         for chain in row.chains:
-            yield f"      {' -> '.join(chain)}"
+            yield f"      {printable(' -> '.join(chain))}"
     yield from _wrapped(row.why, 6)
     if row.verdict == BLOCKED and row.replacement and row.replacement.by:
         yield from _wrapped(f"instead: {row.replacement.by}", 6)
@@ -83,7 +84,7 @@ def _row(row: Row, paint: Callable[..., str]) -> Iterator[str]:
 
 def _wrapped(text: str, indent: int) -> list[str]:
     return textwrap.wrap(
-        text,
+        printable(text),
         WIDTH,
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 2),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from forge_scaffold.checks.base import Finding, Severity
+from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 
 Paint = Callable[..., str]
@@ -29,7 +30,7 @@ def _finding(finding: Finding, project: Project, paint: Paint) -> str:
     colour = COLOURS[finding.severity]
     severity = paint(finding.severity.value, fg=colour, bold=True)
     rule = paint(f"[{finding.rule}]", bold=True)
-    head = f"{severity}{rule}: {finding.message}"
+    head = f"{severity}{rule}: {printable(finding.message)}"
     return "\n".join([head, *_excerpt(finding, project, paint), ""])
 
 
@@ -40,7 +41,7 @@ def _excerpt(finding: Finding, project: Project, paint: Paint) -> Iterator[str]:
     margin = " " * len(number)
     bar = paint("|", fg="blue")
     arrow = paint("-->", fg="blue")
-    yield f"{margin}{arrow} {place.path}:{place.line}:{place.column}"
+    yield f"{margin}{arrow} {printable(str(place.path))}:{place.line}:{place.column}"
     line = project.line(place.path, place.line)
     if not line.strip():
         return
@@ -53,8 +54,11 @@ def _excerpt(finding: Finding, project: Project, paint: Paint) -> Iterator[str]:
 
 
 def _cut(line: str, column: int, width: int) -> tuple[str, int, int]:
-    """A window on a long line, with the column and width in it; tabs as single spaces."""
-    line = line.replace("\t", " ")
+    """A window on a long line, with the column and width in it.
+
+    Tabs are single spaces, what could steer a terminal is one character, too: the caret has to fit.
+    """
+    line = "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in line)
     start = max(0, column - 1 - WIDTH // 2) if len(line) > WIDTH else 0
     window = line[start : start + WIDTH].rstrip()
     column = column - start
