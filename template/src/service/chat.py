@@ -39,7 +39,7 @@ from service.providers.base import (
     ServerError,
     Usage,
 )
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, split
 from service.telemetry.events import ProviderCall, Telemetry
 from service.web import Problem, Request, Response, event, json_response, read_json
 
@@ -70,15 +70,11 @@ Reserve = Callable[[str, ChatRequest], Awaitable[Settle]]
 Explain = Callable[[Exception], Problem]
 
 
-def _names(value: object) -> object:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
-
-
 class ChatSettings(Settings):
     """Which provider answers a request that names none, and which when that one cannot."""
 
     default_provider: str | None = Field(alias="DEFAULT_PROVIDER", default=None)
-    fallback_providers: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+    fallback_providers: Annotated[tuple[str, ...], BeforeValidator(split)] = Field(
         alias="FALLBACK_PROVIDERS", default=()
     )
 

@@ -72,6 +72,11 @@ def binding(env: Environment, name: str) -> Any:
     return found
 
 
+def split(value: object) -> object:
+    """The parts of a setting that are separated by commas; for a BeforeValidator."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 def _value(env: Environment, name: str) -> object:
     value = env.get(name)
     # `echo KEY | wrangler secret put` leaves a newline behind.

@@ -12,9 +12,9 @@ from service.auth import Principal, Unauthorized
 from service.auth.bearer import bearer_tokens
 from service.auth.jwt import Claims, Expectations, InvalidToken
 from service.auth.keys import KeySet, at
-from service.auth.tokens import Algorithms, Tokens, split
+from service.auth.tokens import Algorithms, Tokens
 from service.runtime import VerifySignature
-from service.settings import ServiceUrl, Settings, SettingsError
+from service.settings import ServiceUrl, Settings, SettingsError, split
 
 SESSION_COOKIE = "__session"
 

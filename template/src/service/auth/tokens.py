@@ -10,11 +10,7 @@ from service.auth.algorithms import ALGORITHMS
 from service.auth.jwt import Claims, Expectations, InvalidToken, examine, verify
 from service.auth.keys import KeySet
 from service.runtime import VerifySignature
-
-
-def split(value: object) -> object:
-    """The parts of a setting that are separated by commas."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+from service.settings import split
 
 
 def _algorithm(name: str) -> str:
