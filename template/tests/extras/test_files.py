@@ -166,6 +166,8 @@ async def test_pages_list_every_file_once(client: httpx.AsyncClient, marker: str
         page = (await client.get("/v1/files", params=query)).raise_for_status().json()
         listed += page["files"]
         query["cursor"] = page["next_cursor"]
+    # Where nobody is asked who they are, the last page may go on with another test's files.
+    listed = [file for file in listed if file["name"].startswith(marker)]
     assert [file["name"] for file in listed] == names
     assert {file["content_type"] for file in listed} == {"text/x-name"}
     assert all(file["size"] == len(names[0]) and file["etag"] for file in listed)
