@@ -178,3 +178,24 @@ class Requirement:
         full = Full(text)
         versions = Versions(str(full.specifier))
         return cls(canonical(full.name), versions, full.url, full.marker is not None)
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The releases of a package, newest first.
+
+    Attributes:
+        anywhere: those that the index has, for any platform or as source.
+        in_worker: those with a wheel that a Worker can install, Pyodide's own builds among them.
+    """
+
+    anywhere: tuple[str, ...]
+    in_worker: tuple[str, ...]
+
+    def newest(self, versions: Versions) -> tuple[str | None, str | None]:
+        """Of a range the newest that there is, and the newest that runs in a Worker."""
+        fitting = (
+            next((each for each in some if versions.has(each)), None)
+            for some in (self.anywhere, self.in_worker)
+        )
+        return next(fitting), next(fitting)

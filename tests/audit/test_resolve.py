@@ -17,13 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from forge_scaffold.audit.pip_driver import modules
-from forge_scaffold.audit.resolve import (
-    ENVIRONMENT,
-    Index,
-    cache_folder,
-    environment,
-    known_to_pyodide,
-)
+from forge_scaffold.audit.resolve import ENVIRONMENT, Index
+from forge_scaffold.index import cache_folder, environment
+from forge_scaffold.pyodide import known_to_pyodide
 from tests.audit.conftest import Audited, forge
 from tests.support import REPOSITORY
 
@@ -32,7 +28,7 @@ from tests.support import REPOSITORY
 def index(real: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Index:
     """The index that pip is configured for here."""
     monkeypatch.setenv("XDG_CACHE_HOME", real["XDG_CACHE_HOME"])
-    return Index(cache_folder())
+    return Index(cache_folder("audit"))
 
 
 def test_pydantic_of_today_resolves_and_not_the_pure_one_of_2023(index: Index) -> None:

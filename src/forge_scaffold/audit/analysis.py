@@ -9,8 +9,9 @@ from forge_scaffold.audit import imports
 from forge_scaffold.audit.imports import Import, Sources
 from forge_scaffold.audit.inputs import Dependency, Inputs
 from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
-from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree, known_to_pyodide
+from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree
 from forge_scaffold.policy import Policy
+from forge_scaffold.pyodide import known_to_pyodide
 
 READY = "ready"
 OUTSIDE = "outside the policy"

@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.resources import files
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -27,7 +26,8 @@ from zipfile import ZipFile
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.errors import UserError
+from forge_scaffold.index import FRESH, configuration, environment, write
+from forge_scaffold.pyodide import known_to_pyodide
 
 # The marker values (PEP 508) of Pyodide 314, which is what Workers run since 2026-09-08.
 ENVIRONMENT: Mapping[str, str] = {
@@ -59,16 +59,8 @@ SERVER_PLATFORMS = (
 )
 
 SHAPE = 1  # of what is kept: a higher number, and it is asked for anew
-FRESH = 24 * 60 * 60  # how long an answer of the index counts, in s
 CONNECTION = 15  # until a connection is given up, in s
 PATIENCE = 10  # how long pip may look for an older release that fits, in s
-
-# uv's names for what pip's variables say, for those who have configured only uv.
-UV_NAMES: Mapping[str, tuple[str, ...]] = {
-    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
-    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
-    "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
-}
 
 
 @dataclass(frozen=True)
@@ -226,7 +218,7 @@ class Index:
         answer = self._run(what, requirements)
         if "failure" not in answer and not answer["unreachable"]:
             answer["at"] = time.time()
-            _write(kept, json.dumps(answer))
+            write(kept, json.dumps(answer))
         return {"at": time.time(), **answer}
 
     def _run(self, what: str, requirements: list[str]) -> dict[str, Any]:
@@ -268,15 +260,7 @@ class Index:
 
     @cached_property
     def _configuration(self) -> str:
-        """What pip is configured to; only ever kept as part of a hash: it may hold passwords."""
-        listed = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"],
-            env=environment(),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return listed.stdout
+        return configuration()
 
     @cached_property
     def _pyodide_wheels(self) -> Path:
@@ -295,42 +279,6 @@ class Index:
         return folder
 
 
-@cache
-def known_to_pyodide() -> dict[str, Any]:
-    """pyodide.json: `pyodide`, `python`, `platform`, and `packages` by name."""
-    text = files("forge_scaffold.audit").joinpath("pyodide.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
-
-
-def environment() -> dict[str, str]:
-    """This process's variables for pip, with uv's names where pip's are not set."""
-    variables = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
-    for name, uv_names in UV_NAMES.items():
-        told = [os.environ[uv_name] for uv_name in uv_names if os.environ.get(uv_name)]
-        if told and not os.environ.get(name):
-            # uv may name an index: `internal=https://...`
-            variables[name] = " ".join(
-                part.partition("=")[2] if "=" in part.partition("://")[0] else part
-                for part in told[0].split()
-            )
-    return variables
-
-
-def cache_folder() -> Path:
-    """Where answers of the index are kept: below the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    if not base:
-        base = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
-    folder = Path(base).expanduser() / "forge-scaffold" / "audit"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: {error.strerror}; name a folder for the cache in XDG_CACHE_HOME"
-        ) from error
-    return folder
-
-
 def _write_wheel(folder: Path, name: str, package: Mapping[str, Any]) -> None:
     """A wheel with metadata only. Its tag ranks last, so that the index's own wheel wins a tie."""
     platform = known_to_pyodide()["platform"] if package["compiled"] else "any"
@@ -345,15 +293,6 @@ def _write_wheel(folder: Path, name: str, package: Mapping[str, Any]) -> None:
     with ZipFile(folder / f"{base}-{tag}.whl", "w") as wheel:
         for file, text in contents.items():
             wheel.writestr(f"{base}.dist-info/{file}", text)
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent) as scratch:
-        half = Path(scratch, "half")
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
 
 
 def _tree(told: list[Mapping[str, Any]] | None) -> Tree | None:

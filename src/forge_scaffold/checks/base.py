@@ -14,6 +14,7 @@ from forge_scaffold.checks.requirements import Declared, Locked, declared, locke
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
+from forge_scaffold.versions import Releases
 
 if TYPE_CHECKING:
     from forge_scaffold.checks.walk import Scope
@@ -71,11 +72,13 @@ class Subject:
         project: on disk.
         policy: what it may depend on.
         facts: what the walk over its modules has met; complete before any rule's `check`.
+        releases: what the package index has, by package; nothing when it was not asked.
     """
 
     project: Project
     policy: Policy
     facts: Facts = field(default_factory=Facts)
+    releases: Mapping[str, Releases] = field(default_factory=dict)
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:

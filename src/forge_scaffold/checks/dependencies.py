@@ -6,13 +6,14 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.distributions import TOOLS, TYPES, pyodide_packages
+from forge_scaffold.checks.distributions import TOOLS, TYPES
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import LOCK, Project, table, tables
-from forge_scaffold.versions import Versions, canonical
+from forge_scaffold.pyodide import known_to_pyodide
+from forge_scaffold.versions import Releases, Versions, canonical
 
 
 def _milder(policy: Policy) -> Severity | None:
@@ -188,11 +189,12 @@ class NoRequirement(Rule):
 
 
 class NoWheel(Rule):
-    """A locked package without a wheel that runs in a Worker.
+    """A package without a wheel that runs in a Worker.
 
     Workers run Pyodide: pure Python wheels (`none-any`), wheels for `pyemscripten`, and the
     packages that Pyodide builds itself. Wheels for Linux, macOS or Windows hold machine code for
-    those, and pywrangler builds nothing from source.
+    those, and pywrangler builds nothing from source. A uv.lock or pylock.toml names the wheels;
+    about what is only declared, or locked without them, `forge check --index` asks the index.
 
     Fix: replace the package, or move what needs it out of the Worker; `uv tree --invert --package
     NAME` says what brings it.
@@ -229,17 +231,49 @@ wheels = [{ url = "https://example.org/httptools-0.7.1-cp314-cp314-manylinux_2_1
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Locked packages by the names of their wheels."""
+        """Locked packages by the names of their wheels, the others by what the index has."""
         for lock in subject.locked:
-            if "wheels" not in lock.data and "sdist" not in lock.data:
-                continue
-            if lock.name in pyodide_packages() or _runs(lock.data):
-                continue
+            if "wheels" in lock.data or "sdist" in lock.data:
+                if lock.name not in known_to_pyodide()["packages"] and not _runs(lock.data):
+                    yield self.finding(
+                        lock.place,
+                        f"{lock.name} {lock.version or ''}: no wheel of it runs in a Worker (none "
+                        "is pure Python or for pyemscripten), and Pyodide does not build it; "
+                        "replace it",
+                    )
+            elif releases := subject.releases.get(lock.name):
+                yield from self._of_the_index(lock, releases)
+        for each, versions, releases in _unlocked(subject):
+            newest, running = releases.newest(versions)
+            if newest and not running:
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: neither {newest} nor an older release of {versions} has a wheel "
+                    f"that runs in a Worker; {_instead(releases)}",
+                )
+
+    def _of_the_index(self, lock: Locked, releases: Releases) -> Iterator[Finding]:
+        if lock.version in set(releases.anywhere).difference(releases.in_worker):
             yield self.finding(
                 lock.place,
-                f"{lock.name} {lock.version or ''}: no wheel of it runs in a Worker (none is pure "
-                "Python or for pyemscripten), and Pyodide does not build it; replace it",
+                f"{lock.name} {lock.version}: the index has no wheel of it that runs in a Worker; "
+                f"{_instead(releases)}",
             )
+
+
+def _unlocked(subject: Subject) -> Iterator[tuple[Declared, Versions, Releases]]:
+    """What is declared and in no lock, with what the index has."""
+    locked = {lock.name for lock in subject.locked}
+    for each in subject.declared:
+        releases = subject.releases.get(each.name)
+        if releases and each.requirement and not each.requirement.url and each.name not in locked:
+            yield each, each.requirement.versions, releases
+
+
+def _instead(releases: Releases) -> str:
+    if releases.in_worker:
+        return f"the newest that runs is {releases.in_worker[0]}"
+    return "none runs: replace it"
 
 
 def _runs(package: Mapping[str, Any]) -> bool:
@@ -441,7 +475,10 @@ class Ancient(Rule):
     until it finds one: for pydantic to version 1, which is pure Python, and another library under
     the same name.
 
-    Fix: declare a lower bound, such as `pydantic>=2.12,<3`, and lock again.
+    Known without asking of pydantic; `forge check --index` asks the index about each package.
+
+    Fix: declare a lower bound, such as `pydantic>=2.12,<3`, and lock again. Where there is none
+    that runs: replace the package, or write `>=` and `<` around the version that you mean.
     """
 
     id = "DEP012"
@@ -456,7 +493,18 @@ class Ancient(Rule):
     FLOORS: ClassVar[Mapping[str, str]] = {"pydantic": "2"}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Requirements that admit such a version, and locks that have one."""
+        """Requirements that admit or mean such a version, and locks that have one."""
+        for each, versions, releases in _unlocked(subject):
+            newest, running = releases.newest(versions)
+            # What Pyodide builds is chosen, and not the last that happened to be pure.
+            chosen = each.name in known_to_pyodide()["packages"]
+            if newest and running and not chosen and _series(running) < _series(newest):
+                yield self.finding(
+                    each.place,
+                    f"{each.name}: resolves to {running} for a Worker, as {newest} has no wheel "
+                    f"that runs there; replace it, or say that you mean {running}",
+                    severity=Severity.WARNING,
+                )
         for each in subject.declared:
             floor = self.FLOORS.get(each.name)
             if (
@@ -478,6 +526,13 @@ class Ancient(Rule):
                     f"{lock.name}: {lock.version} is locked; declare  {lock.name}>={floor}  and "
                     "lock again",
                 )
+
+
+def _series(version: str) -> tuple[int, ...]:
+    """What changes with another interface: the first number that is not 0, and those before."""
+    numbers = [int(digits) for digits in re.findall(r"\d+", version)]
+    leading = next((place for place, number in enumerate(numbers) if number), 0)
+    return tuple(numbers[: leading + 1])
 
 
 class BannedPackage(Rule):

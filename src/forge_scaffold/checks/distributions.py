@@ -1,9 +1,6 @@
 """What packages are called where they are imported, and what kind of package they are."""
 
-import json
 from collections.abc import Collection, Mapping
-from functools import cache
-from pathlib import Path
 
 # What the Workers runtime and its SDK put on the path, without any requirement saying so.
 PLATFORM_MODULES = frozenset(
@@ -110,10 +107,3 @@ TOOL_MODULES = frozenset(
 def modules_of(package: str) -> Collection[str]:
     """The modules that a package brings, as far as its name tells."""
     return MODULES.get(package, (package.replace("-", "_"),))
-
-
-@cache
-def pyodide_packages() -> frozenset[str]:
-    """What Pyodide builds itself: there are wheels of it for Workers, whatever PyPI has."""
-    data = Path(__file__).parent / "data" / "pyodide.json"
-    return frozenset(json.loads(data.read_text(encoding="utf-8"))["packages"])

@@ -3,7 +3,6 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,6 @@ from forge_scaffold.cli.arguments import Parser
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from forge_scaffold.audit.analysis import Audit
     from forge_scaffold.audit.plan import Step
 
@@ -85,27 +82,17 @@ def _parser() -> Parser:
 def _audited(said: Namespace) -> "Audit":
     from forge_scaffold.audit import inputs, resolve
     from forge_scaffold.audit.analysis import audit
+    from forge_scaffold.index import cache_folder
     from forge_scaffold.policy import Policy
     from forge_scaffold.project import Project
 
     read = inputs.read(Path(said.path), frozenset(said.extra), frozenset(said.group))
     policy = Policy.of(Project.read(read.root))
-    with resolve.Index(resolve.cache_folder(), offline=said.offline) as index, _counted() as told:
+    with (
+        resolve.Index(cache_folder("audit"), offline=said.offline) as index,
+        terminal.counted("Resolving for Workers") as told,
+    ):
         return audit(read, policy, index, told)
-
-
-@contextmanager
-def _counted() -> "Iterator[Callable[[int, int], None]]":
-    """Say on stderr how far the resolving is: a line that a terminal rewrites, and forgets."""
-    shown = sys.stderr.isatty()
-
-    def told(done: int, of: int) -> None:
-        if shown:
-            print(f"\r\x1b[KResolving for Workers: {done} of {of} ...", end="", file=sys.stderr)
-            sys.stderr.flush()
-
-    with terminal.progress("Resolving for Workers ..."):
-        yield told
 
 
 def _check_target(page: Path, *, force: bool) -> None:

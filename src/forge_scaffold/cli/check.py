@@ -2,7 +2,8 @@
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,20 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from forge_scaffold.checks import Finding, Options, Subject
+    from forge_scaffold.versions import Releases
 
 SUMMARY = "Find what makes a Python Worker fail at deploy or at run time."
 
 DETAILS = """\
-Nothing of the project is imported or run, and nothing is fetched. Exit code 0:
-nothing to object to (notes aside); 1: findings; 2: the check could not run.
+Nothing of the project is imported or run, and nothing is fetched, unless --index
+asks what runs in a Worker of each dependency. Exit code 0: nothing to object to
+(notes aside); 1: findings; 2: the check could not run.
 
 Examples:
   forge check
   forge check services/chat --select WRA,SEC
   forge check --fix
+  forge check --index --select DEP
   forge rule RUN101
 """
 
@@ -44,9 +48,11 @@ def main(arguments: Sequence[str]) -> None:
         from forge_scaffold import checks
 
         subject, options = _opened(said)
+        if said.index:
+            subject = replace(subject, releases=_asked(subject))
         found = checks.findings(subject, options)
         if said.fix and _fixed(found, subject):
-            subject, options = _opened(said)
+            subject, options = _opened(said, subject.releases)
             found = checks.findings(subject, options)
         if printed := _report(said.format, found, subject):
             print(printed)
@@ -70,10 +76,17 @@ def _parser() -> Parser:
     parser.add_argument(
         "--fix", action="store_true", help="mend what can be mended safely; report the rest"
     )
+    parser.add_argument(
+        "--index",
+        action="store_true",
+        help="ask the package index too; its answers are kept for a day",
+    )
     return parser
 
 
-def _opened(said: "Namespace") -> "tuple[Subject, Options]":
+def _opened(
+    said: "Namespace", releases: "Mapping[str, Releases] | None" = None
+) -> "tuple[Subject, Options]":
     """The project in a folder, its policy, and which rules count.
 
     Raises:
@@ -94,7 +107,22 @@ def _opened(said: "Namespace") -> "tuple[Subject, Options]":
         more = f"; name one of {', '.join(below)}" if below else ""
         raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
     options = Options.of(project, RULES, said.select, said.ignore)
-    return Subject(project, Policy.of(project)), options
+    return Subject(project, Policy.of(project), releases=releases or {}), options
+
+
+def _asked(subject: "Subject") -> "Mapping[str, Releases]":
+    """What the package index has of all that is declared or locked, by name."""
+    from forge_scaffold.index import ask
+
+    released = {one.name for one in subject.declared if one.requirement and not one.requirement.url}
+    names = released | {lock.name for lock in subject.locked}
+    with terminal.counted("Asking the index") as told:
+        releases = ask(names, told)
+    if silent := sorted(names - releases.keys()):
+        print(f"no answer from the index, and not judged: {', '.join(silent)}", file=sys.stderr)
+    if absent := sorted(name for name, found in releases.items() if not found.anywhere):
+        print(f"not on the index, and not judged: {', '.join(absent)}", file=sys.stderr)
+    return releases
 
 
 def _fixed(found: "Sequence[Finding]", subject: "Subject") -> int:

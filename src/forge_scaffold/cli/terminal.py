@@ -51,6 +51,18 @@ def progress(doing: str) -> Iterator[None]:
 
 
 @contextmanager
+def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """The same with how much of it is done, for what comes in parts: a line that is rewritten."""
+
+    def told(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{doing}: {done} of {of} ...", end="", file=sys.stderr, flush=True)
+
+    with progress(f"{doing} ..."):
+        yield told
+
+
+@contextmanager
 def outcomes() -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code.
 

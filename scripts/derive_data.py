@@ -1,9 +1,9 @@
-"""Derive what `forge check` knows of wrangler and of Pyodide from their npm packages.
+"""Derive what Forge knows of wrangler and of Pyodide from their npm packages.
 
     npm pack wrangler pyodide    # and unpack both
-    python scripts/derive_check_data.py WRANGLER_FOLDER PYODIDE_FOLDER
+    python scripts/derive_data.py WRANGLER_FOLDER PYODIDE_FOLDER
 
-Writes src/forge_scaffold/checks/data/*.json: names only, none of the packages' own text.
+Writes two files below src/forge_scaffold: names and versions, none of the packages' own text.
 """
 
 import json
@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).resolve().parents[1] / "src" / "forge_scaffold" / "checks" / "data"
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "forge_scaffold"
+WRANGLER = SOURCE / "checks" / "data" / "wrangler.json"
+PYODIDE = SOURCE / "pyodide.json"
 
 # Tables of tables of the same kind again: what is in them is not looked into.
 OPEN = {"previews"}
@@ -69,15 +71,32 @@ def wrangler(folder: Path) -> dict[str, Any]:
 
 
 def pyodide(folder: Path) -> dict[str, Any]:
-    """The packages that Pyodide builds, under their normalised names, and its version."""
+    """Which Python Pyodide is, and the packages that it builds, by their names as PEP 503 has them.
+
+    Libraries and tests are left out: nobody can ask for them.
+    """
     lock = json.loads((folder / "pyodide-lock.json").read_text())
-    names = {
-        re.sub(r"[-_.]+", "-", package["name"]).lower() for package in lock["packages"].values()
+    told = lock["info"]
+    packages = {
+        _name(package["name"]): {
+            "version": package["version"],
+            "compiled": not package["file_name"].endswith("-none-any.whl"),
+            "needs": sorted(map(_name, package["depends"])),
+            "imports": sorted(package["imports"]),
+        }
+        for package in lock["packages"].values()
+        if package["package_type"] == "package" and not package["name"].endswith("-tests")
     }
     return {
-        "version": json.loads((folder / "package.json").read_text())["version"],
-        "packages": sorted(name for name in names if not name.endswith("-tests")),
+        "pyodide": json.loads((folder / "package.json").read_text())["version"],
+        "python": told["python"],
+        "platform": f"pyemscripten_{told['abi_version']}_{told['arch']}",
+        "packages": packages,
     }
+
+
+def _name(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _lines(data: dict[str, Any]) -> str:
@@ -93,8 +112,8 @@ def _lines(data: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for name, data in (
-        ("wrangler", wrangler(Path(sys.argv[1]))),
-        ("pyodide", pyodide(Path(sys.argv[2]))),
+    for path, data in (
+        (WRANGLER, wrangler(Path(sys.argv[1]))),
+        (PYODIDE, pyodide(Path(sys.argv[2]))),
     ):
-        (DATA / f"{name}.json").write_text(_lines(data), encoding="utf-8")
+        path.write_text(_lines(data), encoding="utf-8")
