@@ -15,7 +15,7 @@ from forge_scaffold.checks import (
 from forge_scaffold.checks.base import Finding, Rule, Severity, Subject
 from forge_scaffold.checks.options import Options
 from forge_scaffold.checks.walk import Walker
-from forge_scaffold.project import Project
+from forge_scaffold.project import Project, uncollected
 
 # In the order in which a newcomer would want them explained.
 FAMILIES: Mapping[str, tuple[str, tuple[type[Rule], ...]]] = {
@@ -35,9 +35,10 @@ RULES: Mapping[str, Rule] = {rule.id: rule() for _, rules in FAMILIES.values() f
 def findings(subject: Subject, options: Options) -> list[Finding]:
     """What the rules have to say about a project, in the order of its files and lines."""
     rules = [rule for name, rule in RULES.items() if options.follows(name)]
-    found = {
-        finding for finding in _found(rules, subject) if options.wants(finding, subject.project)
-    }
+    with uncollected():
+        found = {
+            finding for finding in _found(rules, subject) if options.wants(finding, subject.project)
+        }
     return sorted(found, key=_order)
 
 

@@ -110,6 +110,8 @@ class Rule:
         calls: dotted names whose calls to visit: "time.sleep", "secrets.*".
         reads: dotted names to visit where they stand: "os.environ".
         methods: names of methods whose calls to visit, whatever the object.
+        import_time: whether to visit only what runs while the modules are imported, functions that
+            are called then among it.
         fixable: whether `--fix` mends it, at least where that is plain.
     """
 
@@ -121,6 +123,7 @@ class Rule:
     calls: ClassVar[Collection[str]] = ()
     reads: ClassVar[Collection[str]] = ()
     methods: ClassVar[Collection[str]] = ()
+    import_time: ClassVar[bool] = False
     fixable: ClassVar[bool] = False
 
     def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - rules override it

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from forge_scaffold.checks.calls import Calls
 from forge_scaffold.documents import Place
 
 
@@ -51,11 +52,13 @@ class Facts:
         imports: every absolute import.
         uses: every name taken from the environment.
         classes: the names of all classes.
+        calls: every function, and every call at import time.
     """
 
     imports: list[Import] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
+    calls: Calls = field(default_factory=Calls)
     _noted: dict[str, list[Any]] = field(default_factory=dict)
 
     def noted(self, topic: str) -> list[Any]:

@@ -20,14 +20,9 @@ def _service(source: str) -> Files:
     return {"src/service.py": source}
 
 
-def _runs_first(scope: Scope) -> bool:
-    """Whether it runs while the Worker is imported: before any request, and before the deploy."""
-    return scope.import_time and not scope.typing and not scope.script
-
-
 def _runs_later(scope: Scope) -> bool:
     """Whether it runs in a request."""
-    return not scope.import_time and not scope.typing and not scope.script
+    return bool(scope.functions) and not scope.typing and not scope.script
 
 
 def _shown(node: ast.Call, scope: Scope) -> str:
@@ -45,6 +40,7 @@ class Entropy(Rule):
     """
 
     id = "RUN101"
+    import_time = True
     calls = (
         "numpy.random.default_rng", "os.getrandom", "os.urandom", "random.SystemRandom",
         "random.betavariate", "random.choice", "random.choices", "random.gauss",
@@ -62,16 +58,16 @@ class Entropy(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if not isinstance(node, ast.Call) or not _runs_first(scope):
+        """Calls at import time."""
+        if not isinstance(node, ast.Call):
             return
         name = scope.name(node.func)
         if name == "secrets.compare_digest" or (name == "numpy.random.default_rng" and node.args):
             return
         yield self.finding(
             scope.place(node),
-            f"{_shown(node, scope)} at import time: a Worker has no randomness before its first "
-            "request; call it in a function",
+            f"{_shown(node, scope)} {scope.when}: a Worker has no randomness before its first "
+            "request; call it in the request",
         )
 
 
@@ -85,6 +81,7 @@ class Clock(Rule):
     """
 
     id = "RUN102"
+    import_time = True
     severity = Severity.WARNING
     calls = (
         "datetime.date.today", "datetime.datetime.now", "datetime.datetime.today",
@@ -101,11 +98,11 @@ class Clock(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if isinstance(node, ast.Call) and _runs_first(scope):
+        """Calls at import time."""
+        if isinstance(node, ast.Call):
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} at import time: it is the time of the deployment, not of a "
+                f"{_shown(node, scope)} {scope.when}: it is the time of the deployment, not of a "
                 "request",
             )
 
@@ -120,6 +117,7 @@ class EarlyRequest(Rule):
     """
 
     id = "RUN103"
+    import_time = True
     calls = (
         "httpx.delete", "httpx.get", "httpx.head", "httpx.patch", "httpx.post", "httpx.put",
         "httpx.request", "httpx.stream", "js.fetch", "pyodide.http.open_url",
@@ -138,12 +136,12 @@ class EarlyRequest(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if isinstance(node, ast.Call) and _runs_first(scope):
+        """Calls at import time."""
+        if isinstance(node, ast.Call):
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} at import time: there is no network then; call it in a "
-                "function",
+                f"{_shown(node, scope)} {scope.when}: there is no network then; call it in the "
+                "request",
             )
 
 
@@ -157,6 +155,7 @@ class EarlyObject(Rule):
     """
 
     id = "RUN104"
+    import_time = True
     calls = (
         "js.JSON.parse", "js.Object.fromEntries", "pyodide.ffi.create_once_callable",
         "pyodide.ffi.create_proxy", "pyodide.ffi.to_js",
@@ -172,15 +171,15 @@ class EarlyObject(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if not isinstance(node, ast.Call) or not _runs_first(scope):
+        """Calls at import time."""
+        if not isinstance(node, ast.Call):
             return
         name = scope.name(node.func) or ""
         if name.startswith(("js.", "pyodide.ffi.")):
             yield self.finding(
                 scope.place(node),
-                f"{name}() at import time: no JavaScript object survives the deployment's "
-                "snapshot; make it in a function",
+                f"{name}() {scope.when}: no JavaScript object survives the deployment's "
+                "snapshot; make it in the request",
             )
 
 
@@ -194,6 +193,7 @@ class EarlyTask(Rule):
     """
 
     id = "RUN105"
+    import_time = True
     calls = (
         "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
         "asyncio.get_event_loop", "asyncio.new_event_loop", "asyncio.run",
@@ -209,11 +209,11 @@ class EarlyTask(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if isinstance(node, ast.Call) and _runs_first(scope):
+        """Calls at import time."""
+        if isinstance(node, ast.Call):
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} at import time: no event loop runs then; await it in the "
+                f"{_shown(node, scope)} {scope.when}: no event loop runs then; await it in the "
                 "request",
             )
 
@@ -310,6 +310,7 @@ class EarlySettings(Rule):
     """
 
     id = "RUN202"
+    import_time = True
     nodes = (ast.ClassDef, ast.Call)
     reads = ("workers.env.*",)
     failing: ClassVar[Files] = {
@@ -333,27 +334,24 @@ class EarlySettings(Rule):
             bases = {scope.name(base) for base in node.bases}
             if bases & {"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}:
                 scope.subject.facts.noted(self.id).append(node.name)
-        elif not _runs_first(scope):
-            return
         elif isinstance(node, ast.Attribute):
             yield self.finding(
                 scope.place(node),
-                f"env.{node.attr} at import time: it is frozen into the deployment; read it in the "
+                f"env.{node.attr} {scope.when}: it is frozen into the deployment; read it in the "
                 "request",
             )
         elif isinstance(node, ast.Call) and (name := scope.name(node.func)):
-            place = scope.place(node)
-            scope.subject.facts.noted(f"{self.id} calls").append((name, place))
+            call = (name, scope.when, scope.place(node))
+            scope.subject.facts.noted(f"{self.id} calls").append(call)
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Settings classes that are called at import time."""
         classes = set(subject.facts.noted(self.id))
-        for name, place in subject.facts.noted(f"{self.id} calls") if classes else ():
+        for name, when, place in subject.facts.noted(f"{self.id} calls") if classes else ():
             if name.rpartition(".")[2] in classes:
                 yield self.finding(
                     place,
-                    f"{name}() at import time: it is frozen into the deployment; make it in the "
-                    "request",
+                    f"{name}() {when}: it is frozen into the deployment; make it in the request",
                 )
 
 
@@ -674,8 +672,10 @@ class LegacyHandler(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Functions and assignments at the top of the main module."""
+        if scope.functions or scope.classes or not _is_main(scope):
+            return
         wrangler = python_worker(scope.subject)
-        if wrangler is None or not _is_main(scope) or scope.functions or scope.classes:
+        if wrangler is None:
             return
         names = _defined(node) & self.HANDLERS
         if names and not _has_default(scope):
@@ -768,6 +768,7 @@ class SharedPrimitive(Rule):
     """
 
     id = "RUN601"
+    import_time = True
     calls = (
         "asyncio.Barrier", "asyncio.BoundedSemaphore", "asyncio.Condition", "asyncio.Event",
         "asyncio.Future", "asyncio.LifoQueue", "asyncio.Lock", "asyncio.PriorityQueue",
@@ -784,12 +785,12 @@ class SharedPrimitive(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions."""
-        if isinstance(node, ast.Call) and _runs_first(scope):
+        """Calls at import time."""
+        if isinstance(node, ast.Call):
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} is shared by all requests of an isolate, and one that "
-                "waits for another's hangs; make it in the request",
+                f"{_shown(node, scope)} {scope.when} is shared by all requests of an isolate, and "
+                "one that waits for another's hangs; make it in the request",
             )
 
 
@@ -803,6 +804,7 @@ class SharedClient(Rule):
     """
 
     id = "RUN602"
+    import_time = True
     severity = Severity.WARNING
     calls = (
         "aiohttp.ClientSession", "asyncpg.create_pool", "httpx.AsyncClient", "httpx.Client",
@@ -819,14 +821,14 @@ class SharedClient(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls outside of functions, without a transport."""
-        if not isinstance(node, ast.Call) or not _runs_first(scope):
+        """Calls at import time, without a transport."""
+        if not isinstance(node, ast.Call):
             return
         if not {keyword.arg for keyword in node.keywords} & {"transport", "mounts", None}:
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} keeps connections between requests, and they belong to "
-                "one; make it in the request",
+                f"{_shown(node, scope)} {scope.when} keeps connections between requests, and they "
+                "belong to one; make it in the request",
             )
 
 

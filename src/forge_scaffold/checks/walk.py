@@ -2,7 +2,8 @@
 
 The walk knows of each node whether it runs while the module is imported, in which functions and
 classes it stands, and what its names stand for. It is a loop, not a recursion: nesting that Python
-can parse cannot break it.
+can parse cannot break it. Functions that are called at import time are walked once more, for the
+rules that are about that.
 """
 
 import ast
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from forge_scaffold.checks.base import Finding, Rule, Subject
+from forge_scaffold.checks.calls import Call, Calls, Definition
 from forge_scaffold.checks.facts import Import, Use
 from forge_scaffold.documents import Place
 from forge_scaffold.project import Module
@@ -32,6 +34,8 @@ class Scope:
         optional: inside a `try` that expects an ImportError.
         typing: inside `if TYPE_CHECKING`.
         script: inside `if __name__ == "__main__"`, which no Worker runs.
+        import_time: whether it runs while the module is imported, before any request.
+        through: the call at import time that runs the function around the node, if one does.
     """
 
     subject: Subject
@@ -43,11 +47,18 @@ class Scope:
     optional: bool = False
     typing: bool = False
     script: bool = False
+    import_time: bool = True
+    through: Call | None = None
 
     @property
-    def import_time(self) -> bool:
-        """Whether the node runs while the module is imported, before any request."""
-        return not self.functions
+    def when(self) -> str:
+        """How a message says that the node runs at import time, and why."""
+        if self.through is None:
+            return "at import time"
+        place = self.through.place
+        here = place.path == self.module.path
+        where = f"line {place.line}" if here else f"{place.path}:{place.line}"
+        return f"at import time ({where} calls {self.through.name.lstrip('.')}())"
 
     @property
     def is_async(self) -> bool:
@@ -89,8 +100,10 @@ class Scope:
         return isinstance(node, ast.Name) and node.id in self.names
 
 
-class Walker:
-    """Takes the rules that look at code through the modules of a project."""
+class Wanted:
+    """What some rules want to see."""
+
+    __slots__ = ("calls", "methods", "nodes", "reads")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.nodes: dict[type[ast.AST], list[Rule]] = {}
@@ -103,46 +116,92 @@ class Walker:
             _subscribe(self.reads, rule.reads, rule)
             _subscribe(self.methods, rule.methods, rule)
 
+
+class Walker:
+    """Takes the rules that look at code through the modules of a project."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        every = tuple(rules)
+        self.every = Wanted(every)
+        self.early = Wanted(rule for rule in every if rule.import_time)
+        self.always = Wanted(rule for rule in every if not rule.import_time)
+
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """What the rules find in the modules of the project."""
         for module in subject.project.modules:
-            yield from self._walk(Scope(subject, module))
+            scope = Scope(subject, module)
+            subject.facts.calls.add(scope)
+            start: list[tuple[ast.AST, Scope]] = [(module.tree, scope)]
+            yield from self._walk(start, self.every, self.always, _NOTES, _OPENERS)
+        yield from self._early(subject)
 
-    def _walk(self, scope: Scope) -> Iterator[Finding]:
-        pending: list[tuple[ast.AST, Scope]] = [(scope.module.tree, scope)]
+    def _early(self, subject: Subject) -> Iterator[Finding]:
+        """What they find in functions that are called at import time, each looked at once."""
+        none = Wanted(())
+        seen: set[ast.AST] = set()
+        calls = subject.facts.calls
+        while calls.made:
+            call = calls.made.popleft()
+            for function, scope in calls.run(call):
+                if function in seen or scope.typing or scope.script:
+                    continue
+                seen.add(function)
+                start = list(_body(function, scope, call.scope.through or call))
+                start.reverse()
+                # The calls that the function makes are added to those still to be followed.
+                yield from self._walk(start, self.early, none, _EARLY_NOTES, _EARLY_OPENERS)
+        # It knows of all scopes, and they of it: what stands in a circle costs a collection.
+        subject.facts.calls = Calls()
+
+    def _walk(
+        self,
+        pending: list[tuple[ast.AST, Scope]],
+        early: Wanted,
+        later: Wanted,
+        notes: "Notes",
+        openers: "Openers",
+    ) -> Iterator[Finding]:
         while pending:
             node, scope = pending.pop()
             kind = type(node)
-            if kind in self.nodes:
-                for rule in self.nodes[kind]:
+            wanted = early if scope.import_time else later
+            if kind in wanted.nodes:
+                for rule in wanted.nodes[kind]:
                     yield from rule.visit(node, scope)
-            if kind in _NOTES:
-                _NOTES[kind](node, scope)
-            if kind is ast.Call:
-                yield from self._call(node, scope)  # type: ignore[arg-type]
-            elif (kind is ast.Name or kind is ast.Attribute) and scope.imported(node):
-                yield from self._read(node, scope)
-            if kind in _OPENERS:
-                pending += reversed(list(_OPENERS[kind](node, scope)))
+            if kind in notes:
+                notes[kind](node, scope)
+            if isinstance(node, ast.Name):
+                if node.id in scope.names:
+                    yield from _read(node, scope, wanted)
+                # The most frequent of all nodes, and nothing is below it.
+                continue
+            if isinstance(node, ast.Call):
+                yield from _call(node, scope, wanted)
+            elif kind is ast.Attribute and scope.imported(node):
+                yield from _read(node, scope, wanted)
+            if kind in openers:
+                pending += reversed(list(openers[kind](node, scope)))
             else:
                 pending += [(child, scope) for child in reversed(children(node))]
 
-    def _call(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
-        function = node.func
-        name = scope.name(function)
-        # A dotted name that nothing imported is some object's attribute.
-        if name is not None and ("." not in name or scope.imported(function)):
-            for rule in _matching(self.calls, name):
-                yield from rule.visit(node, scope)
-        if isinstance(function, ast.Attribute):
-            for rule in self.methods.get(function.attr, ()):
-                yield from rule.visit(node, scope)
 
-    def _read(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        name = scope.name(node)
-        if name is not None:
-            for rule in _matching(self.reads, name):
-                yield from rule.visit(node, scope)
+def _call(node: ast.Call, scope: Scope, wanted: Wanted) -> Iterator[Finding]:
+    function = node.func
+    name = scope.name(function)
+    # A dotted name that nothing imported is some object's attribute.
+    if name is not None and ("." not in name or scope.imported(function)):
+        for rule in _matching(wanted.calls, name):
+            yield from rule.visit(node, scope)
+    if isinstance(function, ast.Attribute):
+        for rule in wanted.methods.get(function.attr, ()):
+            yield from rule.visit(node, scope)
+
+
+def _read(node: ast.AST, scope: Scope, wanted: Wanted) -> Iterator[Finding]:
+    name = scope.name(node)
+    if name is not None:
+        for rule in _matching(wanted.reads, name):
+            yield from rule.visit(node, scope)
 
 
 _Key = TypeVar("_Key")
@@ -190,9 +249,9 @@ def _learn(node: ast.AST, scope: Scope) -> None:
             names[alias.asname or top] = alias.name if alias.asname else top
             _note_import(node, scope, alias.name)
     elif isinstance(node, ast.ImportFrom):
-        origin = "." * node.level + (node.module or "")
+        origin = "." * node.level + (f"{node.module}." if node.module else "")
         for alias in node.names:
-            names[alias.asname or alias.name] = f"{origin}.{alias.name}"
+            names[alias.asname or alias.name] = f"{origin}{alias.name}"
         if not node.level and node.module:
             _note_import(node, scope, node.module)
 
@@ -220,10 +279,31 @@ def _note_call(node: ast.Call, scope: Scope) -> None:
     elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
         owner = node.func.value
         scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
+    if name and scope.import_time:
+        scope.subject.facts.calls.made.append(Call(name, node, scope))
+
+
+def _note_early_call(node: ast.Call, scope: Scope) -> None:
+    if scope.import_time and (name := scope.name(node.func)):
+        scope.subject.facts.calls.made.append(Call(name, node, scope))
+
+
+def _note_function(node: Definition, scope: Scope) -> None:
+    scope.subject.facts.calls.define(node, scope)
+    _note_decorators(node, scope)
+
+
+def _note_decorators(node: Definition, scope: Scope) -> None:
+    """Calls without brackets: what decorates, and what a decorator's own call returns."""
+    for decorator in node.decorator_list if scope.import_time else ():
+        factory = isinstance(decorator, ast.Call)
+        if name := scope.name(decorator.func if isinstance(decorator, ast.Call) else decorator):
+            scope.subject.facts.calls.made.append(Call(name, decorator, scope, factory))
 
 
 def _note_class(node: ast.ClassDef, scope: Scope) -> None:
     scope.subject.facts.classes.add(node.name)
+    _note_function(node, scope)
 
 
 def _note_use(node: ast.Attribute, scope: Scope) -> None:
@@ -255,19 +335,30 @@ Inner: TypeAlias = Iterator[tuple[ast.AST, Scope]]
 
 def _function(node: Function, scope: Scope) -> Inner:
     """Decorators and defaults run where the function is defined, its body when it is called."""
+    yield from _outside(node, scope)
+    yield from _body(node, scope)
+
+
+def _outside(node: Function, scope: Scope) -> Inner:
     arguments = node.args
     outside = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
     if not isinstance(node, ast.Lambda):
         outside = [*node.decorator_list, *outside]
-    yield from ((each, scope) for each in outside)
-    parameters = {each.arg for each in _parameters(arguments)}
+    return ((each, scope) for each in outside)
+
+
+def _body(node: Function, scope: Scope, through: Call | None = None) -> Inner:
+    """The body, when it is called: at import time `through` some call there, or later."""
+    parameters = {each.arg for each in _parameters(node.args)}
     inside = replace(
         scope,
         functions=(*scope.functions, node),
         shadowed=scope.shadowed | parameters,
+        import_time=through is not None,
+        through=through,
     )
     body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    yield from ((each, inside) for each in body)
+    return ((each, inside) for each in body)
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
@@ -285,9 +376,9 @@ def _class(node: ast.ClassDef, scope: Scope) -> Inner:
 def _if(node: ast.If, scope: Scope) -> Inner:
     inside = scope
     if scope.name(node.test) in {"typing.TYPE_CHECKING", "TYPE_CHECKING"}:
-        inside = replace(scope, typing=True)
+        inside = replace(scope, typing=True, import_time=False)
     elif _is_main(node.test):
-        inside = replace(scope, script=True)
+        inside = replace(scope, script=True, import_time=False)
     yield node.test, scope
     yield from ((each, inside) for each in node.body)
     yield from ((each, scope) for each in node.orelse)
@@ -323,7 +414,10 @@ def _names(node: ast.expr | None) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-_OPENERS: Mapping[type[ast.AST], Callable[[Any, Scope], Inner]] = {
+Openers: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope], Inner]]
+Notes: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope], None]]
+
+_OPENERS: Openers = {
     ast.FunctionDef: _function,
     ast.AsyncFunctionDef: _function,
     ast.Lambda: _function,
@@ -333,10 +427,26 @@ _OPENERS: Mapping[type[ast.AST], Callable[[Any, Scope], Inner]] = {
 }
 
 # What is noted of some kinds of nodes, whichever rules are followed.
-_NOTES: Mapping[type[ast.AST], Callable[[Any, Scope], None]] = {
+_NOTES: Notes = {
+    ast.AsyncFunctionDef: _note_function,
     ast.Attribute: _note_use,
     ast.Call: _note_call,
     ast.ClassDef: _note_class,
+    ast.FunctionDef: _note_function,
     ast.Import: _learn,
     ast.ImportFrom: _learn,
+}
+
+# The same for a function that is called at import time: the functions in it may never be.
+_EARLY_OPENERS: Openers = {
+    **_OPENERS,
+    ast.FunctionDef: _outside,
+    ast.AsyncFunctionDef: _outside,
+    ast.Lambda: _outside,
+}
+_EARLY_NOTES: Notes = {
+    ast.AsyncFunctionDef: _note_decorators,
+    ast.Call: _note_early_call,
+    ast.ClassDef: _note_decorators,
+    ast.FunctionDef: _note_decorators,
 }

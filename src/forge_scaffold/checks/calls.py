@@ -1,0 +1,161 @@
+"""Which of the project's own functions run while its modules are imported.
+
+The walk notes every function and class where it is defined, and every call that runs at import time
+where it stands; names lead from the one to the other, through what the project's modules import of
+each other.
+"""
+
+import ast
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from forge_scaffold.documents import Place
+
+if TYPE_CHECKING:
+    from forge_scaffold.checks.walk import Scope
+
+Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+# What runs of a class when it is called.
+_MAKERS = ("__new__", "__init__", "__post_init__", "model_post_init")
+
+# Through so many modules a name may be handed on; two that import it from each other never end.
+_HOPS = 20
+
+
+class Call(NamedTuple):
+    """A call of a name at import time.
+
+    Attributes:
+        name: what it calls, as `Scope.name` has it.
+        node: the call, or the decorator.
+        scope: where it stands.
+        factory: what it returns is called as well, for it stands as a decorator.
+    """
+
+    name: str
+    node: ast.expr
+    scope: "Scope"
+    factory: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.scope.place(self.node)
+
+
+class Defined(NamedTuple):
+    """A function or a class, and where it stands."""
+
+    node: Definition
+    scope: "Scope"
+
+
+@dataclass
+class Calls:
+    """The functions of a project, and its calls at import time.
+
+    Attributes:
+        made: the calls that are still to be followed, in the order in which they were met.
+    """
+
+    made: deque[Call] = field(default_factory=deque)
+    _defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = field(
+        default_factory=dict
+    )
+    _names: dict[PurePosixPath, Mapping[str, str]] = field(default_factory=dict)
+    _modules: dict[str, PurePosixPath] = field(default_factory=dict)
+    _deepest: int = 0
+
+    def add(self, scope: "Scope") -> None:
+        """Note a module: what others call it, and what it will call others."""
+        path = scope.module.path
+        parts = path.relative_to(scope.subject.project.base).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        self._names[path] = scope.names
+        self._modules[".".join(parts)] = path
+        self._deepest = max(self._deepest, len(parts))
+
+    def define(self, node: Definition, scope: "Scope") -> None:
+        """Note a function or a class: by its name inside its function, by its full one outside."""
+        owner = scope.functions[-1] if scope.functions else None
+        name = node.name if owner else _full_name(node, scope)
+        self._defined.setdefault((scope.module.path, owner), {})[name] = Defined(node, scope)
+
+    def run(self, call: Call) -> Iterator[tuple[ast.FunctionDef, "Scope"]]:
+        """The functions whose bodies a call runs, each with where it stands."""
+        found = self._found(call.name, call.scope)
+        if found and isinstance(found.node, ast.ClassDef):
+            run = [self._method(found, name) for name in _MAKERS]
+        elif found and call.factory:
+            inner = self._defined.get((found.scope.module.path, found.node), {})
+            run = [found, *(inner.get(name) for name in _returned(found.node))]
+        else:
+            run = [found]
+        for each in run:
+            # What a coroutine does, it does when it is awaited.
+            if each and isinstance(each.node, ast.FunctionDef):
+                yield each.node, each.scope
+
+    def _method(self, defined: Defined, name: str) -> Defined | None:
+        """A method of a class: its own, or that of the first base that has it."""
+        seen: set[ast.AST] = set()
+        pending = [defined]
+        while pending:
+            node, scope = pending.pop()
+            own = f"{_full_name(node, scope)}.{name}"
+            if found := self._defined.get((scope.module.path, None), {}).get(own):
+                return found
+            if isinstance(node, ast.ClassDef) and node not in seen:
+                seen.add(node)
+                bases = (self._found(scope.name(base) or "", scope) for base in node.bases)
+                pending += reversed([base for base in bases if base])
+        return None
+
+    def _found(self, name: str, scope: "Scope") -> Defined | None:
+        """What a name stands for: in the functions around it, in its module, in another one."""
+        path = scope.module.path
+        for owner in (*reversed(scope.functions), None):
+            if found := self._defined.get((path, owner), {}).get(name):
+                return found
+        for _ in range(_HOPS):
+            module, rest = self._split(self._absolute(name, path, scope))
+            if module is None:
+                return None
+            if found := self._defined.get((module, None), {}).get(rest):
+                return found
+            head, dot, tail = rest.partition(".")
+            if head not in self._names[module]:
+                return None
+            path, name = module, f"{self._names[module][head]}{dot}{tail}"
+        return None
+
+    def _absolute(self, name: str, path: PurePosixPath, scope: "Scope") -> str:
+        """A name with a module's relative import resolved; dots tell how far up it begins."""
+        if not name.startswith("."):
+            return name
+        rest = name.lstrip(".")
+        folder = path.relative_to(scope.subject.project.base).parts[: -(len(name) - len(rest))]
+        return ".".join([*folder, rest])
+
+    def _split(self, name: str) -> tuple[PurePosixPath | None, str]:
+        """A module of the project, and the rest of a name inside it."""
+        parts = name.split(".", self._deepest + 1)
+        for length in range(min(len(parts) - 1, self._deepest), -1, -1):
+            if path := self._modules.get(".".join(parts[:length])):
+                return path, ".".join(parts[length:])
+        return None, name
+
+
+def _full_name(node: Definition, scope: "Scope") -> str:
+    return ".".join([*(each.name for each in scope.classes), node.name])
+
+
+def _returned(node: Definition) -> Iterator[str]:
+    """The names that a function returns at the end of its body."""
+    for statement in node.body:
+        if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Name):
+            yield statement.value.id
