@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.httpx import Whose, httpx_of
 from forge_scaffold.checks.walk import Scope
 from forge_scaffold.checks.wrangler import python_worker
 from forge_scaffold.documents import Place
@@ -816,7 +817,13 @@ class SharedClient(Rule):
         '    return (await client.get("https://example.org")).text\n'
     )
     passing: ClassVar[Files] = _service(
-        "import httpx\n\n\nasync def answer(env):\n    async with httpx.AsyncClient() as client:\n"
+        "import httpx\nfrom workers import fetch\n\n\n"
+        "class Fetch(httpx.AsyncBaseTransport):\n"
+        "    async def handle_async_request(self, request):\n"
+        "        answer = await fetch(str(request.url), method=request.method)\n"
+        "        return httpx.Response(answer.status, content=await answer.bytes())\n\n\n"
+        "async def answer(env):\n"
+        "    async with httpx.AsyncClient(transport=Fetch()) as client:\n"
         '        return (await client.get("https://example.org")).text\n'
     )
 
@@ -889,8 +896,10 @@ class PlainHttpx(Rule):
     """A client of httpx without a transport over fetch.
 
     The httpx of PyPI opens sockets: http works here and there, https never does. Pyodide's own
-    index has a fork that uses `fetch`; which one a Worker gets is decided by its lock, and this
-    one's says PyPI's.
+    index has a fork that uses `fetch`, of one version; pywrangler takes it as long as PyPI has none
+    that is newer and in range. Where the project says that it gets PyPI's (by a lock, a range that
+    leaves the fork out, what lies in python_modules) that is an error, and where it leaves it open
+    a note.
 
     Fix: `httpx.AsyncClient(transport=...)` with a transport over `workers.fetch`.
     """
@@ -900,44 +909,45 @@ class PlainHttpx(Rule):
         "httpx.AsyncClient", "httpx.Client", "httpx.delete", "httpx.get", "httpx.head",
         "httpx.patch", "httpx.post", "httpx.put", "httpx.request", "httpx.stream",
     )  # fmt: skip
-    _LOCK: ClassVar[Files] = {
-        "requirements/worker.txt": f"httpx==0.28.1 --hash=sha256:{'a1' * 32}\n"
-    }
-    failing: ClassVar[Files] = {**SharedClient.passing, **_LOCK}
-    passing: ClassVar[Files] = {
-        **_LOCK,
+    failing: ClassVar[Files] = {
+        "requirements/worker.txt": f"httpx==0.28.1 --hash=sha256:{'a1' * 32}\n",
         **_service(
-            "import httpx\nfrom workers import fetch\n\n\n"
-            "class Fetch(httpx.AsyncBaseTransport):\n"
-            "    async def handle_async_request(self, request):\n"
-            "        answer = await fetch(str(request.url), method=request.method)\n"
-            "        return httpx.Response(answer.status, content=await answer.bytes())\n\n\n"
-            "async def answer(env):\n"
-            "    async with httpx.AsyncClient(transport=Fetch()) as client:\n"
+            "import httpx\n\n\nasync def answer(env):\n"
+            "    async with httpx.AsyncClient() as client:\n"
             '        return (await client.get("https://example.org")).text\n'
         ),
     }
+    passing: ClassVar[Files] = {**failing, **SharedClient.passing}
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls without a transport, where the lock is for PyPI's httpx."""
+        """Note the calls without a transport."""
         if not isinstance(node, ast.Call) or scope.typing or scope.script:
             return
-        keywords = {keyword.arg for keyword in node.keywords}
-        if keywords & {"transport", "mounts", None} or not _pypi_httpx(scope.subject):
+        if not {keyword.arg for keyword in node.keywords} & {"transport", "mounts", None}:
+            call = (_shown(node, scope), scope.place(node))
+            scope.subject.facts.noted(self.id).append(call)
+        yield from ()
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """What was noted, against what says which httpx it is."""
+        calls = subject.facts.noted(self.id)
+        if not calls or python_worker(subject) is None:
             return
-        yield self.finding(
-            scope.place(node),
-            f"{_shown(node, scope)}: the httpx that is locked opens sockets, and https dies; give "
-            "it a transport over fetch",
-        )
-
-
-def _pypi_httpx(subject: Subject) -> bool:
-    """Whether the lock that fills python_modules/ names PyPI's httpx."""
-    return any(
-        each.name == "httpx" and each.place.path.parts[0] == "requirements"
-        for each in subject.locked
-    )
+        origin = httpx_of(subject)
+        if origin.whose is Whose.PYPI:
+            for call, place in calls:
+                yield self.finding(
+                    place,
+                    f"{call}: {origin.because}: it opens sockets, and https dies; give it a "
+                    "transport over fetch",
+                )
+        elif origin.whose is Whose.OPEN:
+            call, place = calls[0]
+            yield self.finding(
+                place,
+                f"{call}: {origin.because}; with a transport over fetch it does not matter",
+                severity=Severity.NOTE,
+            )
 
 
 class Buffered(Rule):
