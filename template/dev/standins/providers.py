@@ -147,8 +147,10 @@ def _play(call: Call, wire: Wire) -> None:
     places = ((pattern.fullmatch(path), api) for pattern, api in APIS.items())
     match, api = next((match, api) for match, api in places if match)
     body = call.body
+    if api.request_id:
+        call.answer_headers = {**call.answer_headers, api.request_id: "req_standin"}
     if api.key(call.headers) != KEY:
-        return wire.send_json(api.wrong_key, api.key_error("API key not valid."), _head(api))
+        return wire.send_json(api.wrong_key, api.key_error("API key not valid."))
     if not isinstance(body, dict):
         return _refuse(api, wire, 400, "The body must be a JSON object.")
     if problem := _problem(api, call.headers, body):
@@ -186,18 +188,14 @@ def _wanted_status(model: str, earlier: int) -> int | None:
 
 def _refuse(api: Api, wire: Wire, status: int, message: str) -> None:
     patience = {api.retry_after: "1"} if api.retry_after and status in {429, 503} else {}
-    wire.send_json(status, api.error(status, message), _head(api) | patience)
+    wire.send_json(status, api.error(status, message), patience)
 
 
 def _block(api: Api, question: Question, wire: Wire) -> None:
     status, body = api.block()
     if status == 200 and question.streamed:
         return wire.send_text(event(body).encode(), "text/event-stream")
-    return wire.send_json(status, body, _head(api))
-
-
-def _head(api: Api) -> dict[str, str]:
-    return {api.request_id: "req_standin"} if api.request_id else {}
+    return wire.send_json(status, body)
 
 
 def _reply(question: Question) -> Reply:
@@ -223,7 +221,7 @@ def _complete(api: Api, reply: Reply, wire: Wire) -> None:
         case "standin-stream-error":
             _refuse(api, wire, 500, "The stand-in was asked to fail.")
         case _:
-            wire.send_json(200, api.answer(reply), _head(api))
+            wire.send_json(200, api.answer(reply))
 
 
 def _stream(api: Api, reply: Reply, wire: Wire) -> None:

@@ -164,7 +164,7 @@ class ProviderContract:
     def provider(self) -> HttpProvider:
         """The provider, for what needs no call: nobody would answer one."""
         prefix = self.kind.name.upper()
-        nobody = httpx.MockTransport(lambda _: httpx.Response(500))
+        nobody = httpx.AsyncBaseTransport()
         env = {f"{prefix}_API_KEY": KEY, f"{prefix}_MODEL": "m"}
         return self.kind.make(env, httpx.AsyncClient(transport=nobody), RETRY)
 
@@ -240,6 +240,7 @@ class ProviderContract:
                 await call(request)
             assert type(caught.value) is expected
             assert (caught.value.retryable, caught.value.attempts) == (False, 1)
+            assert caught.value.request_id == self.kind.request_id
             assert caught.value.detail
         assert len(await caller.calls()) == 2
 
@@ -301,6 +302,7 @@ class ProviderContract:
         with pytest.raises((OverloadedError, ServerError)) as caught:
             await anext(stream)
         assert (caught.value.retryable, caught.value.detail) == (True, "Overloaded")
+        assert caught.value.request_id == self.kind.request_id
         assert len(await caller.calls()) == 1
 
     @pytest.mark.parametrize(
@@ -315,8 +317,9 @@ class ProviderContract:
         self, caller: Caller, model: str, error: type[ProviderError]
     ) -> None:
         stream = await caller.provider().stream(caller.request(model))
-        with pytest.raises(error):
+        with pytest.raises(error) as caught:
             await text_and_finish(stream)
+        assert caught.value.request_id == self.kind.request_id
         assert len(await caller.calls()) == 1
 
     async def test_a_cut_answer_is_asked_for_again(self, caller: Caller) -> None:
@@ -325,8 +328,9 @@ class ProviderContract:
         assert caught.value.attempts == len(await caller.calls()) == 3
 
     async def test_broken_json_is_a_malformed_answer(self, caller: Caller) -> None:
-        with pytest.raises(MalformedAnswerError):
+        with pytest.raises(MalformedAnswerError) as caught:
             await caller.provider().complete(caller.request("standin-garbage"))
+        assert caught.value.request_id == self.kind.request_id
         assert len(await caller.calls()) == 1
 
     @pytest.mark.parametrize(
@@ -380,9 +384,9 @@ class ProviderContract:
         assert [call.outcome for call in await caller.calls()] == ["client-left"]
 
     async def test_cancelling_a_call_aborts_it_and_nothing_is_retried(self, caller: Caller) -> None:
-        for call in (caller.provider().complete, caller.provider().stream):
+        for number, call in enumerate((caller.provider().complete, caller.provider().stream)):
             task = asyncio.ensure_future(call(caller.request("standin-hang")))
-            while not any(call.outcome == "open" for call in await caller.calls(wait=0)):
+            while len(await caller.calls(wait=0)) == number:
                 assert not task.done()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

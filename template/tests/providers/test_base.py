@@ -61,7 +61,9 @@ def test_an_error_says_who_and_what_and_nothing_that_was_written() -> None:
         (408, {}, True),
         (409, {}, True),
         (425, {}, False),
-        (422, {"x-should-retry": "true"}, True),
+        (409, {"x-should-retry": "false"}, False),
+        (422, {"x-should-retry": "true"}, False),
+        (401, {"x-should-retry": "true"}, False),
         (429, {}, True),
         (429, {"x-should-retry": "false"}, False),
         (500, {}, True),
@@ -72,6 +74,11 @@ def test_an_error_says_who_and_what_and_nothing_that_was_written() -> None:
 )
 def test_what_is_worth_another_call(status: int, headers: dict[str, str], expected: object) -> None:
     assert is_retryable(status, headers, {408, 409, 429}) is expected
+
+
+def test_a_conflict_is_worth_another_call_where_the_provider_says_so() -> None:
+    assert not is_retryable(409, {}, {408, 429})
+    assert is_retryable(409, {"x-should-retry": "true"}, {408, 429})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,11 @@ def test_what_is_worth_another_call(status: int, headers: dict[str, str], expect
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30),
         ({"retry-after": "Mon, 23 Nov 2026 11:59:30 GMT"}, 0),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 -0000"}, 30),
+        ({"retry-after": "Monday, 23-Nov-26 12:00:30 GMT"}, 30),
+        ({"retry-after": "Mon Nov 23 12:00:30 2026"}, 30),
         ({"retry-after": "Sun, 01 Jan 99999 00:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 01 Jan 9999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 23 Nov 2026 12:00:30 +99999999999999999999"}, None),
     ],
 )
 def test_how_long_a_provider_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
@@ -102,7 +113,15 @@ def test_a_date_is_as_many_seconds_as_it_is_away(seconds: int) -> None:
     assert retry_after({"retry-after": date}, NOW) == seconds
 
 
-@given(st.text(st.characters(max_codepoint=255)))
+NEARLY_DATES = st.lists(
+    st.sampled_from(
+        ["Mon,", "Monday,", "23", "Nov", "23-Nov-26", "2026", "12:00:30", "GMT", "+", "-"]
+    )
+    | st.integers().map(str)
+).map(" ".join)
+
+
+@given(st.text(st.characters(max_codepoint=255)) | NEARLY_DATES)
 def test_no_retry_after_is_too_strange(text: str) -> None:
     for name in ("retry-after", "retry-after-ms"):
         seconds = retry_after({name: text}, NOW)

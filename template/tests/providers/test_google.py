@@ -94,6 +94,8 @@ class TestGoogle(ProviderContract):
             (said("H", finishReason="MAX_TOKENS"), "H", "length"),
             (said("H", finishReason="CONTINUATION"), "H", "length"),
             (said("H", finishReason="RECITATION"), "H", "content_filter"),
+            (said("H", finishReason="IMAGE_RECITATION"), "H", "content_filter"),
+            ({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}, "", "content_filter"),
             ({"candidates": [{"finishReason": "MAX_TOKENS"}]}, "", "length"),
             ({"candidates": [{"finishReason": "SAFETY", "index": 0}]}, "", "content_filter"),
             ({"candidates": [{"finishReason": "STOP", "content": {}}]}, "", "stop"),

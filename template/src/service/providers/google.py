@@ -156,6 +156,9 @@ class Google(HttpProvider):
         "SPII": "content_filter",
         "MODEL_ARMOR": "content_filter",
         "ESCALATION": "content_filter",
+        "IMAGE_SAFETY": "content_filter",
+        "IMAGE_PROHIBITED_CONTENT": "content_filter",
+        "IMAGE_RECITATION": "content_filter",
     }
     error_statuses: ClassVar = {PROMPT_BLOCKED: 400}
     key_errors = frozenset({"API_KEY_INVALID"})  # its status is 400

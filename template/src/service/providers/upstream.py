@@ -255,9 +255,10 @@ class HttpProvider(ABC):
         body = self.body(request, model)
 
         async def answered() -> tuple[Completion, Passage]:
-            with self._translated():
-                content, passage = await self._content(body, model)
-                return self.completion(content, model), passage
+            response = await self._post(self.path, body, model)
+            with self._reading(response):
+                content = await _content(response)
+                return self.completion(content, model), self._passage(response)
 
         (completion, passage), attempts = await self._attempts(answered)
         return completion.model_copy(update={"attempts": attempts, "passage": passage})
@@ -268,8 +269,7 @@ class HttpProvider(ABC):
         body = {**self.body(request, model), **self.stream_options}
 
         async def opened() -> tuple[Passage, Part, AsyncGenerator[Part, None]]:
-            with self._translated():
-                response = await self._post(self.stream_path or self.path, body, model)
+            response = await self._post(self.stream_path or self.path, body, model)
             parts = self._parts(response, model)
             return self._passage(response), await anext(parts), parts
 
@@ -291,19 +291,8 @@ class HttpProvider(ABC):
             error.attempts = attempts
             raise
 
-    async def _content(self, body: Mapping[str, object], model: str) -> tuple[bytes, Passage]:
-        response = await self._post(self.path, body, model)
-        try:
-            content = bytearray()
-            async with aclosing(_chunks(response)) as chunks:
-                async for chunk in chunks:
-                    content += chunk
-            return bytes(content), self._passage(response)
-        finally:
-            await response.aclose()
-
     async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
-        with self._translated():
+        with self._reading(response):
             try:
                 reader, events = self.reader(model), Parser()
                 async with aclosing(_chunks(response)) as chunks:
@@ -329,13 +318,14 @@ class HttpProvider(ABC):
             headers={**headers, **gateway.headers} if gateway else headers,
             json={name: value for name, value in body.items() if value is not None},
         )
-        response = await self._client.send(request, stream=True)
-        if response.status_code == httpx.codes.OK:
-            return response
-        try:
-            raise self._refusal(response, await _beginning(response))
-        finally:
-            await response.aclose()
+        with self._translated():
+            response = await self._client.send(request, stream=True)
+            if response.status_code == httpx.codes.OK:
+                return response
+            try:
+                raise self._refusal(response, await _beginning(response))
+            finally:
+                await response.aclose()
 
     def _passage(self, response: httpx.Response) -> Passage:
         return self._gateway.passage(response.headers) if self._gateway else Passage()
@@ -350,9 +340,12 @@ class HttpProvider(ABC):
         except ValidationError:
             report = ErrorReport(message=content.decode(errors="replace"))
         error = self._error(report, status, headers, self._kind(report, status))
-        if self.request_id_header:
-            error.request_id = headers.get(self.request_id_header)
+        error.request_id = self._request_id(response)
         return error
+
+    def _request_id(self, response: httpx.Response) -> str | None:
+        name = self.request_id_header
+        return response.headers.get(name) if name else None
 
     def _kind(self, report: ErrorReport, status: int) -> type[ProviderError]:
         names = {str(report.type), str(report.code), str(status)}
@@ -411,9 +404,30 @@ class HttpProvider(ABC):
             report, status = error.report, self._status(error.report)
             raise self._error(report, status, {}, self._kind(report, status)) from None
 
+    @contextmanager
+    def _reading(self, response: httpx.Response) -> Iterator[None]:
+        """The same for what goes wrong in an answer that has begun: it has an id to ask about."""
+        try:
+            with self._translated():
+                yield
+        except ProviderError as error:
+            error.request_id = self._request_id(response)
+            raise
+
 
 class _AnswerTooLongError(Exception):
     pass
+
+
+async def _content(response: httpx.Response) -> bytes:
+    content = bytearray()
+    try:
+        async with aclosing(_chunks(response)) as chunks:
+            async for chunk in chunks:
+                content += chunk
+    finally:
+        await response.aclose()
+    return bytes(content)
 
 
 async def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -455,14 +469,11 @@ def error_class(status: int) -> type[ProviderError]:
 def is_retryable(status: int, headers: Mapping[str, str], passing: Set[int]) -> bool:
     """Whether the same call may go well later: after a `passing` status or any 5xx.
 
-    The provider's own word comes first.
+    Of these the provider can take some out, and a conflict in, by a word of its own.
     """
-    match headers.get("x-should-retry"):
-        case "true":
-            return True
-        case "false":
-            return False
-    return status in passing or status >= 500
+    said = headers.get("x-should-retry")
+    passes = status in passing or status >= 500
+    return said != "false" and (passes or (status == httpx.codes.CONFLICT and said == "true"))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -492,6 +503,6 @@ def _number(text: str) -> float | None:
 def _seconds_until(date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
