@@ -270,6 +270,15 @@ def test_the_decorator_without_its_parentheses_says_so() -> None:
         ({"exceptions": (OSError, "ValueError")}, TypeError),
         ({"exceptions": (asyncio.CancelledError,)}, TypeError),
         ({"exceptions": (BaseException,)}, TypeError),
+        ({"retry_if": True}, TypeError),
+        ({"retry_if": asyncio.sleep}, TypeError),
+        ({"on_retry": "log"}, TypeError),
+        ({"on_retry": asyncio.sleep}, TypeError),
+        ({"sleep": 1.0}, TypeError),
+        ({"sleep": None}, TypeError),
+        ({"clock": 0.0}, TypeError),
+        ({"clock": None}, TypeError),
+        ({"random": 0.5}, TypeError),
     ],
 )
 def test_arguments_are_checked_where_they_are_written(

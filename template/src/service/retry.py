@@ -70,6 +70,10 @@ class Retry:
         if self.budget is not None:
             _check_number("budget", self.budget)
         _check_exceptions(self.exceptions)
+        for name in ("retry_if", "on_retry", "clock", "random"):
+            _check_hook(name, getattr(self, name), optional=name in ("retry_if", "on_retry"))
+        if not callable(self.sleep):
+            raise TypeError(f"sleep must be an async function, not {self.sleep!r}")
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         """Make `function` try again; its signature stays."""
@@ -132,6 +136,14 @@ def _check_exceptions(kinds: object) -> None:
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise TypeError(f"exceptions must be subclasses of Exception, not {kind!r}")
+
+
+def _check_hook(name: str, hook: object, *, optional: bool) -> None:
+    if optional and hook is None:
+        return
+    # Nobody would wait for an async one, and what it returns is always true.
+    if not callable(hook) or inspect.iscoroutinefunction(hook):
+        raise TypeError(f"{name} must be a plain function, not {hook!r}")
 
 
 def _check_function(function: object) -> None:
