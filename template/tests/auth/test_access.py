@@ -1,5 +1,7 @@
 """Cloudflare Access: which requests are whose."""
 
+from time import time
+
 import httpx
 import pytest
 
@@ -8,7 +10,7 @@ from service.auth.access import Access, AccessSettings
 from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
-from tests.auth.issuer import Json, KeyServer
+from tests.auth.issuer import Clock, Json, KeyServer
 from tests.support.standins import StandinsView
 
 HEADER = "cf-access-jwt-assertion"
@@ -151,6 +153,25 @@ def test_the_key_set_s_address_comes_from_the_team() -> None:
     assert settings.key_set_url == "https://team.cloudflareaccess.com/cdn-cgi/access/certs"
 
 
+async def test_keys_are_kept_for_as_long_as_the_settings_say(
+    settings: dict[str, str],
+    key_server: KeyServer,
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    told = {"AUTH_JWKS_URL": key_server.jwks_url, "AUTH_JWKS_CACHE_SECONDS": "10"}
+    clock = Clock(time())
+    access = Access(AccessSettings.load(settings | told), http, verify_signature, clock)
+    headers = httpx.Headers([await assertion(standins)])
+    await key_server.serve("main")
+    for hits in (1, 2):
+        for _ in range(2):
+            await access.authenticate(headers)
+        assert await key_server.hits() == hits
+        clock.now += 10
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -160,6 +181,9 @@ def test_the_key_set_s_address_comes_from_the_team() -> None:
         ("AUTH_AUDIENCE", ""),
         ("AUTH_JWKS_URL", "http://keys.example.com"),
         ("AUTH_ALGORITHMS", "HS256"),
+        ("AUTH_JWKS_CACHE_SECONDS", "9"),
+        ("AUTH_JWKS_CACHE_SECONDS", "3601"),
+        ("AUTH_JWKS_CACHE_SECONDS", "nan"),
     ],
 )
 def test_settings_that_are_refused(name: str, value: str) -> None:

@@ -11,7 +11,7 @@ from service.auth.clerk import Clerk, ClerkSettings
 from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
-from tests.auth.issuer import Json, KeyServer
+from tests.auth.issuer import Clock, Json, KeyServer
 from tests.support.standins import AUTHORIZED_PARTY, StandinsView
 
 LOCAL = {"ENVIRONMENT": "local"}
@@ -246,6 +246,25 @@ def test_authorized_parties_are_origins_between_commas() -> None:
     assert parties == frozenset({"https://a.example.com", "https://b.example.com:8443"})
 
 
+async def test_keys_are_kept_for_as_long_as_the_settings_say(
+    settings: dict[str, str],
+    key_server: KeyServer,
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    told = {"AUTH_JWKS_URL": key_server.jwks_url, "AUTH_JWKS_CACHE_SECONDS": "10"}
+    clock = Clock(time.time())
+    clerk = Clerk(ClerkSettings.load(settings | told), http, verify_signature, clock)
+    headers = httpx.Headers({"authorization": f"Bearer {await standins.token()}"})
+    await key_server.serve("main")
+    for hits in (1, 2):
+        for _ in range(2):
+            await clerk.authenticate(headers)
+        assert await key_server.hits() == hits
+        clock.now += 10
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -255,6 +274,9 @@ def test_authorized_parties_are_origins_between_commas() -> None:
         ("AUTH_JWKS_URL", "http://clerk.example.com/jwks"),
         ("AUTH_AUTHORIZED_PARTIES", ""),
         ("AUTH_ALGORITHMS", "none"),
+        ("AUTH_JWKS_CACHE_SECONDS", "9"),
+        ("AUTH_JWKS_CACHE_SECONDS", "3601"),
+        ("AUTH_JWKS_CACHE_SECONDS", "nan"),
         ("AUTH_ALGORITHMS", "HS256"),
         ("AUTH_ALGORITHMS", "RS256,"),
         ("AUTH_ALGORITHMS", "rs256"),

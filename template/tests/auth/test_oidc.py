@@ -1,6 +1,7 @@
 """OpenID Connect: which requests are whose, and where an issuer's keys are found."""
 
 from asyncio import ensure_future
+from time import time
 
 import httpx
 import pytest
@@ -249,6 +250,25 @@ async def test_an_issuer_is_compared_as_it_is_written(
     assert await discovered(issuer, http, clock)() == KEYS_URL
 
 
+async def test_keys_are_kept_for_as_long_as_the_settings_say(
+    settings: dict[str, str],
+    key_server: KeyServer,
+    standins: StandinsView,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+) -> None:
+    told = {"AUTH_JWKS_URL": key_server.jwks_url, "AUTH_JWKS_CACHE_SECONDS": "10"}
+    clock = Clock(time())
+    oidc = Oidc(OidcSettings.load(settings | told), http, verify_signature, clock)
+    headers = httpx.Headers({"authorization": await bearer(standins)})
+    await key_server.serve("main")
+    for hits in (1, 2):
+        for _ in range(2):
+            await oidc.authenticate(headers)
+        assert await key_server.hits() == hits
+        clock.now += 10
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -258,6 +278,9 @@ async def test_an_issuer_is_compared_as_it_is_written(
         ("AUTH_AUDIENCE", ""),
         ("AUTH_JWKS_URL", "http://keys.example.com"),
         ("AUTH_ALGORITHMS", "none"),
+        ("AUTH_JWKS_CACHE_SECONDS", "9"),
+        ("AUTH_JWKS_CACHE_SECONDS", "3601"),
+        ("AUTH_JWKS_CACHE_SECONDS", "nan"),
         ("AUTH_REQUIRED_SCOPES", "POST /v1/chat"),
     ],
 )

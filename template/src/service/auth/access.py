@@ -11,8 +11,9 @@ from pydantic import Field
 
 from service.auth import Principal, Unauthorized
 from service.auth.bearer import bearer_tokens, the_only
+from service.auth.fetched import FRESH_SECONDS
 from service.auth.jwt import Claims, Expectations, InvalidToken
-from service.auth.keys import KeySet, at
+from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings
@@ -27,6 +28,7 @@ class AccessSettings(Settings):
     audience: str = Field(alias="AUTH_AUDIENCE")
     jwks_url: ServiceUrl | None = Field(alias="AUTH_JWKS_URL", default=None)
     algorithms: Algorithms = Field(alias="AUTH_ALGORITHMS", default=frozenset({"RS256"}))
+    cache_seconds: CacheSeconds = Field(alias="AUTH_JWKS_CACHE_SECONDS", default=FRESH_SECONDS)
 
     @property
     def key_set_url(self) -> str:
@@ -47,7 +49,13 @@ class Access:
         expected = Expectations(
             issuer=settings.issuer, audience=settings.audience, algorithms=settings.algorithms
         )
-        keys = KeySet(at(settings.key_set_url), settings.algorithms, http, clock)
+        keys = KeySet(
+            at(settings.key_set_url),
+            settings.algorithms,
+            http,
+            clock,
+            fresh=settings.cache_seconds,
+        )
         self._tokens = Tokens(expected, keys, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:

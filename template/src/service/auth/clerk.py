@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service.auth import Principal, Unauthorized
 from service.auth.bearer import bearer_tokens
+from service.auth.fetched import FRESH_SECONDS
 from service.auth.jwt import Claims, Expectations, InvalidToken
-from service.auth.keys import KeySet, at
+from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings, SettingsError, split
@@ -46,6 +47,7 @@ class ClerkSettings(Settings):
     audience: str | None = Field(alias="AUTH_AUDIENCE", default=None)
     authorized_parties: Origins | None = Field(alias="AUTH_AUTHORIZED_PARTIES", default=None)
     algorithms: Algorithms = Field(alias="AUTH_ALGORITHMS", default=frozenset({"RS256"}))
+    cache_seconds: CacheSeconds = Field(alias="AUTH_JWKS_CACHE_SECONDS", default=FRESH_SECONDS)
 
     @model_validator(mode="after")
     def _is_not_open_to_all(self) -> Self:
@@ -76,7 +78,13 @@ class Clerk:
             authorized_parties=settings.authorized_parties,
             algorithms=settings.algorithms,
         )
-        keys = KeySet(at(settings.key_set_url), settings.algorithms, http, clock)
+        keys = KeySet(
+            at(settings.key_set_url),
+            settings.algorithms,
+            http,
+            clock,
+            fresh=settings.cache_seconds,
+        )
         self._tokens = Tokens(expected, keys, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:

@@ -40,17 +40,23 @@ class KeysUnavailable(Unavailable):
 
 
 class Fetched(Generic[T]):
-    """What `fetch` gives; `name` is for the log, and `clock` gives epoch seconds.
+    """What `fetch` gives, for so many seconds `fresh`; `name` is for the log.
 
-    `fetch` raises httpx.HTTPError, TimeoutError, ValueError or KeysUnavailable.
+    `clock` gives epoch seconds. `fetch` raises httpx.HTTPError, TimeoutError, ValueError or
+    KeysUnavailable.
     """
 
     def __init__(
-        self, name: str, fetch: Callable[[], Awaitable[T]], clock: Callable[[], float]
+        self,
+        name: str,
+        fetch: Callable[[], Awaitable[T]],
+        clock: Callable[[], float],
+        fresh: float = FRESH_SECONDS,
     ) -> None:
         self._name = name
         self._fetch = fetch
         self._clock = clock
+        self._fresh = fresh
         self._value: T | None = None
         # When the value was asked for, and when anybody last asked for one.
         self._value_from = -inf
@@ -76,7 +82,7 @@ class Fetched(Generic[T]):
         return await self._refresh() if due else value
 
     def _is_due(self) -> bool:
-        return not (self._younger_than(FRESH_SECONDS) or self._is_cooling(self._asked_at))
+        return not (self._younger_than(self._fresh) or self._is_cooling(self._asked_at))
 
     def _may_miss(self) -> bool:
         if not self._is_cooling(self._missed_at):

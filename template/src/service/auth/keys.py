@@ -7,12 +7,23 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.auth.algorithms import Key, read_key
-from service.auth.fetched import TIMEOUT_SECONDS, Fetched, read_document
+from service.auth.fetched import (
+    COOLDOWN_SECONDS,
+    FRESH_SECONDS,
+    STALE_SECONDS,
+    TIMEOUT_SECONDS,
+    Fetched,
+    read_document,
+)
 
 MAX_KEYS = 32
 
 Locate = Callable[[], Awaitable[str]]
 """Tells where the keys are; raises as `Fetched` says."""
+
+
+CacheSeconds = Annotated[float, Field(ge=COOLDOWN_SECONDS, le=STALE_SECONDS)]
+"""How long keys serve before they are asked for again."""
 
 
 class KeySet:
@@ -24,13 +35,15 @@ class KeySet:
         algorithms: Collection[str],
         http: httpx.AsyncClient,
         clock: Callable[[], float],
+        *,
+        fresh: float = FRESH_SECONDS,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self._locate = locate
         self._algorithms = algorithms
         self._http = http
         self._timeout = timeout
-        self._keys = Fetched("key_set", self._fetch, clock)
+        self._keys = Fetched("key_set", self._fetch, clock, fresh)
 
     async def find(self, kid: str) -> tuple[Key, ...]:
         """The issuer's keys, asked for anew when they are old or none of them is called `kid`.

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.auth import Principal, Unauthorized
 from service.auth.bearer import bearer_tokens
-from service.auth.fetched import Fetched, read_document
+from service.auth.fetched import FRESH_SECONDS, Fetched, read_document
 from service.auth.jwt import Claims, Expectations
-from service.auth.keys import KeySet, Locate, at
+from service.auth.keys import CacheSeconds, KeySet, Locate, at
 from service.auth.scopes import RequiredScopes
 from service.auth.tokens import Algorithms, Tokens
 from service.runtime import VerifySignature
@@ -34,6 +34,7 @@ class OidcSettings(Settings):
     audience: str = Field(alias="AUTH_AUDIENCE")
     jwks_url: ServiceUrl | None = Field(alias="AUTH_JWKS_URL", default=None)
     algorithms: Algorithms = Field(alias="AUTH_ALGORITHMS", default=frozenset({"RS256"}))
+    cache_seconds: CacheSeconds = Field(alias="AUTH_JWKS_CACHE_SECONDS", default=FRESH_SECONDS)
     required_scopes: RequiredScopes = Field(alias="AUTH_REQUIRED_SCOPES", default={})
 
 
@@ -55,7 +56,7 @@ class Oidc:
         )
         url = settings.jwks_url
         locate = at(url) if url else discovered(settings.issuer, http, clock)
-        keys = KeySet(locate, settings.algorithms, http, clock)
+        keys = KeySet(locate, settings.algorithms, http, clock, fresh=settings.cache_seconds)
         self._tokens = Tokens(expected, keys, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:
