@@ -79,7 +79,7 @@ def test_what_only_this_machine_has_is_no_step_of_the_projects_checks(
         assert yaml.safe_load(text)
 
 
-def test_the_hook_that_this_repository_offers_is_the_command(tmp_path: Path) -> None:
+def test_the_hook_that_this_repository_offers_is_the_command() -> None:
     (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     assert (hook["id"], hook["entry"], hook["pass_filenames"]) == (
         "forge-check", "forge check", False,

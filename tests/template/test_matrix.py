@@ -51,9 +51,7 @@ def combination(request: pytest.FixtureRequest) -> Combination:
 
 
 @pytest.fixture(scope="module")
-def project(
-    combination: Combination, make: Make, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def project(combination: Combination, make: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("made") / "my-service", combination)
 
 
@@ -120,7 +118,7 @@ def test_every_file_is_clean_and_parses(project: Path) -> None:
         check_text(name, text)
 
 
-def test_no_file_that_is_copied_as_it_is_names_an_answer(project: Path) -> None:
+def test_no_file_that_is_copied_as_it_is_names_an_answer() -> None:
     names = "|".join([*questionnaire().questions, "_copier"])
     for file in variants.files():
         if not file.is_jinja:
@@ -159,7 +157,7 @@ def test_a_file_is_right_in_every_variant(
     file: variants.File, everything: Path, *, full: bool, worker_id: str
 ) -> None:
     name = Path(file.path)
-    texts = [text for text in file.variants(full=full)]
+    texts = list(file.variants(full=full))
     for text in texts:
         check_text(file.path, text)
         assert not re.findall(SYNTAX, text), file.path
@@ -194,7 +192,8 @@ def test_what_a_file_imports_is_there_in_every_combination(*, full: bool) -> Non
         for path in found:
             conditions = {*variants.presence(file.path), *variants.presence(path)}
             for combination in file.combinations(*conditions, full=full):
-                if variants.exists(file.path, combination) and not variants.exists(path, combination):
+                is_there = variants.exists(path, combination)
+                if variants.exists(file.path, combination) and not is_there:
                     assert path not in variants.imported(file.text(combination)), combination
 
 

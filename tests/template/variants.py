@@ -1,6 +1,6 @@
 """The template's files one by one: what each depends on, and every text that it can have.
 
-Twelve questions make hundreds of thousands of combinations, but hardly a file depends on more than a
+The questions make hundreds of thousands of combinations, but hardly a file depends on more than a
 few of them. So each file is looked at in all the variants it has, and a project is right when its
 files are and each has what it imports.
 """
@@ -137,8 +137,8 @@ def _excluded(entry: str, answers: tuple[tuple[str, str], ...]) -> frozenset[str
 
 
 def _excluded_by(entry: str, combination: Combination) -> frozenset[str]:
-    answers = ((name, repr(combination[name])) for name in sorted(_mentioned(entry) & {*combination}))
-    return _excluded(entry, tuple(answers))
+    names = sorted(_mentioned(entry) & {*combination})
+    return _excluded(entry, tuple((name, repr(combination[name])) for name in names))
 
 
 @cache
