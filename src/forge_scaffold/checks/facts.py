@@ -60,7 +60,12 @@ class Facts:
     classes: set[str] = field(default_factory=set)
     calls: Calls = field(default_factory=Calls)
     _noted: dict[str, list[Any]] = field(default_factory=dict)
+    _marked: dict[str, set[Any]] = field(default_factory=dict)
 
     def noted(self, topic: str) -> list[Any]:
         """What a rule has noted under a topic of its own, to judge when all has been seen."""
         return self._noted.setdefault(topic, [])
+
+    def marked(self, topic: str) -> set[Any]:
+        """What a rule has marked under a topic of its own, to know when it meets it again."""
+        return self._marked.setdefault(topic, set())

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
@@ -30,6 +31,11 @@ def _shown(node: ast.Call, scope: Scope) -> str:
     return f"{scope.name(node.func) or ast.unparse(node.func)}()"
 
 
+# What needs no randomness, and what needs none when it is told a seed.
+_NO_ENTROPY = frozenset({"random.getstate", "random.setstate", "secrets.compare_digest"})
+_SEEDED = frozenset({"numpy.random.default_rng", "random.Random", "random.seed"})
+
+
 class Entropy(Rule):
     """Random numbers at import time.
 
@@ -43,11 +49,9 @@ class Entropy(Rule):
     id = "RUN101"
     import_time = True
     calls = (
-        "numpy.random.default_rng", "os.getrandom", "os.urandom", "random.SystemRandom",
-        "random.betavariate", "random.choice", "random.choices", "random.gauss",
-        "random.getrandbits", "random.normalvariate", "random.randbytes", "random.randint",
-        "random.random", "random.randrange", "random.sample", "random.shuffle", "random.uniform",
-        "secrets.*", "uuid.uuid1", "uuid.uuid4",
+        "js.crypto.getRandomValues", "js.crypto.randomUUID", "numpy.random.default_rng",
+        "os.getrandom", "os.urandom", "random.*", "secrets.*", "ssl.create_default_context",
+        "uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import uuid\n\nimport httpx\n\nINSTANCE = uuid.uuid4()\n\n\nasync def answer(env):\n"
@@ -63,13 +67,16 @@ class Entropy(Rule):
         if not isinstance(node, ast.Call):
             return
         name = scope.name(node.func)
-        if name == "secrets.compare_digest" or (name == "numpy.random.default_rng" and node.args):
+        if name in _NO_ENTROPY or (name in _SEEDED and node.args):
             return
         yield self.finding(
             scope.place(node),
             f"{_shown(node, scope)} {scope.when}: a Worker has no randomness before its first "
             "request; call it in the request",
         )
+
+
+_GIVEN = frozenset({"time.ctime", "time.gmtime", "time.localtime"})
 
 
 class Clock(Rule):
@@ -86,8 +93,9 @@ class Clock(Rule):
     severity = Severity.WARNING
     calls = (
         "datetime.date.today", "datetime.datetime.now", "datetime.datetime.today",
-        "datetime.datetime.utcnow", "time.monotonic", "time.perf_counter", "time.time",
-        "time.time_ns",
+        "datetime.datetime.utcnow", "time.ctime", "time.gmtime", "time.localtime",
+        "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
+        "time.time", "time.time_ns",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import time\n\nimport httpx\n\nSTARTED = time.time()\n\n\nasync def answer(env):\n"
@@ -99,8 +107,8 @@ class Clock(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls at import time."""
-        if isinstance(node, ast.Call):
+        """Calls at import time; those that are given a time do not ask for one."""
+        if isinstance(node, ast.Call) and (not node.args or scope.name(node.func) not in _GIVEN):
             yield self.finding(
                 scope.place(node),
                 f"{_shown(node, scope)} {scope.when}: it is the time of the deployment, not of a "
@@ -158,7 +166,8 @@ class EarlyObject(Rule):
     id = "RUN104"
     import_time = True
     calls = (
-        "js.JSON.parse", "js.Object.fromEntries", "pyodide.ffi.create_once_callable",
+        "js.Array.of", "js.JSON.parse", "js.Object.assign", "js.Object.create",
+        "js.Object.fromEntries", "js.Promise.resolve", "pyodide.ffi.create_once_callable",
         "pyodide.ffi.create_proxy", "pyodide.ffi.to_js",
     )  # fmt: skip
     methods = ("new",)
@@ -196,9 +205,10 @@ class EarlyTask(Rule):
     id = "RUN105"
     import_time = True
     calls = (
-        "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
+        "asyncio.Runner", "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
         "asyncio.get_event_loop", "asyncio.new_event_loop", "asyncio.run",
-        "asyncio.run_coroutine_threadsafe", "pyodide.ffi.run_sync",
+        "asyncio.run_coroutine_threadsafe", "js.setInterval", "js.setTimeout",
+        "pyodide.ffi.run_sync",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import asyncio\n\nimport httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
@@ -221,9 +231,19 @@ class EarlyTask(Rule):
 
 @dataclass(frozen=True)
 class _EnvironRead:
-    place: Place
+    """What is taken from os.environ.
+
+    Attributes:
+        mapping: the expression that stands for it.
+        name: the variable; None where that is open.
+        default: its absence is provided for.
+        writes: it is put there.
+    """
+
+    mapping: ast.expr
     name: str | None
     default: bool
+    writes: bool
 
 
 class Environ(Rule):
@@ -237,8 +257,9 @@ class Environ(Rule):
     """
 
     id = "RUN201"
-    nodes = (ast.Subscript,)
+    nodes = (ast.Compare, ast.Subscript)
     calls = ("os.environ.*", "os.getenv")
+    reads = ("os.environ",)
     failing: ClassVar[Files] = _service(
         "import os\n\nimport httpx\n\n\nasync def answer(env):\n"
         '    return os.environ["GREETING"] + httpx.__version__\n'
@@ -253,41 +274,63 @@ class Environ(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Note what is read and what the project itself writes there."""
-        reads = scope.subject.facts.noted(self.id)
-        writes = scope.subject.facts.noted(f"{self.id} writes")
-        if isinstance(node, ast.Subscript):
-            if scope.name(node.value) != "os.environ" or not scope.imported(node.value):
-                return
-            if isinstance(node.ctx, ast.Load):
-                reads.append(
-                    (scope, _EnvironRead(scope.place(node), _text(node.slice), default=False))
-                )
-            else:
-                writes.append(_text(node.slice))
-        elif isinstance(node, ast.Call):
-            name = scope.name(node.func)
-            first = _text(node.args[0]) if node.args else None
-            if name in {"os.getenv", "os.environ.get"}:
-                reads.append((scope, _EnvironRead(scope.place(node), first, default=True)))
-            elif name in {"os.environ.setdefault", "os.environ.update"}:
-                writes.append(first)
+        facts = scope.subject.facts
+        if isinstance(node, ast.Name | ast.Attribute):
+            facts.noted(f"{self.id} whole").append((scope, scope.place(node)))
+        elif read := _environ_read(node, scope):
+            facts.noted(f"{self.id} parts").append(scope.place(read.mapping))
+            if read.writes:
+                facts.noted(f"{self.id} writes").append(read.name)
+            elif not scope.typing and not scope.script and not _of_builds(read.name):
+                facts.noted(self.id).append((read, scope.place(node)))
         yield from ()
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """What is read and never written."""
-        writes = subject.facts.noted(f"{self.id} writes")
+        facts = subject.facts
+        writes = set(facts.noted(f"{self.id} writes"))
         if None in writes:
             return
-        for scope, read in subject.facts.noted(self.id):
-            if scope.typing or scope.script or read.name in writes or _of_builds(read.name):
-                continue
-            named = read.name or "it"
-            yield self.finding(
-                read.place,
-                f"{named}: Workers do not fill os.environ; read self.env.{read.name or 'NAME'} in "
-                "the request",
-                severity=Severity.WARNING if read.default else None,
-            )
+        for read, place in facts.noted(self.id):
+            if read.name not in writes:
+                yield self.finding(
+                    place,
+                    f"{read.name or 'it'}: Workers do not fill os.environ; read "
+                    f"self.env.{read.name or 'NAME'} in the request",
+                    severity=Severity.WARNING if read.default else None,
+                )
+        parts = set(facts.noted(f"{self.id} parts"))
+        for scope, place in () if writes else facts.noted(f"{self.id} whole"):
+            if place not in parts and not scope.typing and not scope.script:
+                yield self.finding(
+                    place,
+                    "Workers do not fill os.environ; read self.env in the request",
+                    severity=Severity.WARNING,
+                )
+
+
+def _environ_read(node: ast.AST, scope: Scope) -> _EnvironRead | None:
+    """What an expression takes from os.environ, or puts there."""
+    if isinstance(node, ast.Subscript):
+        if scope.name(node.value) != "os.environ" or not scope.imported(node.value):
+            return None
+        writes = not isinstance(node.ctx, ast.Load)
+        return _EnvironRead(node.value, _text(node.slice), default=False, writes=writes)
+    if isinstance(node, ast.Compare):
+        name, mapping = _text(node.left), node.comparators[0]
+        asks = name and scope.name(mapping) == "os.environ" and scope.imported(mapping)
+        return _EnvironRead(mapping, name, default=True, writes=False) if asks else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+        return None
+    first = _text(node.args[0]) if node.args else None
+    method = (scope.name(node.func) or "").rpartition(".")[2]
+    mapping = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    # What takes all of it is not known by a name.
+    if method in {"get", "getenv", "pop", "setdefault", "update"}:
+        default = method != "pop" or len(node.args) > 1
+        writes = method in {"setdefault", "update"}
+        return _EnvironRead(mapping, first, default=default, writes=writes)
+    return None
 
 
 def _of_builds(name: str | None) -> bool:
@@ -332,28 +375,46 @@ class EarlySettings(Rule):
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Reads of the SDK's environment; settings classes and where they are called."""
         if isinstance(node, ast.ClassDef):
-            bases = {scope.name(base) for base in node.bases}
-            if bases & {"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}:
-                scope.subject.facts.noted(self.id).append(node.name)
+            bases = [name for base in node.bases if (name := scope.name(base))]
+            scope.subject.facts.noted(self.id).append((node.name, bases))
         elif isinstance(node, ast.Attribute):
-            yield self.finding(
-                scope.place(node),
-                f"env.{node.attr} {scope.when}: it is frozen into the deployment; read it in the "
-                "request",
-            )
+            yield self._frozen(f"env.{node.attr}", node, scope)
         elif isinstance(node, ast.Call) and (name := scope.name(node.func)):
+            if name == "getattr" and node.args and scope.name(node.args[0]) == "workers.env":
+                yield self._frozen("getattr(env, ...)", node, scope)
             call = (name, scope.when, scope.place(node))
             scope.subject.facts.noted(f"{self.id} calls").append(call)
 
+    def _frozen(self, read: str, node: ast.AST, scope: Scope) -> Finding:
+        message = f"{read} {scope.when}: it is frozen into the deployment; read it in the request"
+        return self.finding(scope.place(node), message)
+
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Settings classes that are called at import time."""
-        classes = set(subject.facts.noted(self.id))
+        classes = _settings_classes(subject.facts.noted(self.id))
         for name, when, place in subject.facts.noted(f"{self.id} calls") if classes else ():
             if name.rpartition(".")[2] in classes:
                 yield self.finding(
                     place,
-                    f"{name}() {when}: it is frozen into the deployment; make it in the request",
+                    f"{name.lstrip('.')}() {when}: it is frozen into the deployment; make it in "
+                    "the request",
                 )
+
+
+def _settings_classes(classes: list[tuple[str, list[str]]]) -> set[str]:
+    """The names of the classes, each given with its bases, that come from pydantic's."""
+    derived: dict[str, list[str]] = {}
+    for name, bases in classes:
+        for base in bases:
+            foreign = base.startswith(("pydantic.", "pydantic_settings."))
+            derived.setdefault(base if foreign else base.rpartition(".")[2], []).append(name)
+    found: set[str] = set()
+    pending = ["pydantic_settings.BaseSettings", "pydantic.BaseSettings"]
+    while pending:
+        new = set(derived.get(pending.pop(), ())) - found
+        found |= new
+        pending += new
+    return found
 
 
 class Sleep(Rule):
@@ -397,12 +458,15 @@ class SocketClient(Rule):
 
     id = "RUN302"
     calls = (
-        "asyncio.open_connection", "asyncio.start_server", "ftplib.FTP", "ftplib.FTP_TLS",
+        "asyncio.open_connection", "asyncio.open_unix_connection", "asyncio.start_server",
+        "asyncio.start_unix_server", "ftplib.FTP", "ftplib.FTP_TLS",
         "http.client.HTTPConnection", "http.client.HTTPSConnection", "http.server.HTTPServer",
-        "imaplib.IMAP4", "imaplib.IMAP4_SSL", "poplib.POP3", "poplib.POP3_SSL", "smtplib.SMTP",
-        "smtplib.SMTP_SSL", "socket.create_connection", "socket.create_server", "socket.socket",
-        "ssl.wrap_socket", "telnetlib.Telnet", "urllib.request.build_opener",
-        "urllib.request.urlopen", "urllib.request.urlretrieve",
+        "http.server.ThreadingHTTPServer", "imaplib.IMAP4", "imaplib.IMAP4_SSL", "poplib.POP3",
+        "poplib.POP3_SSL", "smtplib.SMTP", "smtplib.SMTP_SSL", "socket.create_connection",
+        "socket.create_server", "socket.socket", "socketserver.TCPServer",
+        "socketserver.ThreadingTCPServer", "ssl.wrap_socket", "telnetlib.Telnet",
+        "urllib.request.build_opener", "urllib.request.urlopen", "urllib.request.urlretrieve",
+        "wsgiref.simple_server.make_server", "xmlrpc.client.ServerProxy",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "from urllib.request import urlopen\n\nimport httpx\n\n\nasync def answer(env):\n"
@@ -435,8 +499,8 @@ class NestedLoop(Rule):
 
     id = "RUN303"
     severity = Severity.WARNING
-    calls = ("asyncio.run",)
-    methods = ("run_until_complete",)
+    calls = ("asyncio.Runner", "asyncio.run")
+    methods = ("run_forever", "run_until_complete")
     failing: ClassVar[Files] = _service(
         "import asyncio\n\nimport httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
         "async def answer(env):\n    return asyncio.run(load())\n"
@@ -463,8 +527,10 @@ class Thread(Rule):
     id = "RUN304"
     calls = (
         "_thread.start_new_thread", "concurrent.futures.ProcessPoolExecutor",
-        "concurrent.futures.ThreadPoolExecutor", "multiprocessing.Manager",
-        "multiprocessing.Pool", "multiprocessing.Process", "multiprocessing.Queue",
+        "concurrent.futures.ThreadPoolExecutor", "multiprocessing.Array", "multiprocessing.Event",
+        "multiprocessing.Lock", "multiprocessing.Manager", "multiprocessing.Pool",
+        "multiprocessing.Process", "multiprocessing.Queue", "multiprocessing.Semaphore",
+        "multiprocessing.SimpleQueue", "multiprocessing.Value", "multiprocessing.pool.Pool",
         "multiprocessing.pool.ThreadPool", "threading.Thread", "threading.Timer",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
@@ -496,10 +562,14 @@ class Process(Rule):
 
     id = "RUN305"
     calls = (
-        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "os.execv",
-        "os.execvp", "os.fork", "os.popen", "os.spawnv", "os.system", "subprocess.Popen",
-        "subprocess.call", "subprocess.check_call", "subprocess.check_output",
-        "subprocess.getoutput", "subprocess.run",
+        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
+        "asyncio.subprocess.create_subprocess_exec", "asyncio.subprocess.create_subprocess_shell",
+        "os.execl", "os.execle", "os.execlp", "os.execv", "os.execve", "os.execvp", "os.execvpe",
+        "os.fork", "os.forkpty", "os.popen", "os.posix_spawn", "os.posix_spawnp", "os.spawnl",
+        "os.spawnle", "os.spawnlp", "os.spawnv", "os.spawnve", "os.spawnvp", "os.system",
+        "pty.spawn", "subprocess.Popen", "subprocess.call", "subprocess.check_call",
+        "subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput",
+        "subprocess.run",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import subprocess\n\nimport httpx\n\n\nasync def answer(env):\n"
@@ -528,7 +598,10 @@ class JavaScriptSource(Rule):
     """
 
     id = "RUN306"
-    calls = ("js.Function", "js.Function.new", "js.eval", "pyodide.code.run_js")
+    calls = (
+        "js.Function", "js.Function.new", "js.eval", "js.globalThis.Function.new",
+        "js.globalThis.eval", "pyodide.code.run_js",
+    )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import httpx\nimport js\n\n\nasync def answer(env):\n"
         '    return js.eval("navigator.userAgent") + httpx.__version__\n'
@@ -574,12 +647,13 @@ class MapNotObject(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls with what is plainly a dict, or a list of them."""
-        if not isinstance(node, ast.Call) or not node.args:
+        if not isinstance(node, ast.Call):
             return
-        keywords = {keyword.arg for keyword in node.keywords}
-        if keywords & {"dict_converter", "default_converter", None}:
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if keywords.keys() & {"dict_converter", "default_converter", None}:
             return
-        if _is_dict(node.args[0], scope):
+        value = node.args[0] if node.args else keywords.get("obj")
+        if value and _is_dict(value, scope):
             yield self.finding(
                 scope.place(node),
                 "to_js() makes a Map of a dict; add dict_converter=Object.fromEntries for an "
@@ -588,11 +662,19 @@ class MapNotObject(Rule):
 
 
 def _is_dict(node: ast.expr, scope: Scope) -> bool:
-    if isinstance(node, ast.List):
-        return any(_is_dict(item, scope) for item in node.elts)
-    return isinstance(node, ast.Dict | ast.DictComp) or (
-        isinstance(node, ast.Call) and scope.name(node.func) == "dict"
-    )
+    """Whether a value is a dict, or has them, wherever the code runs."""
+    match node:
+        case ast.List() | ast.Tuple():
+            return any(_is_dict(item, scope) for item in node.elts)
+        case ast.ListComp():
+            return _is_dict(node.elt, scope)
+        case ast.BinOp(op=ast.BitOr()):
+            return isinstance(node.left, ast.Dict) or isinstance(node.right, ast.Dict)
+        case ast.Call(func=ast.Attribute(attr="model_dump")):
+            return True
+        case ast.Call():
+            return scope.name(node.func) in {"dataclasses.asdict", "dict"}
+    return isinstance(node, ast.Dict | ast.DictComp)
 
 
 class RawValue(Rule):
@@ -634,14 +716,27 @@ class RawValue(Rule):
         if not isinstance(node, ast.Call) or scope.classes or not name.startswith("on_"):
             return
         for argument in node.args:
-            value = argument.value if isinstance(argument, ast.Constant) else 0
-            if value is None or isinstance(value, bytes):
-                instead = "jsnull" if value is None else "to_js(data)"
+            if raw := _raw(argument, scope):
+                instead = "jsnull" if raw == "None" else "to_js(data)"
                 yield self.finding(
                     scope.place(argument),
-                    f"{'None' if value is None else 'bytes'} to {_method(node)}: nothing converts "
-                    f"it here; pass {instead}, or use the SDK's WorkerEntrypoint",
+                    f"{raw} to {_method(node)}: nothing converts it here; pass {instead}, or use "
+                    "the SDK's WorkerEntrypoint",
                 )
+
+
+def _raw(node: ast.expr, scope: Scope) -> str | None:
+    """What a value is that does not cross as it should: plainly None, or bytes."""
+    match node:
+        case ast.Constant(value=None):
+            return "None"
+        case ast.Constant(value=bytes()):
+            return "bytes"
+        case ast.Call(func=ast.Attribute(value=ast.Constant() | ast.JoinedStr(), attr="encode")):
+            return "bytes"
+        case ast.Call(func=ast.Name()) if scope.name(node.func) in {"bytearray", "bytes"}:
+            return "bytes"
+    return None
 
 
 def _method(node: ast.Call) -> str:
@@ -660,7 +755,9 @@ class LegacyHandler(Rule):
     """
 
     id = "RUN501"
-    nodes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign)
+    nodes = (
+        ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign, ast.AnnAssign, ast.ImportFrom,
+    )  # fmt: skip
     failing: ClassVar[Files] = {
         "src/entry.py": "from workers import Response\n\nfrom service import answer\n\n\n"
         "async def on_fetch(request, env):\n    return Response(await answer(env))\n"
@@ -672,7 +769,7 @@ class LegacyHandler(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Functions and assignments at the top of the main module."""
+        """What gives a name at the top of the main module."""
         if scope.functions or scope.classes or not _is_main(scope):
             return
         wrangler = python_worker(scope.subject)
@@ -699,10 +796,12 @@ def _is_main(scope: Scope) -> bool:
 
 
 def _defined(node: ast.AST) -> set[str]:
-    if isinstance(node, ast.Assign):
-        return {target.id for target in node.targets if isinstance(target, ast.Name)}
-    name = getattr(node, "name", None)
-    return {name} if isinstance(name, str) else set()
+    """The names that a statement gives."""
+    if isinstance(node, ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    named = (getattr(target, "id", getattr(target, "name", None)) for target in targets)
+    return {name for name in named if isinstance(name, str)}
 
 
 def _name_place(node: ast.AST, scope: Scope) -> Place:
@@ -714,18 +813,22 @@ def _name_place(node: ast.AST, scope: Scope) -> Place:
 
 
 def _has_default(scope: Scope) -> bool:
-    """Whether the module has a `Default`: a class, an import, an assignment."""
-    return any(
-        "Default" in _defined(node)
-        or (
-            isinstance(node, ast.ImportFrom)
-            and any(
-                alias.name == "*" or (alias.asname or alias.name) == "Default"
-                for alias in node.names
-            )
-        )
-        for node in scope.module.tree.body
-    )
+    """Whether the main module has a `Default`: a class, an import, an assignment."""
+    known = scope.subject.facts.noted("has a Default")
+    if not known:
+        known.append(any(_defined(node) & {"Default", "*"} for node in _top(scope.module.tree)))
+    return bool(known[0])
+
+
+def _top(tree: ast.Module) -> Iterator[ast.AST]:
+    """The statements outside of functions and classes, those under conditions among them."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                pending += getattr(node, name, [])
 
 
 class NoDefault(Rule):
@@ -771,9 +874,10 @@ class SharedPrimitive(Rule):
     id = "RUN601"
     import_time = True
     calls = (
-        "asyncio.Barrier", "asyncio.BoundedSemaphore", "asyncio.Condition", "asyncio.Event",
-        "asyncio.Future", "asyncio.LifoQueue", "asyncio.Lock", "asyncio.PriorityQueue",
-        "asyncio.Queue", "asyncio.Semaphore", "asyncio.TaskGroup",
+        "anyio.CapacityLimiter", "anyio.Condition", "anyio.Event", "anyio.Lock",
+        "anyio.Semaphore", "asyncio.Barrier", "asyncio.BoundedSemaphore", "asyncio.Condition",
+        "asyncio.Event", "asyncio.Future", "asyncio.LifoQueue", "asyncio.Lock",
+        "asyncio.PriorityQueue", "asyncio.Queue", "asyncio.Semaphore", "asyncio.TaskGroup",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import asyncio\n\nimport httpx\n\nLOCK = asyncio.Lock()\n\n\nasync def answer(env):\n"
@@ -831,7 +935,7 @@ class SharedClient(Rule):
         """Calls at import time, without a transport."""
         if not isinstance(node, ast.Call):
             return
-        if not {keyword.arg for keyword in node.keywords} & {"transport", "mounts", None}:
+        if not _has_transport(node):
             yield self.finding(
                 scope.place(node),
                 f"{_shown(node, scope)} {scope.when} keeps connections between requests, and they "
@@ -840,16 +944,17 @@ class SharedClient(Rule):
 
 
 class SharedTask(Rule):
-    """A task between requests.
+    """What belongs to a request, kept by it in a module.
 
     A task belongs to the request that made it: another one that awaits it hangs, and when the first
-    is answered the task is stopped.
+    is answered the task is stopped. It is the same with a lock or a pooled client that the first
+    request makes and keeps for all, in a global name, a dict of the module, or a cached function.
 
     Fix: await it in its own request, or hand it to `wait_until`; keep the value, not the task.
     """
 
     id = "RUN603"
-    nodes = (ast.Assign,)
+    nodes = (ast.AnnAssign, ast.Assign, ast.FunctionDef, ast.Global, ast.NamedExpr)
     failing: ClassVar[Files] = _service(
         "import asyncio\n\nimport httpx\n\nloading = None\n\n\nasync def load():\n"
         "    return httpx.__version__\n\n\nasync def answer(env):\n    global loading\n"
@@ -862,34 +967,88 @@ class SharedTask(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Assignments of tasks to global names."""
-        if not isinstance(node, ast.Assign) or not scope.functions:
-            return
-        shared = _defined(node) & _globals(scope)
-        task = shared and _task(node.value, scope)
-        if task:
+        """Assignments to what a module keeps, and what cached functions return."""
+        marked = scope.subject.facts.marked(self.id)
+        if isinstance(node, ast.Global):
+            marked.update((*_owner(scope), name) for name in node.names)
+        elif isinstance(node, ast.FunctionDef):
+            yield from self._cached(node, scope)
+        elif isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr) and not scope.functions:
+            marked.update((*_owner(scope), name) for name in _defined(node))
+        elif isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in filter(None, (self._shared(target, scope) for target in targets)):
+                yield from self._kept(name, node.value, scope)
+
+    def _cached(self, node: ast.FunctionDef, scope: Scope) -> Iterator[Finding]:
+        if any(_caches(decorator, scope) for decorator in node.decorator_list):
+            for each in node.body:
+                if isinstance(each, ast.Return) and each.value:
+                    yield from self._kept(f"{node.name}()", each.value, scope)
+
+    def _shared(self, target: ast.expr, scope: Scope) -> str | None:
+        """The name of the module's that an assignment in a function changes."""
+        marked = scope.subject.facts.marked(self.id)
+        if isinstance(target, ast.Name):
+            return target.id if (*_owner(scope), target.id) in marked else None
+        base = target.value if isinstance(target, ast.Subscript) else None
+        if not isinstance(base, ast.Name) or base.id in scope.shadowed:
+            return None
+        return base.id if (scope.module.path, None, base.id) in marked else None
+
+    def _kept(self, name: str, value: ast.expr, scope: Scope) -> Iterator[Finding]:
+        if call := _of_request(value, scope):
             yield self.finding(
-                scope.place(task),
-                f"{min(shared)}: a task belongs to its request; keep its value, not the task",
+                scope.place(call),
+                f"{name} keeps {_shown(call, scope)} for other requests, and it belongs to the one "
+                "that made it; keep plain values",
+                severity=Severity.WARNING if _is_client(call, scope) else None,
             )
 
 
-def _globals(scope: Scope) -> set[str]:
-    body = getattr(scope.functions[-1], "body", [])
-    statements = body if isinstance(body, list) else []
-    return {name for each in statements if isinstance(each, ast.Global) for name in each.names}
+def _owner(scope: Scope) -> tuple[PurePosixPath, ast.AST | None]:
+    """Whose names they are: a function's, or a module's."""
+    return scope.module.path, scope.functions[-1] if scope.functions else None
 
 
+_CACHES = frozenset({"functools.cache", "functools.lru_cache"})
 _TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
 
 
-def _task(node: ast.expr, scope: Scope) -> ast.Call | None:
-    """The call that makes a task, in a value that is one at least sometimes."""
-    if isinstance(node, ast.BoolOp):
-        return next(filter(None, (_task(value, scope) for value in node.values)), None)
-    if isinstance(node, ast.IfExp):
-        return _task(node.body, scope) or _task(node.orelse, scope)
-    return node if isinstance(node, ast.Call) and scope.name(node.func) in _TASKS else None
+def _caches(decorator: ast.expr, scope: Scope) -> bool:
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return scope.name(function) in _CACHES
+
+
+def _of_request(node: ast.expr, scope: Scope) -> ast.Call | None:
+    """The call that makes a task, a lock or a client, in a value that is one at least sometimes."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.BoolOp):
+            pending += reversed(node.values)
+        elif isinstance(node, ast.IfExp):
+            pending += (node.orelse, node.body)
+        elif isinstance(node, ast.Call) and _belongs(node, scope):
+            return node
+    return None
+
+
+def _belongs(node: ast.Call, scope: Scope) -> bool:
+    name = scope.name(node.func)
+    if _is_client(node, scope):
+        return not _has_transport(node)
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    return name in _TASKS.union(SharedPrimitive.calls) or method in {"create_future", "create_task"}
+
+
+def _is_client(node: ast.Call, scope: Scope) -> bool:
+    return scope.name(node.func) in SharedClient.calls
+
+
+def _has_transport(node: ast.Call) -> bool:
+    """Whether a client is given what it reaches others by, or may be."""
+    return not {keyword.arg for keyword in node.keywords}.isdisjoint({"transport", "mounts", None})
 
 
 class PlainHttpx(Rule):
@@ -923,7 +1082,7 @@ class PlainHttpx(Rule):
         """Note the calls without a transport."""
         if not isinstance(node, ast.Call) or scope.typing or scope.script:
             return
-        if not {keyword.arg for keyword in node.keywords} & {"transport", "mounts", None}:
+        if not _has_transport(node):
             call = (_shown(node, scope), scope.place(node))
             scope.subject.facts.noted(self.id).append(call)
         yield from ()
@@ -980,15 +1139,19 @@ class Buffered(Rule):
         ),
     }
 
-    READS: ClassVar[frozenset[str]] = frozenset({"arrayBuffer", "blob", "body", "bytes", "text"})
+    READS: ClassVar[frozenset[str]] = frozenset(
+        {"arrayBuffer", "blob", "body", "buffer", "bytes", "text"}
+    )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """`put` of an R2 binding with a body that is awaited in the same call."""
-        if not isinstance(node, ast.Call) or len(node.args) < 2:
+        if not isinstance(node, ast.Call):
             return
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         name = owner.attr if isinstance(owner, ast.Attribute) else ""
-        read = node.args[1].value if isinstance(node.args[1], ast.Await) else None
+        named = (keyword.value for keyword in node.keywords if keyword.arg == "value")
+        body = next(iter((*node.args[1:2], *named)), node)
+        read = body.value if isinstance(body, ast.Await) else None
         method = read.func if isinstance(read, ast.Call) else None
         if not isinstance(method, ast.Attribute) or method.attr not in self.READS:
             return
@@ -1000,7 +1163,7 @@ class Buffered(Rule):
         )
         if name in buckets:
             yield self.finding(
-                scope.place(node.args[1]),
+                scope.place(body),
                 f"the whole body passes through Python's memory on its way to {name}; hand the "
                 "stream over",
             )
