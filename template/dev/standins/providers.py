@@ -149,8 +149,9 @@ def _play(call: Call, wire: Wire) -> None:
     body = call.body
     if api.request_id:
         call.answer_headers = {**call.answer_headers, api.request_id: "req_standin"}
-    if api.key(call.headers) != KEY:
-        return wire.send_json(api.wrong_key, api.key_error("API key not valid."))
+    key = api.key(call.headers)
+    if key != KEY:
+        return wire.send_json(api.wrong_key, api.key_error(f"API key not valid: {key}"))
     if not isinstance(body, dict):
         return _refuse(api, wire, 400, "The body must be a JSON object.")
     if problem := _problem(api, call.headers, body):

@@ -275,6 +275,7 @@ class Chat:
             call.outcome = "ok"
         except ProviderError as error:
             call.outcome, call.attempts = error.kind, max(call.attempts, error.attempts)
+            call.passage = error.passage
             _log(error)
             raise
         except (asyncio.CancelledError, GeneratorExit):

@@ -419,6 +419,7 @@ class ProviderContract:
             await caller.provider(key=key).complete(caller.request())
         shown = [str(caught.value), repr(caught.value), caught.value.detail]
         assert key not in " ".join(shown)
+        assert caught.value.detail == "API key not valid: ***"
         status = self.kind.wrong_key_status
         assert str(caught.value) == f"{self.kind.name} refused the API key (status {status})"
 

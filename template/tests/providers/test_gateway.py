@@ -118,6 +118,7 @@ async def test_the_gateway_s_own_errors_are_what_they_mean(
             await call(question("hello"))
         assert type(caught.value) is error
         assert (caught.value.provider, caught.value.attempts) == (name, attempts)
+        assert caught.value.passage.log_id == "log_standin"
         assert re.fullmatch(r"Rate limited|Prompt blocked .*|The gateway .*", caught.value.detail)
 
 
@@ -154,12 +155,20 @@ async def test_callers_are_told_that_content_was_blocked(
     assert "blocked the content" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["standin-echo", "standin-404", "standin-garbage", "standin-cut"])
 async def test_the_log_says_where_the_gateway_s_own_log_has_the_call(
-    client: httpx.AsyncClient, env: Env, capsys: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient,
+    env: Env,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    *,
+    stream: bool,
 ) -> None:
+    body = {"messages": [{"role": "user", "content": "hello"}], "model": model, "stream": stream}
     async with serve(env) as service:
         service.headers.update(client.headers)
-        await service.post("/v1/chat", json={"messages": [{"role": "user", "content": "hello"}]})
+        await service.post("/v1/chat", json=body)
     told = next(line for line in capsys.readouterr().out.splitlines() if "provider_call" in line)
     assert '"gateway_log_id": "log_standin"' in told
     assert '"cache_status": "MISS"' in told

@@ -175,7 +175,8 @@ class ProviderError(Exception):
     """A provider did not answer as it should.
 
     Its text holds no key, no prompt and nothing of what the provider wrote; that is in `detail`,
-    cut short, for logs alone. `retry_after` is in seconds; `attempts` were made.
+    cut short, for logs alone. `retry_after` is in seconds; `attempts` were made. What a gateway
+    said is of the last of them.
     """
 
     kind: ClassVar[str] = "provider-error"
@@ -187,6 +188,7 @@ class ProviderError(Exception):
     retry_after: float | None = None
     retryable: bool = False
     attempts: int = 1
+    passage: Passage = field(default=Passage(), repr=False)
     detail: str = field(default="", repr=False)
 
     def __str__(self) -> str:

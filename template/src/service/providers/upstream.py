@@ -320,8 +320,9 @@ class HttpProvider(ABC):
         )
         with self._translated():
             response = await self._client.send(request, stream=True)
-            if response.status_code == httpx.codes.OK:
-                return response
+        if response.status_code == httpx.codes.OK:
+            return response
+        with self._reading(response):
             try:
                 raise self._refusal(response, await _beginning(response))
             finally:
@@ -339,13 +340,7 @@ class HttpProvider(ABC):
             report = self.error(content)
         except ValidationError:
             report = ErrorReport(message=content.decode(errors="replace"))
-        error = self._error(report, status, headers, self._kind(report, status))
-        error.request_id = self._request_id(response)
-        return error
-
-    def _request_id(self, response: httpx.Response) -> str | None:
-        name = self.request_id_header
-        return response.headers.get(name) if name else None
+        return self._error(report, status, headers, self._kind(report, status))
 
     def _kind(self, report: ErrorReport, status: int) -> type[ProviderError]:
         names = {str(report.type), str(report.code), str(status)}
@@ -406,12 +401,14 @@ class HttpProvider(ABC):
 
     @contextmanager
     def _reading(self, response: httpx.Response) -> Iterator[None]:
-        """The same for what goes wrong in an answer that has begun: it has an id to ask about."""
+        """The same for what goes wrong in an answer that has begun: its headers tell more."""
         try:
             with self._translated():
                 yield
         except ProviderError as error:
-            error.request_id = self._request_id(response)
+            if self.request_id_header:
+                error.request_id = response.headers.get(self.request_id_header)
+            error.passage = self._passage(response)
             raise
 
 
