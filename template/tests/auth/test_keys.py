@@ -205,13 +205,16 @@ async def test_an_answer_that_is_no_key_set_changes_nothing(
     assert await names(key_set) == ["main"]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(
-    key_set: KeySet, key_server: KeyServer, issuer: Issuer
+    key_set: KeySet, key_server: KeyServer, status: int
 ) -> None:
-    elsewhere = f"{issuer.url}/.well-known/jwks.json"
-    await key_server.serve(status=302, headers={"location": elsewhere})
+    elsewhere = KeyServer(f"{key_server.url}-elsewhere", key_server.http)
+    await elsewhere.serve("main")
+    await key_server.serve(status=status, headers={"location": elsewhere.jwks_url})
     with pytest.raises(KeysUnavailable):
         await names(key_set)
+    assert await elsewhere.hits() == 0
 
 
 async def test_an_issuer_that_cannot_be_reached_has_no_keys(

@@ -102,9 +102,10 @@ async def test_a_request_without_a_bearer_token_is_told_no_error(oidc: Oidc) -> 
 async def test_several_authorization_headers_are_refused(
     oidc: Oidc, standins: StandinsView
 ) -> None:
-    header = ("authorization", await bearer(standins))
-    error = await refusal(oidc, header, header)
-    assert "several Authorization headers" in error.description
+    token = await bearer(standins)
+    for values in ([token, token], [f"{token}, {token}"], [f"Basic dTpw, {token}"]):
+        error = await refusal(oidc, *(("authorization", value) for value in values))
+        assert "several Authorization headers" in error.description
 
 
 async def test_the_algorithms_are_those_of_the_settings(

@@ -18,7 +18,7 @@ from service.auth.revocation import (
     revocation_keys,
 )
 from service.settings import SettingsError
-from tests.conftest import new_name
+from tests.conftest import Env, new_name, serve
 from tests.support.standins import StandinsView, credentials
 
 
@@ -118,6 +118,17 @@ def test_any_id_has_a_short_key_of_its_own(ids: list[str]) -> None:
 @given(st.dictionaries(st.sampled_from(["jti", "uti", "sid", "identity_nonce"]), st.text()))
 def test_each_id_of_a_token_is_asked_for(ids: dict[str, str]) -> None:
     assert len(revocation_keys(claims(**ids))) == sum(map(bool, ids.values()))
+
+
+async def test_where_the_store_is_down_a_forged_token_is_refused_for_its_signature(
+    env: Env, standins: StandinsView
+) -> None:
+    down = {"REVOKED": object(), "UPSTASH_REDIS_REST_URL": f"{standins.url}/nowhere"}
+    async with serve(env | down) as service:
+        for key_name, status in {"main": 503, "other": 401}.items():
+            token = await standins.token(key=key_name)
+            answer = await service.get("/v1/me", headers=credentials(token))
+            assert answer.status_code == status
 
 
 async def test_a_token_without_an_id_is_refused_by_the_service(

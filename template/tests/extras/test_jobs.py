@@ -91,7 +91,7 @@ async def test_each_further_failure_waits_longer_with_a_double_of_the_delivery(
     assert MAX_DELAY == 43200
 
 
-async def test_every_line_of_a_job_names_it_and_nothing_that_was_said(
+async def test_lines_name_a_job_and_nothing_that_was_said_with_a_double_of_the_delivery(
     client: httpx.AsyncClient, env: Env, marker: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = await sent(client, env, chat(marker))

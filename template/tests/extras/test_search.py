@@ -105,7 +105,7 @@ async def test_what_cannot_be_asked(
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-async def test_ai_or_vectorize_that_fails_is_a_503(
+async def test_what_fails_is_a_503_with_doubles_of_ai_and_vectorize(
     client: httpx.AsyncClient, env: Env, doubles: Env
 ) -> None:
     class Failing:

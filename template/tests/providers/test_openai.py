@@ -162,6 +162,7 @@ class TestOpenAI(ProviderContract):
             'data: {"choices": [{"index": 0, "delta": {"content": [{"text": "i"}]}}]}\n\n'
             'data: {"choices": [{"delta": {"tool_calls": []}, "finish_reason": "tool_calls"}]}\n\n'
             'data: {"choices": [], "usage": {"prompt_tokens": 1}}\n\n'
+            'data: {"choices": [], "usage": null}\n\n'
             "data: [DONE]\n\n"
         )
         request = caller.request("standin-verbatim", stream)

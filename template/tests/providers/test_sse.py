@@ -40,9 +40,9 @@ def cut(stream: bytes, places: set[int]) -> list[bytes]:
     return [stream[a:b] for a, b in pairwise(bounds)]
 
 
-SCRAPS = st.sampled_from(
-    ["data", "event", "id", ":", " ", "x", "é", "🦀", "\r", "\n", "\r\n", "\ufeff", "\u2028"]
-)
+LINES = ["data: é", "event: x", "data", "event", "id", ":", " ", "x", "🦀", "\ufeff", "\u2028"]
+ENDS = ["\r", "\n", "\r\n", "\r\r", "\n\n", "\r\n\r\n"]
+SCRAPS = st.sampled_from([*LINES, *ENDS])
 STREAMS = st.lists(SCRAPS).map(lambda scraps: "".join(scraps).encode())
 PLACES = st.sets(st.integers(0, 200))
 
@@ -81,6 +81,8 @@ def test_no_bytes_are_too_strange(stream: bytes, places: set[int]) -> None:
         ("event: add\ndata: 1\n\ndata: 2\n\n", [Event("add", "1"), Event("message", "2")]),
         ("event: add\n\ndata: 2\n\n", [Event("message", "2")]),
         ("data: no end\n", []),
+        ("\ufeffdata: 1\n\n\ufeffdata: 2\n\n", [Event("message", "1")]),
+        ("\ufeff\ufeffdata: 1\n\n", []),
     ],
 )
 def test_the_specifications_examples(stream: str, events: list[Event]) -> None:
