@@ -92,3 +92,5 @@ async def test_no_key_no_token_and_nothing_that_was_said_is_logged(
     assert marker not in printed
     assert KEY not in printed
     assert client.headers.get("authorization", KEY) not in printed
+    # What is wrong with a key can show some of it.
+    assert "The stand-in was asked for a 401." not in printed
