@@ -41,7 +41,7 @@ def in_request(head: str, body: str) -> str:
         ("RUN202", "from workers import env\n\nX = getattr(env, 'NAME')"),
         (
             "RUN202",
-            "import pydantic_settings as p\n\nclass A(p.BaseSettings): pass\nclass B(A): pass\nX = B()",
+            "import pydantic_settings as p\n\nclass A(p.BaseSettings): 0\nclass B(A): 0\nX = B()",
         ),
         ("RUN601", "import anyio\n\nX = anyio.Lock()"),
     ],
