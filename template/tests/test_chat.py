@@ -214,3 +214,15 @@ async def test_logs_and_answer_share_a_request_id(
     assert {line["event"] for line in lines} == {"provider_call", "request"}
     assert {line["request_id"] for line in lines} == {answer.headers["x-request-id"]}
     assert marker not in json.dumps(lines)
+
+
+async def test_a_stream_that_is_left_is_logged_as_that(
+    client: httpx.AsyncClient, env: Env, provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = chat(provider, "hello", stream=True, model="standin-endless")
+    async with serve(env) as service:
+        service.headers.update(client.headers)
+        async with service.stream("POST", "/v1/chat", json=body) as answer:
+            await anext(answer.aiter_text())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["client-left"]

@@ -7,6 +7,7 @@ The formats are in modules of their own, beside this one.
 | `standin-<status>` | that status, in the API's error shape |
 | `standin-final-<status>` | so, and not to be asked again: `x-should-retry: false` |
 | `standin-page-<status>` | that status with a web page, as from a gateway |
+| `standin-flood-<status>` | that status with a body that does not end until the client goes |
 | `standin-flaky-<status>-<n>` | so for the first n calls with this very body, then an echo |
 | `standin-null` | an answer without text |
 | `standin-refusal` | the model declines |
@@ -60,7 +61,7 @@ class Wire(Protocol):
     def send_part(self, content: bytes) -> None:
         """Promise more than is sent, and hang up."""
 
-    def begin_stream(self) -> None:
+    def begin_stream(self, status: int = 200) -> None:
         """Start an answer of server-sent events."""
 
     def send_events(self, text: str | bytes) -> None:
@@ -170,6 +171,8 @@ def _respond(api: Api, question: Question, earlier: int, wire: Wire) -> None:
         return _block(api, question, wire)
     if page := re.fullmatch(r"standin-page-(\d{3})", question.model):
         return wire.send_text(PAGE, "text/html", int(page[1]))
+    if flood := re.fullmatch(r"standin-flood-(\d{3})", question.model):
+        return _flood(int(flood[1]), wire)
     respond = _stream if question.streamed else _complete
     return respond(api, _reply(question), wire)
 
@@ -265,6 +268,12 @@ def _scrap(api: Api, reply: Reply, wire: Wire) -> None:
     for byte in scraps(api.opening(reply) + words + api.closing(reply)):
         wire.send_events(bytes([byte]))
     wire.end_stream("")
+
+
+def _flood(status: int, wire: Wire) -> None:
+    wire.begin_stream(status)
+    while True:
+        wire.send_events(PAGE)
 
 
 def _hang(wire: Wire) -> None:

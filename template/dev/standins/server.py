@@ -170,9 +170,9 @@ class Handler(BaseHTTPRequestHandler):
         self._write(content)
         self.hang_up()
 
-    def begin_stream(self) -> None:
+    def begin_stream(self, status: int = 200) -> None:
         """Start an answer of server-sent events."""
-        self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+        self._head(status, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
 
     def send_events(self, text: str | bytes) -> None:
         """Send server-sent events at once; raises ClientLeftError when nobody reads them."""

@@ -277,6 +277,13 @@ class ProviderContract:
         assert caught.value.detail.startswith("<html><title>Bad gateway")
         assert len(caught.value.detail) == MAX_DETAIL_CHARS
 
+    async def test_an_error_without_end_is_left(self, caller: Caller) -> None:
+        for call in (caller.provider().complete, caller.provider().stream):
+            with pytest.raises(BadRequestError) as caught:
+                await call(caller.request("standin-flood-400"))
+            assert len(caught.value.detail) == MAX_DETAIL_CHARS
+        assert [call.outcome for call in await caller.calls()] == ["client-left"] * 2
+
     async def test_retry_after_is_told_and_honoured(self, caller: Caller) -> None:
         with pytest.raises(RateLimitedError) as caught:
             await caller.provider().complete(caller.request("standin-429"))

@@ -1,6 +1,7 @@
 """RETRY_DELAY and RETRY_BUDGET: how long is waited before a provider is asked again."""
 
 from dataclasses import replace
+from itertools import count
 
 import httpx
 import pytest
@@ -15,14 +16,17 @@ from tests.support.choices import PROVIDERS
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 
 
-async def waits(env: Env, http: httpx.AsyncClient, provider: str) -> list[float]:
+async def waits(
+    env: Env, http: httpx.AsyncClient, provider: str, *, call_takes: int = 0
+) -> list[float]:
     """The seconds that were waited between the calls of a provider that stays overloaded."""
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    policy = replace(RETRY, sleep=sleep, random=lambda: 1.0)
+    clock = count(step=call_takes).__next__
+    policy = replace(RETRY, sleep=sleep, random=lambda: 1.0, clock=clock)
     question = Message(role="user", content="anybody there?")
     request = ChatRequest(messages=(question,), model="standin-503")
     with pytest.raises(OverloadedError):
@@ -42,6 +46,15 @@ async def test_nobody_is_asked_again_when_the_budget_does_not_last_for_the_wait(
 ) -> None:
     patience = {"RETRY_DELAY": "6", "RETRY_BUDGET": "5"}
     assert await waits(env | patience, http, provider) == []
+
+
+async def test_nobody_is_asked_again_after_twenty_seconds(
+    env: Env, http: httpx.AsyncClient, provider: str
+) -> None:
+    patience = {"RETRY_DELAY": "1"}
+    assert await waits(env | patience, http, provider, call_takes=9) == [1, 2]
+    assert await waits(env | patience, http, provider, call_takes=10) == [1]
+    assert await waits(env | patience, http, provider, call_takes=20) == []
 
 
 @pytest.mark.parametrize("name", ["RETRY_DELAY", "RETRY_BUDGET"])
