@@ -87,6 +87,11 @@ def test_blobs_come_without_padding(value: bytes) -> None:
     assert decode({"type": "blob", "base64": text}) == value
 
 
+def test_floats_may_come_without_a_point() -> None:
+    read = decode({"type": "float", "value": 7})
+    assert (read, type(read)) == (7.0, float)
+
+
 @given(
     value=JSON
     | st.fixed_dictionaries(
@@ -113,6 +118,7 @@ def test_what_is_no_value_is_refused(value: Any) -> None:
         {"type": "integer", "value": "1" * 5000},
         {"type": "float", "value": None},
         {"type": "float", "value": True},
+        {"type": "float", "value": 10**400},
         {"type": "text"},
         {"type": "blob", "base64": "a"},
         {"type": "blob", "base64": "??"},

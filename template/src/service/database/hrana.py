@@ -55,14 +55,22 @@ def decode(value: object) -> Value:
             return None
         case {"type": "integer", "value": str(digits)} if re.fullmatch(r"-?[0-9]{1,19}", digits):
             return int(digits)
-        case {"type": "float", "value": float(number)}:
-            return number
+        case {"type": "float", "value": float() | int() as number} if not isinstance(number, bool):
+            return _float(number)
         case {"type": "text", "value": str(text)}:
             return text
         case {"type": "blob", "base64": str(text)}:
             digits = text.rstrip("=")
             return b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     raise ValueError("not a value of Hrana")
+
+
+def _float(number: float) -> float:
+    # JSON has one kind of number: a whole one need not have a point.
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError("not a double") from None
 
 
 class _Part(BaseModel):
