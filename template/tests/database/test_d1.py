@@ -45,15 +45,25 @@ async def test_with_a_double_of_the_binding_what_is_down_is_unavailable(message:
         assert not caught.value.untouched
 
 
+@pytest.mark.parametrize("large", [2**53, 2**53 + 1, -(2**53), 2**62 + 1])
 async def test_a_large_integer_is_never_rounded_in_silence(
-    database: Database, table: Table
+    database: Database, table: Table, large: int
 ) -> None:
-    await database.run(insert(table).values(big=2**62 + 1))
+    await database.run(insert(table).values(big=large))
     as_small = select(func.max(table.c.big, type_=table.c.small.type))
     with pytest.raises(StatementError, match="its column is a BigInteger"):
         await database.run(as_small)
     as_big = select(type_coerce(as_small.scalar_subquery(), BigInteger).label("most"))
-    assert await database.run(as_big) == [{"most": 2**62 + 1}]
+    assert await database.run(as_big) == [{"most": large}]
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, -(2**53) + 1])
+async def test_an_integer_below_is_read_as_it_is(
+    database: Database, table: Table, number: int
+) -> None:
+    await database.run(insert(table).values(big=number))
+    as_small = select(func.max(table.c.big, type_=table.c.small.type).label("most"))
+    assert await database.run(as_small) == [{"most": number}]
 
 
 async def test_a_union_that_would_be_sorted_as_text_is_refused(
