@@ -87,15 +87,27 @@ def test_nothing_of_it_at_import_time(tmp_path: Path, source: str) -> None:
         ("RUN305", "import os", "os.posix_spawn('x', [], {})"),
         ("RUN305", "from asyncio import subprocess as s", "await s.create_subprocess_exec('x')"),
         ("RUN306", "from js import globalThis as g", "g.eval('1')"),
-        ("RUN401", "from pyodide.ffi import to_js", "to_js(({'a': 1},))"),
-        ("RUN401", "from pyodide.ffi import to_js", "to_js([{'a': x} for x in 'ab'])"),
-        ("RUN401", "from pyodide.ffi import to_js", "to_js({'a': 1} | request)"),
-        ("RUN401", "from pyodide.ffi import to_js", "to_js(request.model_dump())"),
-        ("RUN401", "from pyodide.ffi import to_js", "to_js(obj={'a': 1})"),
     ],
 )
 def test_in_a_request(tmp_path: Path, rule: str, head: str, body: str) -> None:
     assert rules(tmp_path, in_request(head, body)) == [rule]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "to_js(({'a': 1},))",
+        "to_js([{'a': x} for x in 'ab'])",
+        "to_js({'a': 1} | request)",
+        "to_js(request.model_dump())",
+        "to_js(obj={'a': 1})",
+    ],
+)
+def test_dicts_are_maps_on_the_python_before_3_13_only(tmp_path: Path, call: str) -> None:
+    source = in_request("from pyodide.ffi import to_js", call)
+    assert rules(tmp_path / "3.14", source) == []
+    older = {"wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")}
+    assert rules(tmp_path / "3.12", source, older) == ["RUN401"]
 
 
 @pytest.mark.parametrize(

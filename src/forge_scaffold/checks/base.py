@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from forge_scaffold.checks.facts import Facts
-from forge_scaffold.checks.requirements import Declared, Locked, declared, locked
+from forge_scaffold.checks.requirements import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
@@ -82,8 +82,13 @@ class Subject:
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:
-        """Its runtime requirements, optional ones included."""
+        """Its requirements, optional ones included."""
         return tuple(declared(self.project))
+
+    @cached_property
+    def grouped(self) -> tuple[Declared, ...]:
+        """The requirements of its groups, which are for developers."""
+        return tuple(grouped(self.project))
 
     @cached_property
     def locked(self) -> tuple[Locked, ...]:

@@ -6,14 +6,15 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.distributions import TOOLS, TYPES
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
+from forge_scaffold.distributions import TOOLS, TYPES
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import LOCK, Project, table, tables
 from forge_scaffold.pyodide import known_to_pyodide
 from forge_scaffold.versions import Releases, Versions, canonical
+from forge_scaffold.wrangler import PYTHONS
 
 
 def _milder(policy: Policy) -> Severity | None:
@@ -53,6 +54,8 @@ class NotAllowed(Rule):
         """Declared names against the list."""
         policy = subject.policy
         for each in subject.declared:
+            if not each.runtime:
+                continue
             known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned}
             known |= TOOLS | TYPES
             if each.requirement and not each.requirement.url and each.name not in known:
@@ -81,14 +84,14 @@ class OutsideRange(Rule):
         """Declared ranges and locked versions against the list."""
         policy = subject.policy
         for each in subject.declared:
-            allowed = policy.direct.get(each.name)
+            allowed = policy.direct.get(each.name) if each.runtime else None
             if not allowed or not each.requirement or each.requirement.url:
                 continue
             if beyond := each.requirement.versions.beyond(allowed.versions):
                 said = each.requirement.versions
                 yield self.finding(
                     each.place,
-                    f"{each.name}: {said} admits {beyond}; the allow-list says "
+                    f"{each.name}: {said} admits {beyond}; {_list_of(policy)} says "
                     f"{allowed.versions}: narrow it{allowed.because}",
                     severity=_milder(policy),
                 )
@@ -119,7 +122,8 @@ class OnlyTransitive(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Declared names against the list of what is brought."""
         for each in subject.declared:
-            if each.name in subject.policy.transitive and each.name not in subject.policy.direct:
+            only = each.name in subject.policy.transitive and each.name not in subject.policy.direct
+            if only and each.runtime:
                 yield self.finding(
                     each.place,
                     f"{each.name}: allowed only through another package; declare that one",
@@ -131,7 +135,8 @@ class NotReleased(Rule):
     """A dependency on a repository, an address or a folder.
 
     It has no version that a list could allow or a lock could hold, and pywrangler resolves for
-    Workers with `--no-build`: what has to be built first is not found.
+    Workers with `--no-build`: what has to be built first is not found, unless `allow-build` under
+    `[tool.pywrangler]` says so. The address of a wheel installs, and only has no version to allow.
 
     Fix: declare a released version. For a package of your own, put its module beside the Worker's.
     """
@@ -145,14 +150,16 @@ class NotReleased(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Requirements with an address, and what uv takes from elsewhere."""
         project = subject.project
-        names = set()
+        names = {each.name for each in subject.declared if each.runtime}
         for each in subject.declared:
-            names.add(each.name)
-            if each.requirement and each.requirement.url:
+            address = each.requirement.url if each.requirement and each.runtime else None
+            if address:
+                installs = re.search(r"\.whl(?:[?#]|$)", address) or _builds(project)
                 yield self.finding(
                     each.place,
                     f"{each.name}: an address is no version that can be allowed or locked; declare "
                     "a released version",
+                    severity=_milder(subject.policy) if installs else None,
                 )
         sources = table(table(table(project.pyproject, "tool"), "uv"), "sources")
         for name, source in sources.items():
@@ -165,6 +172,11 @@ class NotReleased(Rule):
                         "locked; declare a released version",
                         severity=Severity.WARNING,
                     )
+
+
+def _builds(project: Project) -> bool:
+    """Whether pywrangler is told to build what has no wheel."""
+    return table(table(project.pyproject, "tool"), "pywrangler").get("allow-build") is True
 
 
 class NoRequirement(Rule):
@@ -193,8 +205,9 @@ class NoWheel(Rule):
 
     Workers run Pyodide: pure Python wheels (`none-any`), wheels for `pyemscripten`, and the
     packages that Pyodide builds itself. Wheels for Linux, macOS or Windows hold machine code for
-    those, and pywrangler builds nothing from source. A uv.lock or pylock.toml names the wheels;
-    about what is only declared, or locked without them, `forge check --index` asks the index.
+    those, and pywrangler builds nothing from source unless `allow-build` under `[tool.pywrangler]`
+    says so. A uv.lock or pylock.toml names the wheels, and what is for other systems only; about
+    what is only declared, or locked without wheels, `forge check --index` asks the index.
 
     Fix: replace the package, or move what needs it out of the Worker; `uv tree --invert --package
     NAME` says what brings it.
@@ -234,12 +247,13 @@ wheels = [{ url = "https://example.org/httptools-0.7.1-cp314-cp314-manylinux_2_1
         """Locked packages by the names of their wheels, the others by what the index has."""
         for lock in subject.locked:
             if "wheels" in lock.data or "sdist" in lock.data:
-                if lock.name not in known_to_pyodide()["packages"] and not _runs(lock.data):
+                if _never_runs(lock, subject.project):
+                    culprit = f"{lock.via}, which brings it" if lock.via else "it"
                     yield self.finding(
                         lock.place,
                         f"{lock.name} {lock.version or ''}: no wheel of it runs in a Worker (none "
                         "is pure Python or for pyemscripten), and Pyodide does not build it; "
-                        "replace it",
+                        f"upgrade or replace {culprit}",
                     )
             elif releases := subject.releases.get(lock.name):
                 yield from self._of_the_index(lock, releases)
@@ -276,6 +290,17 @@ def _instead(releases: Releases) -> str:
     return "none runs: replace it"
 
 
+def _never_runs(lock: Locked, project: Project) -> bool:
+    """Whether a Worker needs a locked package of which nothing can be installed for it."""
+    python = project.wrangler.python if project.wrangler else None
+    return (
+        lock.name not in known_to_pyodide()["packages"]
+        and not _runs(lock.data)
+        and not ("sdist" in lock.data and _builds(project))
+        and lock.needed(python or PYTHONS[0][1])
+    )
+
+
 def _runs(package: Mapping[str, Any]) -> bool:
     wheels = tables(package.get("wheels"))
     files = (
@@ -303,10 +328,9 @@ class Tool(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Declared runtime dependencies that are tools."""
-        project = subject.project
         for each in subject.declared:
-            in_runtime = each.text in project.dependencies and each.name in TOOLS
-            if in_runtime and each.name not in subject.policy.direct and not _tests(project):
+            in_runtime = each.runtime and each.name in TOOLS
+            if in_runtime and each.name not in subject.policy.direct and not _tests(subject):
                 yield self.finding(
                     each.place,
                     f"{each.name}: a developer's tool, and it would be uploaded; move it to "
@@ -314,20 +338,27 @@ class Tool(Rule):
                 )
 
 
-def _tests(project: Project) -> bool:
-    """Whether the Worker is there to run tests: it has some in the folder that is uploaded."""
-    if not project.base.parts:
-        return False
+def _tests(subject: Subject) -> bool:
+    """Whether the Worker is there to run tests: it imports pytest, or has tests where it lies."""
+    project = subject.project
+    if any(each.top == "pytest" for each in subject.facts.imports):
+        return True
+    base = project.base
+    if project.wrangler and not project.wrangler.main:
+        base = PurePosixPath()  # nobody says which modules are uploaded
+    elif not base.parts:
+        return False  # tests beside the Worker look the same
     imported = re.compile(r"^\s*(?:import|from) pytest\b", re.MULTILINE)
-    below = (path for path in project.files if path.is_relative_to(project.base))
+    below = (path for path in project.files if path.is_relative_to(base))
     return any(path.suffix == ".py" and imported.search(project.shown(path)) for path in below)
 
 
 class RequirementsFile(Rule):
-    """A requirements.txt beside pyproject.toml.
+    """A requirements.txt that nothing installs.
 
     pywrangler stops when it sees one: "Specifying Python Packages in requirements.txt is no longer
-    supported".
+    supported". wrangler alone does not read it, nor the cf-requirements.txt of earlier days: it
+    deploys the Worker without its packages. A warning, where there is no pyproject.toml.
 
     Fix: move its lines to `dependencies` in pyproject.toml, and delete the file.
     """
@@ -337,13 +368,24 @@ class RequirementsFile(Rule):
     passing: ClassVar[Files] = {"requirements/worker.in": "httpx>=0.28,<1\n"}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """The file at the project's root."""
+        """The files at the project's root."""
         project = subject.project
-        if project.wrangler and project.wrangler.main and project.has("requirements.txt"):
+        if not project.wrangler or not project.wrangler.main:
+            return
+        move = "move its lines to the dependencies in pyproject.toml, and delete it"
+        if project.has("requirements.txt"):
+            stops = "pywrangler refuses to work beside a requirements.txt"
+            unread = "neither wrangler nor pywrangler installs what a requirements.txt names"
             yield self.finding(
                 Place(PurePosixPath("requirements.txt")),
-                "pywrangler refuses to work beside a requirements.txt; move its lines to the "
-                "dependencies in pyproject.toml, and delete it",
+                f"{stops if project.manifest else unread}; {move}",
+                severity=None if project.manifest else Severity.WARNING,
+            )
+        if project.has("cf-requirements.txt"):
+            yield self.finding(
+                Place(PurePosixPath("cf-requirements.txt")),
+                f"no tool reads it any more; {move}",
+                severity=Severity.WARNING,
             )
 
 
@@ -368,12 +410,11 @@ class StaleLock(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Each lock against the declared requirements."""
-        project = subject.project
         locks: dict[PurePosixPath, dict[str, Locked]] = {}
         for lock in subject.locked:
             locks.setdefault(lock.place.path, {})[lock.name] = lock
         for each in subject.declared:
-            if not each.requirement or each.text not in project.dependencies:
+            if not each.requirement or not each.runtime:
                 continue
             if (
                 each.requirement.conditional
@@ -510,6 +551,7 @@ class Ancient(Rule):
             if (
                 floor
                 and each.requirement
+                and each.runtime
                 and each.requirement.versions.beyond(Versions(f">={floor}"))
             ):
                 yield self.finding(
@@ -562,6 +604,37 @@ class BannedPackage(Rule):
                 yield self.finding(each.place, f"{each.name}: {banned}")
 
 
+class Namesake(Rule):
+    """A package that is not the tool of its name.
+
+    Cloudflare's pywrangler is a command of the package workers-py. What PyPI has under the name
+    pywrangler is something else, by somebody else: it installs without a word, and there is no
+    such command.
+
+    Fix: declare workers-py, in the group `dev` of `[dependency-groups]`.
+    """
+
+    id = "DEP014"
+    failing: ClassVar[Files] = {
+        "pyproject.toml": BASE["pyproject.toml"]
+        + '\n[dependency-groups]\ndev = ["pywrangler>=0.0.2"]\n'
+    }
+    passing: ClassVar[Files] = {
+        "pyproject.toml": BASE["pyproject.toml"]
+        + '\n[dependency-groups]\ndev = ["workers-py>=1.17"]\n'
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Requirements, extras and groups by name."""
+        for each in (*subject.declared, *subject.grouped):
+            if each.name == "pywrangler":
+                yield self.finding(
+                    each.place,
+                    "pywrangler: PyPI's package of this name is not Cloudflare's tool; declare  "
+                    "workers-py",
+                )
+
+
 RULES: tuple[type[Rule], ...] = (
     NotAllowed,
     OutsideRange,
@@ -576,4 +649,5 @@ RULES: tuple[type[Rule], ...] = (
     LockedTooMuch,
     Ancient,
     BannedPackage,
+    Namesake,
 )

@@ -16,12 +16,14 @@ class Import:
         place: where.
         optional: a failure of it is expected.
         typing: it never runs in a Worker: for type checkers, or under `__main__`.
+        later: inside a function: it runs when that is called.
     """
 
     name: str
     place: Place
     optional: bool
     typing: bool
+    later: bool
 
     @property
     def top(self) -> str:
@@ -37,11 +39,13 @@ class Use:
         name: as in `self.env.NAME`.
         place: where.
         called: the method that is called on it; None when it is only read.
+        default: whether the code has another value for where it is not there.
     """
 
     name: str
     place: Place
     called: str | None
+    default: bool = False
 
 
 @dataclass

@@ -5,16 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.distributions import (
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.facts import Import
+from forge_scaffold.checks.words import mentioned
+from forge_scaffold.distributions import (
+    HELPS,
     MODULES,
     NOT_IMPORTED,
     PLATFORM_MODULES,
     TOOL_MODULES,
     modules_of,
 )
-from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.facts import Import
-from forge_scaffold.checks.words import mentioned
 from forge_scaffold.project import table
 
 # Modules of the standard library that Pyodide leaves out, on every Python that Workers have run.
@@ -51,7 +52,7 @@ def _nameless(subject: Subject) -> list[str]:
         each.name
         for each in subject.declared
         if each.requirement
-        and each.text in subject.project.dependencies
+        and each.runtime
         and each.name not in NOT_IMPORTED.union(subject.policy.platform)
         and imported.isdisjoint(modules_of(each.name))
     ]
@@ -70,7 +71,8 @@ class Undeclared(Rule):
     """An import of a package that is not declared.
 
     Only declared packages, and what they bring, are uploaded with the Worker. The import works
-    where something else happens to have installed the package, and fails at the edge.
+    where something else happens to have installed the package, and fails at the edge. A warning,
+    where no lock tells what the declared packages bring: what one of them brings goes with it.
 
     Fix: add the package to `dependencies` in pyproject.toml, or remove the import.
     """
@@ -94,6 +96,7 @@ class Undeclared(Rule):
         declared = _declared_modules(subject)
         nameless = _nameless(subject)
         brought = {module for each in subject.locked for module in modules_of(each.name)}
+        told = subject.policy.own or subject.locked or not declared
         transitive = {m for package in subject.policy.transitive for m in modules_of(package)}
         allowed = {module for package in subject.policy.direct for module in modules_of(package)}
         for each in _foreign(subject):
@@ -110,6 +113,7 @@ class Undeclared(Rule):
                 each.place,
                 f"{each.top}: imported but not declared; add {package} to the dependencies in "
                 "pyproject.toml, or remove the import",
+                severity=None if told else Severity.WARNING,
             )
 
 
@@ -144,8 +148,11 @@ class Unused(Rule):
         declared = _declared_modules(subject)
         unclaimed = [each for each in _foreign(subject) if each.top not in declared]
         nameless = set(_nameless(subject))
+        names = {each.name for each in subject.declared}
         for each in subject.declared:
             if each.name not in nameless or _mentioned(each.name, subject):
+                continue
+            if names & HELPS.get(each.name, frozenset()):
                 continue
             if each.name not in MODULES and unclaimed:
                 continue
@@ -230,6 +237,7 @@ class MissingModule(Rule):
 
     Pyodide leaves out the parts of the standard library that need a terminal, a display, a user
     database or another process: the import raises ModuleNotFoundError, and with it the Worker.
+    Inside a function it is a warning: only what calls that fails.
 
     Fix: do without it; where the module is optional, import it in a `try` with `except
     ImportError`.
@@ -249,8 +257,11 @@ class MissingModule(Rule):
                 each.top in MISSING - subject.project.own_modules
                 and not each.optional | each.typing
             ):
+                then = "; what calls this fails" if each.later else ""
                 yield self.finding(
-                    each.place, f"{each.top}: Workers do not have this module; do without it"
+                    each.place,
+                    f"{each.top}: Workers do not have this module{then}; do without it",
+                    severity=Severity.WARNING if each.later else None,
                 )
 
 

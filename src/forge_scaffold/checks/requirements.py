@@ -1,11 +1,12 @@
 """What a project declares and locks for its Worker."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from forge_scaffold.documents import Address, Document, Place, Text
+from forge_scaffold.documents import Document, Place, Text
 from forge_scaffold.project import Project, strings, table, tables
 from forge_scaffold.versions import Requirement, canonical
 
@@ -18,17 +19,19 @@ PIN = re.compile(
 
 @dataclass(frozen=True)
 class Declared:
-    """A declared runtime requirement.
+    """A declared requirement of the project itself.
 
     Attributes:
         text: as it is written.
         requirement: what it means; None for what is no requirement.
         place: where.
+        runtime: whether pywrangler uploads it; it does not look at extras.
     """
 
     text: str
     requirement: Requirement | None
     place: Place
+    runtime: bool
 
     @property
     def name(self) -> str:
@@ -45,26 +48,70 @@ class Locked:
         version: as the lock has it; None when it has none.
         place: where.
         data: the lock's entry; empty for a requirements file.
+        via: the declared package that brings it; None when it is one, or the lock does not tell.
+        markers: conditions (PEP 508) that all have to hold where it is needed.
     """
 
     name: str
     version: str | None
     place: Place
     data: Mapping[str, Any]
+    via: str | None = None
+    markers: tuple[str, ...] = ()
+
+    def needed(self, python: str) -> bool:
+        """Whether it is for Workers of a Python, such as "3.14", and not for other systems only."""
+        if not self.markers:
+            return True
+        # Takes longer to import than a whole check does: nobody asks about most packages.
+        from packaging.markers import Marker
+
+        worker = {
+            "implementation_name": "cpython",
+            "implementation_version": f"{python}.0",
+            "os_name": "posix",
+            "platform_machine": "wasm32",
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Emscripten",
+            "platform_version": "",
+            "python_full_version": f"{python}.0",
+            "python_version": python,
+            "sys_platform": "emscripten",
+        }
+        try:
+            return all(Marker(marker).evaluate(worker) for marker in self.markers)
+        except (KeyError, ValueError):  # no marker at all, or one of what no Worker has
+            return True
 
 
 def declared(project: Project) -> Iterator[Declared]:
-    """Every runtime requirement of pyproject.toml, optional ones included."""
+    """Every requirement of pyproject.toml, optional ones included, groups left out."""
+    yield from _listed(project, ("project",), ("dependencies",), runtime=True)
+    extras = table(table(project.pyproject, "project"), "optional-dependencies")
+    yield from _listed(project, ("project", "optional-dependencies"), extras, runtime=False)
+
+
+def grouped(project: Project) -> Iterator[Declared]:
+    """Every requirement of the groups of pyproject.toml."""
+    groups = table(project.pyproject, "dependency-groups")
+    yield from _listed(project, ("dependency-groups",), groups, runtime=False)
+
+
+def _listed(
+    project: Project, address: Sequence[str], keys: Iterable[str], *, runtime: bool
+) -> Iterator[Declared]:
+    """The requirements in the lists that a table of pyproject.toml has under some keys."""
     if project.manifest is None:
         return
-    extras = table(table(project.pyproject, "project"), "optional-dependencies")
-    named: list[tuple[str, Address]]
-    named = [(text, ("project", "dependencies")) for text in project.dependencies]
-    for extra, texts in extras.items():
-        named += [(text, ("project", "optional-dependencies", extra)) for text in strings(texts)]
-    for text, address in named:
-        line = project.manifest.place(*address).line
-        yield Declared(text, _parsed(text), project.manifest.text.place_of(text, line))
+    data = project.pyproject
+    for step in address:
+        data = table(data, step)
+    for key in keys:
+        line = project.manifest.place(*address, key).line
+        for text in strings(data.get(key)):
+            place = project.manifest.text.place_of(text, line)
+            yield Declared(text, _parsed(text), place, runtime)
 
 
 def _parsed(text: str) -> Requirement | None:
@@ -98,31 +145,58 @@ def _entry(package: Mapping[str, Any], place: Place) -> Iterator[Locked]:
     name, version = package.get("name"), package.get("version")
     if isinstance(name, str):
         known = version if isinstance(version, str) else None
-        yield Locked(canonical(name), known, place, package)
+        marker = package.get("marker")
+        markers = (marker,) if isinstance(marker, str) else ()
+        yield Locked(canonical(name), known, place, package, markers=markers)
+
+
+@dataclass(frozen=True)
+class _Need:
+    """A package that another one needs in a lock: with which extras, through what, and when."""
+
+    name: str
+    extras: tuple[str, ...]
+    via: str | None
+    markers: tuple[str, ...]
 
 
 def _uv_locked(lock: Document) -> Iterator[Locked]:
     """The packages that uv.lock gives to the project itself, development groups left out."""
     entries: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    pending: list[str] = []
+    members: dict[str, str] = {}
     for index, package in enumerate(tables(lock.data.get("package"))):
-        name = package.get("name")
-        if not isinstance(name, str):
-            continue
-        entries[name] = (index, package)
-        if table(package, "source").keys() & {"virtual", "editable"}:
-            pending += _needs(package)
-    reached: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name not in reached and name in entries:
-            reached.add(name)
-            pending += _needs(entries[name][1])
-    for name in sorted(reached):
+        name, source = package.get("name"), table(package, "source")
+        if isinstance(name, str):
+            entries[name] = (index, package)
+            for key in source.keys() & {"virtual", "editable"}:
+                members[name] = str(source[key])
+    own = [name for name, folder in members.items() if folder == "."] or list(members)
+    # What is needed everywhere first: a package has markers only when all ways to it have.
+    pending, conditional = deque(_Need(name, (), None, ()) for name in own), deque[_Need]()
+    reached: dict[str, _Need] = {}
+    seen: set[tuple[str, str]] = set()
+    while pending or conditional:
+        need = (pending or conditional).popleft()
+        for extra in ("", *need.extras) if need.name in entries else ():
+            reached.setdefault(need.name, need)
+            if (need.name, extra) not in seen:
+                seen.add((need.name, extra))
+                for each in _needs(entries[need.name][1], extra, need, own):
+                    (conditional if each.markers else pending).append(each)
+    for name in sorted(reached.keys() - set(own)):
         index, package = entries[name]
-        yield from _entry(package, lock.place("package", index, "name"))
+        for found in _entry(package, lock.place("package", index, "name")):
+            yield replace(found, via=reached[name].via, markers=reached[name].markers)
 
 
-def _needs(package: Mapping[str, Any]) -> list[str]:
-    needed = tables(package.get("dependencies"))
-    return [item["name"] for item in needed if isinstance(item.get("name"), str)]
+def _needs(
+    package: Mapping[str, Any], extra: str, need: _Need, own: Collection[str]
+) -> Iterator[_Need]:
+    """What a package needs itself, or for one of its extras."""
+    listed = table(package, "optional-dependencies") if extra else package
+    for item in tables(listed.get(extra or "dependencies")):
+        name, marker = item.get("name"), item.get("marker")
+        if isinstance(name, str):
+            markers = (*need.markers, marker) if isinstance(marker, str) else need.markers
+            via = None if need.name in own else need.via or need.name
+            yield _Need(name, strings(item.get("extra")), via, markers)

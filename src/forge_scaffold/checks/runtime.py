@@ -1,6 +1,7 @@
 """RUN: what works on a server and not in a Worker."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,9 +14,14 @@ from forge_scaffold.checks.httpx import Whose, httpx_of
 from forge_scaffold.checks.walk import Scope
 from forge_scaffold.checks.wrangler import python_worker
 from forge_scaffold.documents import Place
+from forge_scaffold.wrangler import FIRST_PYTHON
 
 # From this date on the entry class is `Default`, and functions such as on_fetch are not called.
 ENTRY_CLASS = date(2025, 8, 14)
+
+
+# JavaScript's functions that take an object of options after their first argument.
+_WITH_OPTIONS = ("js.Request.new", "js.Response.new", "js.fetch")
 
 
 def _service(source: str) -> Files:
@@ -32,7 +38,10 @@ def _shown(node: ast.Call, scope: Scope) -> str:
 
 
 # What needs no randomness, and what needs none when it is told a seed.
-_NO_ENTROPY = frozenset({"random.getstate", "random.setstate", "secrets.compare_digest"})
+# Of random.SystemRandom only the methods ask for randomness.
+_NO_ENTROPY = frozenset(
+    {"random.SystemRandom", "random.getstate", "random.setstate", "secrets.compare_digest"}
+)
 _SEEDED = frozenset({"numpy.random.default_rng", "random.Random", "random.seed"})
 
 
@@ -185,12 +194,20 @@ class EarlyObject(Rule):
         if not isinstance(node, ast.Call):
             return
         name = scope.name(node.func) or ""
+        if name == "js.JSON.parse" and _is_scalar(node.args):
+            return
         if name.startswith(("js.", "pyodide.ffi.")):
             yield self.finding(
                 scope.place(node),
                 f"{name}() {scope.when}: no JavaScript object survives the deployment's "
                 "snapshot; make it in the request",
             )
+
+
+def _is_scalar(arguments: list[ast.expr]) -> bool:
+    """Whether the arguments of JSON.parse are the text of a number, a string, or null."""
+    text = _text(arguments[0]) if arguments else None
+    return text is not None and not text.lstrip().startswith(("{", "["))
 
 
 class EarlyTask(Rule):
@@ -293,9 +310,10 @@ class Environ(Rule):
             return
         for read, place in facts.noted(self.id):
             if read.name not in writes:
+                named = f"{read.name}: " if read.name else ""
                 yield self.finding(
                     place,
-                    f"{read.name or 'it'}: Workers do not fill os.environ; read "
+                    f"{named}Workers do not fill os.environ; read "
                     f"self.env.{read.name or 'NAME'} in the request",
                     severity=Severity.WARNING if read.default else None,
                 )
@@ -543,13 +561,32 @@ class Thread(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls, wherever they run."""
+        """Calls, wherever they run; but for executors that nothing but run_in_executor gets."""
         if isinstance(node, ast.Call) and not scope.typing and not scope.script:
+            if _shown(node, scope).endswith("Executor()") and _runs_inline(node, scope):
+                return
             yield self.finding(
                 scope.place(node),
                 f"{_shown(node, scope)}: a Worker cannot start threads or processes; use "
                 "coroutines",
             )
+
+
+def _runs_inline(executor: ast.Call, scope: Scope) -> bool:
+    """Whether an executor is only handed to run_in_executor, which takes no notice of it here."""
+    names: set[str] = set()
+    handed: list[ast.expr] = []
+    for node in ast.walk(scope.module.tree):
+        if isinstance(node, ast.Assign) and node.value is executor:
+            names |= _defined(node)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "run_in_executor":
+            handed += node.args[:1]
+    uses = [
+        node
+        for node in ast.walk(scope.module.tree)
+        if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)
+    ]
+    return executor in handed or (bool(uses) and all(use in handed for use in uses))
 
 
 class Process(Rule):
@@ -620,45 +657,85 @@ class JavaScriptSource(Rule):
 
 
 class MapNotObject(Rule):
-    """A dict that becomes a Map.
+    """A dict in which JavaScript finds no key.
 
-    `to_js` makes a JavaScript Map of a dict. Nearly every API wants an object: Web Crypto, fetch
-    and bindings find none of the keys, and workerd refuses what Node lets pass.
+    On the Python 3.12 of Workers `to_js` makes a Map of a dict, and a dict that is handed over as
+    it is arrives as a proxy. Nearly every API wants an object: a Response is a 200 whatever its
+    `status` says, fetch sends a GET, Web Crypto knows no algorithm "undefined". From Python 3.13 on
+    what `to_js` makes has the keys as properties, from 3.14 on it is an object.
 
-    Fix: `to_js(value, dict_converter=Object.fromEntries)`, with `from js import Object`.
+    Fix: `to_js(value, dict_converter=Object.fromEntries)`, with `from js import Object`; or move
+    `compatibility_date` on.
     """
 
     id = "RUN401"
     severity = Severity.WARNING
-    calls = ("pyodide.ffi.to_js",)
-    failing: ClassVar[Files] = _service(
-        "import httpx\nfrom js import fetch\nfrom pyodide.ffi import to_js\n\n\n"
-        "async def answer(env):\n"
-        '    page = await fetch("https://example.org", to_js({"method": "HEAD"}))\n'
-        '    return f"{page.status} {httpx.__version__}"\n'
-    )
-    passing: ClassVar[Files] = _service(
-        "import httpx\nfrom js import Object, fetch\nfrom pyodide.ffi import to_js\n\n\n"
-        "async def answer(env):\n"
-        '    head = to_js({"method": "HEAD"}, dict_converter=Object.fromEntries)\n'
-        '    page = await fetch("https://example.org", head)\n'
-        '    return f"{page.status} {httpx.__version__}"\n'
-    )
+    calls = ("js.Headers.new", "js.Object.fromEntries", "pyodide.ffi.to_js", *_WITH_OPTIONS)
+    nodes = (ast.Assign, ast.keyword)
+    failing: ClassVar[Files] = {
+        "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01"),
+        **_service(
+            "import httpx\nfrom js import fetch\nfrom pyodide.ffi import to_js\n\n\n"
+            "async def answer(env):\n"
+            '    page = await fetch("https://example.org", to_js({"method": "HEAD"}))\n'
+            '    return f"{page.status} {httpx.__version__}"\n'
+        ),
+    }
+    passing: ClassVar[Files] = {"src/service.py": failing["src/service.py"]}
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls with what is plainly a dict, or a list of them."""
+        wrangler = python_worker(scope.subject)
+        if wrangler is None or wrangler.python != FIRST_PYTHON:
+            return
+        fine = scope.subject.facts.noted(self.id)
         if not isinstance(node, ast.Call):
-            return
-        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-        if keywords.keys() & {"dict_converter", "default_converter", None}:
-            return
-        value = node.args[0] if node.args else keywords.get("obj")
-        if value and _is_dict(value, scope):
-            yield self.finding(
-                scope.place(node),
-                "to_js() makes a Map of a dict; add dict_converter=Object.fromEntries for an "
-                "object",
-            )
+            fine += _headers(node)
+        elif (name := scope.name(node.func)) == "pyodide.ffi.to_js":
+            if node not in fine and _makes_map(node, scope):
+                yield self.finding(
+                    scope.place(node),
+                    "to_js() makes a Map of a dict; add dict_converter=Object.fromEntries for an "
+                    "object",
+                )
+        elif name in _WITH_OPTIONS:
+            for options in node.args[1:]:
+                if _is_dict(options, scope):
+                    yield self.finding(
+                        scope.place(options),
+                        f"{name}() finds nothing in a dict; hand over  to_js({{...}}, "
+                        "dict_converter=Object.fromEntries)  or keyword arguments",
+                    )
+        else:
+            # Both take the entries of a Map; what is nested in it stays one.
+            fine += [each for each in node.args if name == "js.Headers.new" or _flat(each)]
+
+
+def _headers(node: ast.AST) -> list[ast.expr]:
+    """What is called headers: those may be a Map."""
+    if isinstance(node, ast.keyword):
+        return [node.value] if node.arg == "headers" else []
+    names = _defined(node)
+    named = isinstance(node, ast.Assign) and any(each.lower().endswith("headers") for each in names)
+    return [node.value] if isinstance(node, ast.Assign) and named else []
+
+
+def _flat(node: ast.expr) -> bool:
+    """Whether a call takes a dict without dicts in it, headers aside."""
+    value = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    return isinstance(value, ast.Dict) and all(
+        not isinstance(item, ast.Dict) or (key is not None and _text(key) == "headers")
+        for key, item in zip(value.keys, value.values, strict=True)
+    )
+
+
+def _makes_map(node: ast.Call, scope: Scope) -> bool:
+    """Whether a call of to_js() takes what is plainly a dict, and does not say how."""
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    if keywords.keys() & {"dict_converter", "default_converter", None}:
+        return False
+    value = node.args[0] if node.args else keywords.get("obj")
+    return value is not None and _is_dict(value, scope)
 
 
 def _is_dict(node: ast.expr, scope: Scope) -> bool:
@@ -831,13 +908,22 @@ def _top(tree: ast.Module) -> Iterator[ast.AST]:
                 pending += getattr(node, name, [])
 
 
+# Whatever may stand for something that the runtime calls, or may bring it.
+_ENTRY = re.compile(
+    r"\b(?:Default|on_[a-z]+|WorkerEntrypoint|DurableObject|WorkflowEntrypoint|globals|setattr)\b"
+    r"|\bimport \*"
+)
+
+
 class NoDefault(Rule):
-    """An entry class of another name.
+    """A main module without the class `Default`.
 
     From the compatibility date 2025-08-14 on the runtime looks for `Default` in the main module.
-    Other entry classes are for service bindings that name them.
+    Other entry classes are for service bindings that name them. A module that has neither, nor a
+    handler such as `on_fetch`, answers nothing: an application object of FastAPI or a function
+    `fetch` is not looked for.
 
-    Fix: call the class `Default`.
+    Fix: call the class `Default`; hand an application to it: `asgi.fetch(app, request, self.env)`.
     """
 
     id = "RUN502"
@@ -859,6 +945,18 @@ class NoDefault(Rule):
                 _name_place(node, scope),
                 f"{node.name}: the runtime looks for a class Default in {wrangler.main}",
             )
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """A main module that speaks of nothing that the runtime looks for."""
+        wrangler = python_worker(subject)
+        main = wrangler and wrangler.main and wrangler.main.removeprefix("./")
+        for module in subject.project.modules if wrangler else ():
+            if str(module.path) == main and not _ENTRY.search(module.text.content):
+                yield self.finding(
+                    Place(module.path),
+                    "there is no class Default in the main module, and nothing else that the "
+                    "runtime looks for; write a class Default(WorkerEntrypoint)",
+                )
 
 
 class SharedPrimitive(Rule):

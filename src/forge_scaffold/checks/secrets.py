@@ -15,7 +15,7 @@ from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Sub
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.git import ignore_lines, ignored, tracked
 from forge_scaffold.checks.walk import Scope, is_env
-from forge_scaffold.checks.wrangler import SECRET_NAME
+from forge_scaffold.checks.wrangler import SECRET_NAME, every, is_secret, python_worker
 from forge_scaffold.documents import Place, Text
 from forge_scaffold.project import Project
 
@@ -217,7 +217,10 @@ class RandomValue(Rule):
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Every text of the project."""
+        """Every text of the project, but for the variables that are WRA009's."""
+        wrangler = python_worker(subject)
+        named = [each for one in every(wrangler) for each in one.variables] if wrangler else []
+        others = {(each.place.path, each.place.line) for each in named if is_secret(each.name)}
         for path, text in _written(subject.project):
             for match in _WORD.finditer(text):
                 value, start = match[1], match.start()
@@ -227,11 +230,13 @@ class RandomValue(Rule):
                 if _FAKE.search(before + value) or _token().search(value):
                     continue
                 if _NAMED.search(before[-100:]):
-                    yield self.finding(
-                        Text(path, text).place_at(start + 1, len(value)),
-                        "what looks like a secret in a file that others read; take it out and "
-                        "replace it",
-                    )
+                    place = Text(path, text).place_at(start + 1, len(value))
+                    if (place.path, place.line) not in others:
+                        yield self.finding(
+                            place,
+                            "what looks like a secret in a file that others read; take it out and "
+                            "replace it",
+                        )
 
 
 def _random(value: str) -> bool:

@@ -8,10 +8,10 @@ from functools import cache
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.distributions import PLATFORM_MODULES
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.options import bytes_of
 from forge_scaffold.checks.wrangler import python_worker
+from forge_scaffold.distributions import PLATFORM_MODULES
 from forge_scaffold.documents import Place
 from forge_scaffold.project import MANIFEST, Project, strings, table
 from forge_scaffold.wrangler import Wrangler

@@ -259,7 +259,11 @@ def _learn(node: ast.AST, scope: Scope) -> None:
 def _note_import(node: ast.AST, scope: Scope, name: str) -> None:
     scope.subject.facts.imports.append(
         Import(
-            name, scope.place(node), optional=scope.optional, typing=scope.typing or scope.script
+            name,
+            scope.place(node),
+            optional=scope.optional,
+            typing=scope.typing or scope.script,
+            later=bool(scope.functions),
         )
     )
 
@@ -275,7 +279,8 @@ def _note_call(node: ast.Call, scope: Scope) -> None:
     if name in _IMPORTERS and (text := _literal(first)) and not text.startswith("."):
         _note_import(node, scope, text)
     elif name == "getattr" and first and is_env(first, scope) and (text := _literal(second)):
-        scope.subject.facts.uses.append(Use(text, scope.place(node), called=None))
+        use = Use(text, scope.place(node), called=None, default=len(node.args) > 2)
+        scope.subject.facts.uses.append(use)
     elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
         owner = node.func.value
         scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
@@ -384,6 +389,14 @@ def _if(node: ast.If, scope: Scope) -> Inner:
     yield from ((each, scope) for each in node.orelse)
 
 
+def _early_if(node: ast.If, scope: Scope) -> Inner:
+    """The same, where the call's arguments do not decide which branch is taken."""
+    names = (each.id for each in ast.walk(node.test) if isinstance(each, ast.Name))
+    if scope.shadowed.isdisjoint(names):
+        return _if(node, scope)
+    return iter([(node.test, scope)])
+
+
 def _is_main(test: ast.expr) -> bool:
     """Whether it is `__name__ == "__main__"`."""
     if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
@@ -443,6 +456,7 @@ _EARLY_OPENERS: Openers = {
     ast.FunctionDef: _outside,
     ast.AsyncFunctionDef: _outside,
     ast.Lambda: _outside,
+    ast.If: _early_if,
 }
 _EARLY_NOTES: Notes = {
     ast.AsyncFunctionDef: _note_decorators,

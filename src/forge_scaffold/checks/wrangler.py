@@ -40,6 +40,14 @@ _PLACEHOLDER = re.compile(
 )
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable is called what secrets are called, in any case."""
+    return SECRET_NAME.search(name.upper()) is not None
+
+
+# How many names a message lists.
+_LISTED = 6
+
 # What some other tool is still to fill in.
 _TEMPLATE = re.compile(r"[%{<$]")
 
@@ -59,7 +67,8 @@ def python_worker(subject: Subject) -> Wrangler | None:
     return wrangler if python else None
 
 
-def _every(wrangler: Wrangler) -> tuple[Environment, ...]:
+def every(wrangler: Wrangler) -> tuple[Environment, ...]:
+    """The top level and the environments."""
     return (wrangler.top, *wrangler.environments)
 
 
@@ -311,7 +320,7 @@ class UndeclaredBinding(Rule):
         wrangler = python_worker(subject)
         if wrangler is None:
             return
-        declared = {named.name for each in _every(wrangler) for named in each.named}
+        declared = {named.name for each in every(wrangler) for named in each.named}
         seen: set[str] = set()
         for use in subject.facts.uses:
             if use.called in _BINDING_METHODS and use.name not in declared | seen:
@@ -345,9 +354,10 @@ class UnusedBinding(Rule):
         project = subject.project
         if wrangler is None or not project.modules or project.broken:
             return
-        for environment in _every(wrangler):
+        for environment in every(wrangler):
             for named in environment.bindings:
-                if named.kind not in _SILENT and not mentioned(named.name, project):
+                # A workflow is declared by its binding, and may be started from elsewhere.
+                if named.kind not in {*_SILENT, "workflows"} and not mentioned(named.name, project):
                     yield self.finding(
                         named.place, f"{named.name}: declared ({named.kind}), but no code names it"
                     )
@@ -393,10 +403,12 @@ class NotRepeated(Rule):
                 if kind in environment.data:
                     names = [each for each in names if mentioned(each, subject.project)]  # noqa: PLW2901
                 if names:
+                    listed = ", ".join(names[:_LISTED])
+                    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
                     place = environment.place(*([kind] if kind in environment.data else []))
                     yield self.finding(
                         place,
-                        f"{environment.title} does not inherit {kind}: {', '.join(names)} "
+                        f"{environment.title} does not inherit {kind}: {listed}{more} "
                         f"{'is' if len(names) == 1 else 'are'} missing there; repeat "
                         f"{'it' if len(names) == 1 else 'them'}",
                     )
@@ -423,11 +435,11 @@ class SecretInVars(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Variables with the name of a secret and a value that is no placeholder."""
         wrangler = python_worker(subject)
-        for environment in _every(wrangler) if wrangler else ():
+        for environment in every(wrangler) if wrangler else ():
             values = table(environment.data, "vars")
             for named in environment.variables:
                 value = values[named.name]
-                if SECRET_NAME.search(named.name.upper()) and _looks_real(value):
+                if is_secret(named.name) and _looks_real(value):
                     yield self.finding(
                         named.place,
                         f"{named.name}: a secret among the variables; remove it, and "
@@ -445,6 +457,8 @@ class SecretNotRequired(Rule):
     What stands under `[secrets] required` is asked for: `wrangler deploy` stops when it was not
     set, and `wrangler dev` warns. Without, the first request finds out. A note, where the
     configuration has no such table at all.
+
+    What is read with a default, `getattr(env, "NAME", None)`, is not required.
 
     Fix: name it under `[secrets] required`, in every environment.
     """
@@ -466,9 +480,9 @@ class SecretNotRequired(Rule):
         wrangler = python_worker(subject)
         if wrangler is None:
             return
-        declared = {named.name for each in _every(wrangler) for named in each.named}
-        listed = any("secrets" in each.data for each in _every(wrangler))
-        seen: set[str] = set()
+        declared = {named.name for each in every(wrangler) for named in each.named}
+        listed = any("secrets" in each.data for each in every(wrangler))
+        seen = {use.name for use in subject.facts.uses if use.default}
         for use in subject.facts.uses:
             if use.name in declared | seen or not SECRET_NAME.search(use.name):
                 continue
@@ -495,7 +509,7 @@ _BOUNDS: Sequence[tuple[tuple[str, ...], str, float, float]] = (
     (("queues", "producers"), "delivery_delay", 0, 86_400),
 )
 
-_WORKER_NAME = re.compile(r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
+_WORKER_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 class OutOfBounds(Rule):
@@ -525,7 +539,7 @@ class OutOfBounds(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every bounded value of every environment."""
         wrangler = python_worker(subject)
-        for environment in _every(wrangler) if wrangler else ():
+        for environment in every(wrangler) if wrangler else ():
             yield from self._numbers(environment)
             yield from self._rate_limits(environment)
             yield from self._texts(environment)
@@ -555,10 +569,11 @@ class OutOfBounds(Rule):
 
     def _texts(self, environment: Environment) -> Iterator[Finding]:
         name = environment.data.get("name")
-        if isinstance(name, str) and not _WORKER_NAME.fullmatch(name):
+        good = not isinstance(name, str) or _WORKER_NAME.fullmatch(name) or _TEMPLATE.search(name)
+        if not good:
             yield self.finding(
                 environment.place("name"),
-                "name: 1 to 63 letters, digits, - and _, with no - first or last",
+                "name: 1 to 63 lower-case letters, digits, - and _, with no - first or last",
             )
         for cron in strings(table(environment.data, "triggers").get("crons")):
             if len(cron.split()) != 5:
@@ -598,7 +613,7 @@ class NotObserved(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Whether logs, or all of it, are on at the top level."""
         wrangler = python_worker(subject)
-        if wrangler is None or "pages_build_output_dir" in wrangler.data:
+        if wrangler is None or not wrangler.main or "pages_build_output_dir" in wrangler.data:
             return
         said = wrangler.data.get("observability")
         if said is None:
@@ -654,7 +669,7 @@ class BoundTwice(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The names of each environment."""
         wrangler = python_worker(subject)
-        for environment in _every(wrangler) if wrangler else ():
+        for environment in every(wrangler) if wrangler else ():
             seen: dict[str, Named] = {}
             for named in environment.named:
                 first = seen.setdefault(named.name, named)
@@ -727,7 +742,7 @@ class NoClass(Rule):
         project = subject.project
         if wrangler is None or not project.modules or project.broken:
             return
-        for environment in _every(wrangler):
+        for environment in every(wrangler):
             made = _migrated(environment, wrangler)
             objects = tables(table(environment.data, "durable_objects").get("bindings"))
             flows = tables(environment.data.get("workflows"))

@@ -1,8 +1,8 @@
 """The only module that speaks JavaScript: fetch, Web Crypto, requests and responses.
 
 Everything else in the service is plain Python. Three rules hold here. A dict goes through
-`_object`, else it would arrive as a Map; bytes go through `to_js`, else as a proxy; and no
-JavaScript object is kept in a module's global, where a deploy's snapshot could not hold it.
+`_object` and bytes through `to_js`, else they would arrive as proxies; and no JavaScript object is
+kept in a module's global, where a deploy's snapshot could not hold it.
 """
 
 import asyncio

@@ -21,6 +21,7 @@ MODULES: Mapping[str, Collection[str]] = {
     "cloudflare-workers-py": ("workers",),
     "dnspython": ("dns",),
     "django": ("django",),
+    "django-cors-headers": ("corsheaders",),
     "djangorestframework": ("rest_framework",),
     "fonttools": ("fontTools",),
     "google-auth": ("google",),
@@ -79,6 +80,28 @@ NOT_IMPORTED = frozenset(
         "cloudflare-workers-py", "email-validator", "jinja2", "markupsafe",
     }
 )  # fmt: skip
+
+# What other packages import when it is there, and which do.
+HELPS: Mapping[str, frozenset[str]] = {
+    "aiosqlite": frozenset({"sqlalchemy", "tortoise-orm"}),
+    "argon2-cffi": frozenset({"django", "passlib", "pwdlib"}),
+    "asyncpg": frozenset({"sqlalchemy", "tortoise-orm"}),
+    "bcrypt": frozenset({"django", "passlib", "pwdlib"}),
+    "brotli": frozenset({"aiohttp", "httpx", "requests", "urllib3"}),
+    "cryptography": frozenset({"authlib", "pyjwt", "pymysql", "python-jose"}),
+    "greenlet": frozenset({"sqlalchemy"}),
+    "h2": frozenset({"httpx", "urllib3"}),
+    "html5lib": frozenset({"beautifulsoup4", "pandas"}),
+    "itsdangerous": frozenset({"fastapi", "starlette"}),
+    "lxml": frozenset({"beautifulsoup4", "pandas"}),
+    "openpyxl": frozenset({"pandas"}),
+    "orjson": frozenset({"fastapi"}),
+    "pyarrow": frozenset({"pandas", "polars"}),
+    "pymysql": frozenset({"sqlalchemy"}),
+    "socksio": frozenset({"httpx"}),
+    "ujson": frozenset({"fastapi"}),
+    "zstandard": frozenset({"httpx", "urllib3"}),
+}
 
 # Tools of developers: nothing a Worker calls.
 TOOLS = frozenset(
