@@ -37,6 +37,8 @@ RELEASES = [
     # one release back it is still pure
     release("held-back", "2.0"),
     release("held-back", "2.1", needs=["compiled"]),
+    # the newest itself, with an older release of what it needs
+    release("loose", "1.0", needs=["held-back"]),
     # only a release with another interface is pure
     release("ancient", "1.0"),
     release("ancient", "2.0", needs=["compiled"]),
@@ -50,6 +52,8 @@ RELEASES = [
     release("httpx", "0.28.1"),
     release("tenacity", "9.2.1"),
     release("redis", "8.0"),
+    # read by the standard library, imported by nobody
+    release("tzdata", "2026.3"),
     release("workers-runtime-sdk", "1.9.5"),
 ]
 

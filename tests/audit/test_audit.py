@@ -96,6 +96,30 @@ def test_nothing_that_blocks_is_exit_code_0(local: Mapping[str, str], tmp_path: 
     assert json.loads(run.stdout)["before"]["failure"] is None
 
 
+def test_what_works_without_an_import_is_not_to_be_deleted(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    settings = 'INSTALLED_APPS = ["plain.apps.PlainConfig"]\n'
+    write(tmp_path, {"requirements.txt": "plain\ntzdata\nleaf\n", "src/settings.py": settings})
+    run = forge(local, "audit", tmp_path, "--format", "json")
+    steps = {step["title"]: step["moves"] for step in json.loads(run.stdout)["plan"]}
+    assert [move["package"] for move in steps["Delete what nothing imports"]] == ["leaf"]
+    decided = {move["package"] for move in steps["Decide on what is outside the policy"]}
+    assert decided == {"plain", "tzdata"}
+
+
+def test_an_older_dependency_does_not_hold_a_package_back(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path, {"requirements.txt": "loose\n"})
+    run = forge(local, "audit", tmp_path, "--format", "json")
+    (row,) = json.loads(run.stdout)["dependencies"]
+    assert row["resolves"] == row["newest"] == "1.0"
+    assert row["cautions"] == [
+        "with older releases of what it needs: compiled: compiled, and no wheel for WebAssembly"
+    ]
+
+
 def test_a_project_without_dependencies_is_ready(local: Mapping[str, str], tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": '[project]\nname = "x"\ndependencies = []\n'})
     run = forge(local, "audit", tmp_path)

@@ -1,6 +1,6 @@
 """The audit: a verdict for each direct dependency, and totals before and after."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
@@ -10,6 +10,7 @@ from forge_scaffold.audit.imports import Import, Sources
 from forge_scaffold.audit.inputs import Dependency, Inputs
 from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
 from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree
+from forge_scaffold.distributions import HELPS, NOT_IMPORTED, TOOLS, TYPES
 from forge_scaffold.policy import Policy
 from forge_scaffold.pyodide import known_to_pyodide
 
@@ -41,6 +42,8 @@ class Row:
         cautions: what is to know though it resolves.
         replacement: what is known of it, if anything.
         places: where it is imported.
+        at_work: whether it does something without being imported: a string names it, or others
+            look for it.
     """
 
     dependency: Dependency
@@ -53,6 +56,7 @@ class Row:
     cautions: tuple[str, ...]
     replacement: Replacement | None
     places: tuple[Import, ...]
+    at_work: bool = False
 
     @property
     def name(self) -> str:
@@ -158,8 +162,9 @@ def audit(inputs: Inputs, policy: Policy, index: Index, told: Callable[[int, int
         if not dependency.problem
     }
     probes = index.probes(list(askable.values()), told)
+    names = {dependency.name for dependency in inputs.dependencies}
     rows = [
-        _row(dependency, probes.get(askable.get(dependency.name, "")), sources, policy)
+        _row(dependency, probes.get(askable.get(dependency.name, "")), sources, policy, names)
         for dependency in inputs.dependencies
     ]
     rows.sort(key=lambda row: (VERDICTS.index(row.verdict), row.name))
@@ -182,7 +187,13 @@ def audit(inputs: Inputs, policy: Policy, index: Index, told: Callable[[int, int
     )
 
 
-def _row(dependency: Dependency, probe: Probe | None, sources: Sources, policy: Policy) -> Row:
+def _row(
+    dependency: Dependency,
+    probe: Probe | None,
+    sources: Sources,
+    policy: Policy,
+    names: Collection[str],
+) -> Row:
     known = replacements().get(dependency.name)
     if probe is None:
         places = tuple(sources.of(_modules(dependency.name, (), known)))
@@ -191,6 +202,7 @@ def _row(dependency: Dependency, probe: Probe | None, sources: Sources, policy: 
     shown = tree or probe.wanted or ()
     verdict, why = _verdict(dependency.name, probe, tree, known, policy)
     chains = () if tree else _chains(dependency.name, shown, probe.blockers)
+    modules = _modules(dependency.name, shown, known)
     return Row(
         dependency,
         verdict,
@@ -201,8 +213,15 @@ def _row(dependency: Dependency, probe: Probe | None, sources: Sources, policy: 
         tree=shown,
         cautions=tuple(_cautions(dependency.name, probe, tree)),
         replacement=known,
-        places=tuple(sources.of(_modules(dependency.name, shown, known))),
+        places=tuple(sources.of(modules)),
+        at_work=sources.name(modules) or _at_work(dependency.name, names),
     )
+
+
+def _at_work(name: str, names: Collection[str]) -> bool:
+    """Whether a package does something in a Worker though nothing imports it."""
+    helps = not HELPS.get(name, frozenset()).isdisjoint(names)
+    return helps or name in NOT_IMPORTED.difference(TOOLS, TYPES)
 
 
 def _usable(probe: Probe, name: str) -> Tree | None:
@@ -265,10 +284,14 @@ def _blocked(name: str, probe: Probe) -> str:
 def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:
     if tree is None:
         return
-    if tree is probe.older:
+    version = _version(name, tree)
+    if tree is probe.older and version == probe.newest:
+        why = _blocked(name, Probe(blockers=probe.blockers))
+        yield f"with older releases of what it needs: {why}"
+    elif tree is probe.older:
         own = any(package.name == name and package.from_pyodide for package in tree)
         why = "Pyodide builds that one" if own else _blocked(name, Probe(blockers=probe.blockers))
-        yield f"held back at {_version(name, tree)}, the newest is {probe.newest}: {why}"
+        yield f"held back at {version}, the newest is {probe.newest}: {why}"
     built = [package.name for package in tree if package.from_pyodide]
     if built:
         yield f"from Pyodide's own builds: {', '.join(built)}"

@@ -39,11 +39,13 @@ class Sources:
         imports: every absolute import, by file and line.
         files: how many files were read.
         unread: the files that are no Python a reader can follow.
+        named: the outermost modules that strings name: "a" for "a.b", as settings and plug-ins do.
     """
 
     imports: tuple[Import, ...] = ()
     files: int = 0
     unread: tuple[PurePosixPath, ...] = ()
+    named: frozenset[str] = frozenset()
 
     def of(self, modules: Sequence[str]) -> list[Import]:
         """The imports of any of these modules, or of what is in them; one a line."""
@@ -51,11 +53,16 @@ class Sources:
         found = (one for one in self.imports if wanted & set(_prefixes(one.name)))
         return list({str(one): one for one in found}.values())
 
+    def name(self, modules: Sequence[str]) -> bool:
+        """Whether a string names any of these modules, or something in them."""
+        return not self.named.isdisjoint(module.partition(".")[0] for module in modules)
+
 
 def scan(root: Path) -> Sources:
     """The imports of all Python files below a folder, virtual environments and such left out."""
     imports: list[Import] = []
     unread: list[PurePosixPath] = []
+    named: set[str] = set()
     count = 0
     for path in _python_files(root):
         relative = PurePosixPath(path.relative_to(root).as_posix())
@@ -65,7 +72,8 @@ def scan(root: Path) -> Sources:
             continue
         count += 1
         imports += [Import(name, relative, line) for line, name in _imports(tree)]
-    return Sources(tuple(imports), count, tuple(unread))
+        named.update(_named(tree))
+    return Sources(tuple(imports), count, tuple(unread), frozenset(named))
 
 
 def _python_files(root: Path) -> Iterator[Path]:
@@ -99,6 +107,15 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _named(tree: ast.Module) -> Iterator[str]:
+    """The outermost names of strings that are dotted names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            top, _, rest = node.value[:100].partition(".")
+            if top.isidentifier() and (not rest or rest.replace(".", "_").isidentifier()):
+                yield top
 
 
 def _prefixes(name: str) -> Iterator[str]:

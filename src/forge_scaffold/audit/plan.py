@@ -39,7 +39,11 @@ class Step:
 def plan(audit: Audit) -> tuple[Step, ...]:
     """The steps of moving a project, in the order in which they are best taken."""
     leaving = [row for row in audit.rows if row.verdict not in {READY, UNKNOWN}]
-    unused = [row for row in leaving if audit.sources.files and not row.places]
+    unused = [
+        row
+        for row in leaving
+        if audit.sources.files and not row.places and not (row.verdict == OUTSIDE and row.at_work)
+    ]
     used = [row for row in leaving if row not in unused]
     swapped = [row for row in used if row.replacement and row.replacement.policy == "replace"]
     steps = [
