@@ -8,7 +8,6 @@ each other.
 import ast
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -54,7 +53,6 @@ class Defined(NamedTuple):
     scope: "Scope"
 
 
-@dataclass
 class Calls:
     """The functions of a project, and its calls at import time.
 
@@ -62,13 +60,12 @@ class Calls:
         made: the calls that are still to be followed, in the order in which they were met.
     """
 
-    made: deque[Call] = field(default_factory=deque)
-    _defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = field(
-        default_factory=dict
-    )
-    _names: dict[PurePosixPath, Mapping[str, str]] = field(default_factory=dict)
-    _modules: dict[str, PurePosixPath] = field(default_factory=dict)
-    _deepest: int = 0
+    def __init__(self) -> None:
+        self.made: deque[Call] = deque()
+        self._defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = {}
+        self._names: dict[PurePosixPath, Mapping[str, str]] = {}
+        self._modules: dict[str, PurePosixPath] = {}
+        self._deepest = 0
 
     def add(self, scope: "Scope") -> None:
         """Note a module: what others call it, and what it will call others."""

@@ -1071,9 +1071,12 @@ class SharedTask(Rule):
             marked.update((*_owner(scope), name) for name in node.names)
         elif isinstance(node, ast.FunctionDef):
             yield from self._cached(node, scope)
-        elif isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr) and not scope.functions:
-            marked.update((*_owner(scope), name) for name in _defined(node))
-        elif isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr) and node.value:
+        elif not isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr):
+            return
+        elif not scope.functions:
+            if isinstance(node.value, ast.Dict | ast.Call):
+                marked.update((*_owner(scope), name) for name in _defined(node))
+        elif isinstance(node.value, ast.BoolOp | ast.Call | ast.IfExp):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for name in filter(None, (self._shared(target, scope) for target in targets)):
                 yield from self._kept(name, node.value, scope)

@@ -8,8 +8,7 @@ rules that are about that.
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from forge_scaffold.checks.base import Finding, Rule, Subject
 from forge_scaffold.checks.calls import Call, Calls, Definition
@@ -20,8 +19,7 @@ from forge_scaffold.project import Module
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """Where a node stands.
 
     Attributes:
@@ -40,7 +38,7 @@ class Scope:
 
     subject: Subject
     module: Module
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str]
     functions: tuple[Function, ...] = ()
     classes: tuple[ast.ClassDef, ...] = ()
     shadowed: frozenset[str] = frozenset()
@@ -129,10 +127,10 @@ class Walker:
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """What the rules find in the modules of the project."""
         for module in subject.project.modules:
-            scope = Scope(subject, module)
+            scope = Scope(subject, module, {})
             subject.facts.calls.add(scope)
             start: list[tuple[ast.AST, Scope]] = [(module.tree, scope)]
-            yield from self._walk(start, self.every, self.always, _NOTES, _OPENERS)
+            yield from _walk(start, self.every, self.always, _FIRST)
         yield from self._early(subject)
 
     def _early(self, subject: Subject) -> Iterator[Finding]:
@@ -149,45 +147,44 @@ class Walker:
                 start = list(_body(function, scope, call.scope.through or call))
                 start.reverse()
                 # The calls that the function makes are added to those still to be followed.
-                yield from self._walk(start, self.early, none, _EARLY_NOTES, _EARLY_OPENERS)
+                yield from _walk(start, self.early, none, _AGAIN)
         # It knows of all scopes, and they of it: what stands in a circle costs a collection.
         subject.facts.calls = Calls()
 
-    def _walk(
-        self,
-        pending: list[tuple[ast.AST, Scope]],
-        early: Wanted,
-        later: Wanted,
-        notes: "Notes",
-        openers: "Openers",
-    ) -> Iterator[Finding]:
-        while pending:
-            node, scope = pending.pop()
-            kind = type(node)
-            wanted = early if scope.import_time else later
-            if kind in wanted.nodes:
-                for rule in wanted.nodes[kind]:
-                    yield from rule.visit(node, scope)
-            if kind in notes:
-                notes[kind](node, scope)
-            if isinstance(node, ast.Name):
-                if node.id in scope.names:
-                    yield from _read(node, scope, wanted)
-                # The most frequent of all nodes, and nothing is below it.
-                continue
-            if isinstance(node, ast.Call):
-                yield from _call(node, scope, wanted)
-            elif kind is ast.Attribute and scope.imported(node):
+
+def _walk(
+    pending: list[tuple[ast.AST, Scope]], early: Wanted, later: Wanted, way: "Way"
+) -> Iterator[Finding]:
+    """Past all nodes below some, for those who want to see what runs `early`, or only `later`."""
+    notes, openers, note_call = way
+    while pending:
+        node, scope = pending.pop()
+        wanted = early if scope.import_time else later
+        if isinstance(node, ast.Name):
+            # The most frequent of all nodes: nothing is below it, and no rule asks for it.
+            if node.id in scope.names:
                 yield from _read(node, scope, wanted)
-            if kind in openers:
-                pending += reversed(list(openers[kind](node, scope)))
-            else:
-                pending += [(child, scope) for child in reversed(children(node))]
+            continue
+        kind = type(node)
+        if kind in wanted.nodes:
+            for rule in wanted.nodes[kind]:
+                yield from rule.visit(node, scope)
+        if kind in notes:
+            notes[kind](node, scope)
+        if isinstance(node, ast.Call):
+            name = scope.name(node.func)
+            note_call(node, scope, name)
+            yield from _call(node, scope, wanted, name)
+        elif kind is ast.Attribute and scope.imported(node):
+            yield from _read(node, scope, wanted)
+        if kind in openers:
+            pending += reversed(list(openers[kind](node, scope)))
+        else:
+            pending += [(child, scope) for child in reversed(children(node))]
 
 
-def _call(node: ast.Call, scope: Scope, wanted: Wanted) -> Iterator[Finding]:
+def _call(node: ast.Call, scope: Scope, wanted: Wanted, name: str | None) -> Iterator[Finding]:
     function = node.func
-    name = scope.name(function)
     # A dotted name that nothing imported is some object's attribute.
     if name is not None and ("." not in name or scope.imported(function)):
         for rule in _matching(wanted.calls, name):
@@ -214,7 +211,8 @@ def _subscribe(table: dict[_Key, list[Rule]], keys: Collection[_Key], rule: Rule
 
 def _matching(table: Mapping[str, list[Rule]], name: str) -> Iterable[Rule]:
     exact = table.get(name, ())
-    return [*exact, *table.get(f"{name.rpartition('.')[0]}.*", ())] if "." in name else exact
+    family = table.get(f"{name.rpartition('.')[0]}.*") if "." in name else None
+    return [*exact, *family] if family else exact
 
 
 _DULL = frozenset({"attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
@@ -271,11 +269,10 @@ def _note_import(node: ast.AST, scope: Scope, name: str) -> None:
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
-def _note_call(node: ast.Call, scope: Scope) -> None:
+def _note_call(node: ast.Call, scope: Scope, name: str | None) -> None:
     """Imports and environment reads that are calls with a literal name."""
     first = node.args[0] if node.args else None
     second = node.args[1] if len(node.args) > 1 else None
-    name = scope.name(node.func)
     if name in _IMPORTERS and (text := _literal(first)) and not text.startswith("."):
         _note_import(node, scope, text)
     elif name == "getattr" and first and is_env(first, scope) and (text := _literal(second)):
@@ -284,12 +281,11 @@ def _note_call(node: ast.Call, scope: Scope) -> None:
     elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
         owner = node.func.value
         scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
+    _note_early_call(node, scope, name)
+
+
+def _note_early_call(node: ast.Call, scope: Scope, name: str | None) -> None:
     if name and scope.import_time:
-        scope.subject.facts.calls.made.append(Call(name, node, scope))
-
-
-def _note_early_call(node: ast.Call, scope: Scope) -> None:
-    if scope.import_time and (name := scope.name(node.func)):
         scope.subject.facts.calls.made.append(Call(name, node, scope))
 
 
@@ -355,8 +351,7 @@ def _outside(node: Function, scope: Scope) -> Inner:
 def _body(node: Function, scope: Scope, through: Call | None = None) -> Inner:
     """The body, when it is called: at import time `through` some call there, or later."""
     parameters = {each.arg for each in _parameters(node.args)}
-    inside = replace(
-        scope,
+    inside = scope._replace(
         functions=(*scope.functions, node),
         shadowed=scope.shadowed | parameters,
         import_time=through is not None,
@@ -374,16 +369,16 @@ def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
 def _class(node: ast.ClassDef, scope: Scope) -> Inner:
     yield from ((each, scope) for each in (*node.decorator_list, *node.bases))
     yield from ((each.value, scope) for each in node.keywords)
-    inside = replace(scope, classes=(*scope.classes, node))
+    inside = scope._replace(classes=(*scope.classes, node))
     yield from ((each, inside) for each in node.body)
 
 
 def _if(node: ast.If, scope: Scope) -> Inner:
     inside = scope
     if scope.name(node.test) in {"typing.TYPE_CHECKING", "TYPE_CHECKING"}:
-        inside = replace(scope, typing=True, import_time=False)
+        inside = scope._replace(typing=True, import_time=False)
     elif _is_main(node.test):
-        inside = replace(scope, script=True, import_time=False)
+        inside = scope._replace(script=True, import_time=False)
     yield node.test, scope
     yield from ((each, inside) for each in node.body)
     yield from ((each, scope) for each in node.orelse)
@@ -414,7 +409,7 @@ def _try(node: ast.Try, scope: Scope) -> Inner:
     expects = any(
         _names(handler.type) & _EXPECTED or handler.type is None for handler in node.handlers
     )
-    inside = replace(scope, optional=True) if expects else scope
+    inside = scope._replace(optional=True) if expects else scope
     yield from ((each, inside) for each in node.body)
     # What stands in for a missing import is as optional as the import.
     yield from ((each, inside) for handler in node.handlers for each in handler.body)
@@ -443,7 +438,6 @@ _OPENERS: Openers = {
 _NOTES: Notes = {
     ast.AsyncFunctionDef: _note_function,
     ast.Attribute: _note_use,
-    ast.Call: _note_call,
     ast.ClassDef: _note_class,
     ast.FunctionDef: _note_function,
     ast.Import: _learn,
@@ -460,7 +454,18 @@ _EARLY_OPENERS: Openers = {
 }
 _EARLY_NOTES: Notes = {
     ast.AsyncFunctionDef: _note_decorators,
-    ast.Call: _note_early_call,
     ast.ClassDef: _note_decorators,
     ast.FunctionDef: _note_decorators,
 }
+
+
+class Way(NamedTuple):
+    """What a walk notes, and where it goes on."""
+
+    notes: Notes
+    openers: Openers
+    note_call: Callable[[ast.Call, Scope, str | None], None]
+
+
+_FIRST = Way(_NOTES, _OPENERS, _note_call)
+_AGAIN = Way(_EARLY_NOTES, _EARLY_OPENERS, _note_early_call)
