@@ -95,6 +95,15 @@ SOURCE = 'version = "1"\nsdist = { url = "https://e.org/s-1.tar.gz" }'
                 "        if shuffled:\n            random.shuffle(keys)\n\n\nKEYS = Keys([1, 2])\n"
             ),
         ),
+        (
+            "RUN101",
+            service(
+                "import random\nfrom urllib.parse import urlsplit\n\n\ndef options(url):\n"
+                "    scheme = urlsplit(url).scheme\n    if scheme == 'https':\n"
+                "        return random.random()\n"
+                "    return random.random() if scheme else None\n\n\nOPTIONS = options('')\n"
+            ),
+        ),
         # Pyodide's loop calls the function where it is.
         (
             "RUN304",

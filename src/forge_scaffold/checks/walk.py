@@ -384,11 +384,8 @@ def _if(node: ast.If, scope: Scope) -> Inner:
     yield from ((each, scope) for each in node.orelse)
 
 
-def _early_if(node: ast.If, scope: Scope) -> Inner:
-    """The same, where the call's arguments do not decide which branch is taken."""
-    names = (each.id for each in ast.walk(node.test) if isinstance(each, ast.Name))
-    if scope.shadowed.isdisjoint(names):
-        return _if(node, scope)
+def _early_if(node: ast.If | ast.IfExp, scope: Scope) -> Inner:
+    """The condition alone: which branch such a call takes is not plain from the text."""
     return iter([(node.test, scope)])
 
 
@@ -451,6 +448,7 @@ _EARLY_OPENERS: Openers = {
     ast.AsyncFunctionDef: _outside,
     ast.Lambda: _outside,
     ast.If: _early_if,
+    ast.IfExp: _early_if,
 }
 _EARLY_NOTES: Notes = {
     ast.AsyncFunctionDef: _note_decorators,
