@@ -197,15 +197,7 @@ class Wrangler:
     @cached_property
     def date(self) -> date | None:
         """The compatibility date; None when it is missing or none."""
-        value = self.data.get("compatibility_date")
-        if isinstance(value, date):
-            return value
-        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-            return None
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            return None
+        return date_of(self.data.get("compatibility_date"))
 
     @cached_property
     def python(self) -> str | None:
@@ -216,3 +208,15 @@ class Wrangler:
             if flag in self.flags or (self.date >= since and f"no_{flag}" not in self.flags):
                 return version
         return FIRST_PYTHON
+
+
+def date_of(value: object) -> date | None:
+    """A compatibility date as a date; None when it is none."""
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None

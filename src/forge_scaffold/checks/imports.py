@@ -1,7 +1,7 @@
 """IMP: what the Worker's modules import."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
@@ -26,6 +26,18 @@ MISSING = frozenset(
         "winsound",
     }
 )  # fmt: skip
+
+# What the standard library itself has dropped, and since which Python.
+DROPPED: Mapping[str, frozenset[str]] = {
+    "3.12": frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"}),
+    "3.13": frozenset(
+        {
+            "aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "mailcap", "msilib",
+            "nis", "nntplib", "ossaudiodev", "pipes", "sndhdr", "spwd", "sunau", "telnetlib", "uu",
+            "xdrlib",
+        }
+    ),
+}  # fmt: skip
 
 _TEST_FOLDERS = frozenset({"test", "tests", "conftest"})
 
@@ -236,7 +248,8 @@ class MissingModule(Rule):
     """An import of a module that Workers do not have.
 
     Pyodide leaves out the parts of the standard library that need a terminal, a display, a user
-    database or another process: the import raises ModuleNotFoundError, and with it the Worker.
+    database or another process, and newer Pythons have dropped some: the import raises
+    ModuleNotFoundError, and with it the Worker.
     Inside a function it is a warning: only what calls that fails.
 
     Fix: do without it; where the module is optional, import it in a `try` with `except
@@ -252,17 +265,29 @@ class MissingModule(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Imports of what is left out."""
+        wrangler = subject.project.wrangler
+        python = wrangler.python if wrangler else None
+        dropped = {
+            name: since
+            for since, names in DROPPED.items()
+            for name in names - _declared_modules(subject)
+            if python and python >= since and not _nameless(subject)
+        }
         for each in subject.facts.imports:
-            if (
-                each.top in MISSING - subject.project.own_modules
-                and not each.optional | each.typing
-            ):
-                then = "; what calls this fails" if each.later else ""
-                yield self.finding(
-                    each.place,
-                    f"{each.top}: Workers do not have this module{then}; do without it",
-                    severity=Severity.WARNING if each.later else None,
-                )
+            if each.optional or each.typing or each.top in subject.project.own_modules:
+                continue
+            if each.top in MISSING:
+                what = "Workers do not have this module"
+            elif since := dropped.get(each.top):
+                what = f"Python {since} dropped this module, and this Worker's is {python}"
+            else:
+                continue
+            then = "; what calls this fails" if each.later else ""
+            yield self.finding(
+                each.place,
+                f"{each.top}: {what}{then}; do without it",
+                severity=Severity.WARNING if each.later else None,
+            )
 
 
 class ToolImport(Rule):

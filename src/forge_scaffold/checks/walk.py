@@ -321,9 +321,11 @@ def is_env(node: ast.AST, scope: Scope) -> bool:
     """Whether an expression is a Worker's environment: `self.env`, a parameter, the SDK's `env`."""
     if isinstance(node, ast.Attribute):
         return node.attr == "env" and isinstance(node.value, ast.Name)
-    if not isinstance(node, ast.Name) or node.id != "env":
+    if not isinstance(node, ast.Name):
         return False
-    return "env" in scope.shadowed or scope.names.get("env") == "workers.env"
+    if node.id in scope.shadowed:
+        return node.id == "env"
+    return scope.names.get(node.id) == "workers.env"
 
 
 def _literal(node: ast.AST | None) -> str | None:
@@ -413,6 +415,19 @@ def _try(node: ast.Try, scope: Scope) -> Inner:
     yield from ((each, scope) for each in (*node.orelse, *node.finalbody))
 
 
+def _with(node: ast.With, scope: Scope) -> Inner:
+    """`contextlib.suppress` expects errors, too."""
+    calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+    expects = any(
+        scope.name(call.func) == "contextlib.suppress"
+        and any(_names(argument) & _EXPECTED for argument in call.args)
+        for call in calls
+    )
+    inside = scope._replace(optional=True) if expects else scope
+    yield from ((item, scope) for item in node.items)
+    yield from ((each, inside) for each in node.body)
+
+
 def _names(node: ast.expr | None) -> set[str]:
     if isinstance(node, ast.Tuple):
         return {each.id for each in node.elts if isinstance(each, ast.Name)}
@@ -429,6 +444,8 @@ _OPENERS: Openers = {
     ast.ClassDef: _class,
     ast.If: _if,
     ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
 }
 
 # What is noted of some kinds of nodes, whichever rules are followed.

@@ -14,7 +14,7 @@ from forge_scaffold.checks.words import mentioned
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
 from forge_scaffold.versions import Versions
-from forge_scaffold.wrangler import PYTHONS, Environment, Named, Wrangler
+from forge_scaffold.wrangler import PYTHONS, Environment, Named, Wrangler, date_of
 
 # What only a binding has: a variable or a secret is a string.
 _BINDING_METHODS = frozenset(
@@ -47,6 +47,9 @@ def is_secret(name: str) -> bool:
 
 # How many names a message lists.
 _LISTED = 6
+
+# The name of a secret, in the place of one.
+_NAME = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
 # What some other tool is still to fill in.
 _TEMPLATE = re.compile(r"[%{<$]")
@@ -97,16 +100,17 @@ class NoPythonFlag(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Flags of a configuration whose main module is Python."""
         wrangler = subject.project.wrangler
-        if wrangler is None or not wrangler.main or _has_python_flag(wrangler.flags):
+        if wrangler is None or not wrangler.main:
             return
-        place = wrangler.place("compatibility_flags" if wrangler.flags else "main")
-        if "compatibility_flags" in wrangler.data:
-            place = wrangler.place("compatibility_flags")
-        yield self.finding(
-            place,
-            f'{wrangler.main} is Python; add "python_workers" to compatibility_flags',
-            edit=_flag_edit(wrangler),
-        )
+        message = f'{wrangler.main} is Python; add "python_workers" to compatibility_flags'
+        if not _has_python_flag(wrangler.flags):
+            said = "compatibility_flags" in wrangler.data
+            place = wrangler.place("compatibility_flags" if said else "main")
+            yield self.finding(place, message, edit=_flag_edit(wrangler))
+        for environment in wrangler.environments:
+            flags = environment.data.get("compatibility_flags")
+            if isinstance(flags, list) and not _has_python_flag(frozenset(strings(flags))):
+                yield self.finding(environment.place("compatibility_flags"), message)
 
 
 def _has_python_flag(flags: frozenset[str]) -> bool:
@@ -140,20 +144,23 @@ class NoDate(Rule):
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """The date of the top level."""
+        """The date of the top level, and those of environments that have their own."""
         wrangler = python_worker(subject)
         if wrangler is None:
             return
-        said = wrangler.data.get("compatibility_date")
-        place = wrangler.place("compatibility_date")
-        if said is None:
+        if wrangler.data.get("compatibility_date") is None:
             yield self.finding(
                 wrangler.place("main"), "there is no compatibility_date; wrangler needs one"
             )
-        elif wrangler.date is None and not _TEMPLATE.search(str(said)):
-            yield self.finding(place, f"compatibility_date: {said} is no date; write YYYY-MM-DD")
-        elif wrangler.date and wrangler.date > date.today() + timedelta(days=1):  # noqa: DTZ011 - wherever that is
-            yield self.finding(place, f"compatibility_date: {said} is still to come")
+        for environment in every(wrangler):
+            said = environment.data.get("compatibility_date")
+            day = date_of(said)
+            place = environment.place("compatibility_date")
+            if said is not None and day is None and not _TEMPLATE.search(str(said)):
+                message = f"compatibility_date: {said} is no date; write YYYY-MM-DD"
+                yield self.finding(place, message)
+            elif day and day > date.today() + timedelta(days=1):  # noqa: DTZ011 - wherever that is
+                yield self.finding(place, f"compatibility_date: {said} is still to come")
 
 
 class OtherPython(Rule):
@@ -289,12 +296,14 @@ class NoMain(Rule):
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """The path that `main` names."""
+        """The paths that `main` names."""
         wrangler = subject.project.wrangler
-        if wrangler is None or wrangler.main is None or "\0" in wrangler.main:
-            return
-        if not (subject.project.root / wrangler.main).is_file():
-            yield self.finding(wrangler.place("main"), f"main: there is no {wrangler.main}")
+        for environment in every(wrangler) if wrangler else ():
+            main = environment.data.get("main")
+            if not isinstance(main, str) or not main.endswith(".py") or "\0" in main:
+                continue
+            if not (subject.project.root / main).is_file():
+                yield self.finding(environment.place("main"), f"main: there is no {main}")
 
 
 class UndeclaredBinding(Rule):
@@ -323,13 +332,25 @@ class UndeclaredBinding(Rule):
         declared = {named.name for each in every(wrangler) for named in each.named}
         seen: set[str] = set()
         for use in subject.facts.uses:
-            if use.called in _BINDING_METHODS and use.name not in declared | seen:
-                seen.add(use.name)
+            if use.called not in _BINDING_METHODS or use.name in seen:
+                continue
+            seen.add(use.name)
+            if use.name not in declared:
                 yield self.finding(
                     use.place,
                     f"{use.name}: {use.called} is called on it, and {wrangler.document.text.path} "
                     "declares no such binding",
                 )
+            # What the top level has is WRA008's to compare.
+            elif use.name not in {named.name for named in wrangler.top.named}:
+                for environment in wrangler.environments:
+                    if use.name not in {named.name for named in environment.named}:
+                        yield self.finding(
+                            environment.place(),
+                            f"{use.name}: other environments declare it, {environment.title} does "
+                            "not, and the code uses it",
+                            severity=Severity.WARNING,
+                        )
 
 
 class UnusedBinding(Rule):
@@ -438,17 +459,31 @@ class SecretInVars(Rule):
         for environment in every(wrangler) if wrangler else ():
             values = table(environment.data, "vars")
             for named in environment.variables:
-                value = values[named.name]
-                if is_secret(named.name) and _looks_real(value):
-                    yield self.finding(
-                        named.place,
-                        f"{named.name}: a secret among the variables; remove it, and "
-                        f"wrangler secret put {named.name}",
-                    )
+                for name, value in _texts_in(named.name, values[named.name]):
+                    if is_secret(name) and _looks_real(value):
+                        yield self.finding(
+                            named.place,
+                            f"{name}: a secret among the variables; remove it, and "
+                            f"wrangler secret put {named.name}",
+                        )
+
+
+def _texts_in(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """A variable, or what is in one that is a table, each with the name that is next to it."""
+    pending = [(name, value)]
+    while pending:
+        name, value = pending.pop()
+        yield name, value
+        if isinstance(value, dict):
+            pending += value.items()
+        elif isinstance(value, list):
+            pending += [(name, item) for item in value]
 
 
 def _looks_real(value: object) -> bool:
-    return isinstance(value, str) and len(value) >= 8 and not _PLACEHOLDER.search(value)
+    if not isinstance(value, str) or _NAME.fullmatch(value):
+        return False
+    return len(value) >= 8 and not _PLACEHOLDER.search(value)
 
 
 class SecretNotRequired(Rule):
@@ -509,6 +544,9 @@ _BOUNDS: Sequence[tuple[tuple[str, ...], str, float, float]] = (
     (("queues", "producers"), "delivery_delay", 0, 86_400),
 )
 
+# The fields of a cron, and the largest number of each.
+_CRON = (("minute", 59), ("hour", 23), ("day", 31), ("month", 12), ("weekday", 7))
+
 _WORKER_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -557,7 +595,9 @@ class OutOfBounds(Rule):
                     )
 
     def _rate_limits(self, environment: Environment) -> Iterator[Finding]:
-        for found, data in _reached(environment.data, ("ratelimits",)):
+        limits = [*_reached(environment.data, ("ratelimits",))]
+        limits += _reached(environment.data, ("unsafe", "bindings"))
+        for found, data in limits:
             simple = table(data, "simple")
             period, limit = simple.get("period"), simple.get("limit")
             if isinstance(period, int | float) and period not in {10, 60}:
@@ -576,9 +616,20 @@ class OutOfBounds(Rule):
                 "name: 1 to 63 lower-case letters, digits, - and _, with no - first or last",
             )
         for cron in strings(table(environment.data, "triggers").get("crons")):
+            place = environment.place("triggers", "crons")
             if len(cron.split()) != 5:
-                place = environment.place("triggers", "crons")
                 yield self.finding(place, f"crons: {cron!r} has not five fields")
+            elif beyond := _beyond(cron):
+                yield self.finding(place, f"crons: {cron!r}: {beyond}")
+
+
+def _beyond(cron: str) -> str | None:
+    """The first number of a cron that its field cannot be; steps and weeks left out."""
+    for text, (field, most) in zip(cron.split(), _CRON, strict=True):
+        for number in re.findall(r"(?<![/#\d])\d{1,9}", text):
+            if int(number) > most:
+                return f"{field} goes to {most}, not {number}"
+    return None
 
 
 def _reached(
@@ -611,7 +662,7 @@ class NotObserved(Rule):
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Whether logs, or all of it, are on at the top level."""
+        """Whether logs, or all of it, are on, wherever the configuration says so."""
         wrangler = python_worker(subject)
         if wrangler is None or not wrangler.main or "pages_build_output_dir" in wrangler.data:
             return
@@ -624,14 +675,16 @@ class NotObserved(Rule):
                 "observability is off: nothing that the Worker logs is kept",
                 edit=_observability_edit(wrangler),
             )
-        elif isinstance(said, dict) and not (
-            said.get("enabled") or table(said, "logs").get("enabled")
-        ):
-            yield self.finding(
-                wrangler.place("observability"),
-                "observability is switched off: nothing that the Worker logs is kept",
-                severity=Severity.NOTE,
-            )
+        for environment in every(wrangler):
+            said = environment.data.get("observability")
+            if isinstance(said, dict) and not (
+                said.get("enabled") or table(said, "logs").get("enabled")
+            ):
+                yield self.finding(
+                    environment.place("observability"),
+                    "observability is switched off: nothing that the Worker logs is kept",
+                    severity=Severity.NOTE,
+                )
 
 
 def _observability_edit(wrangler: Wrangler) -> Edit:
