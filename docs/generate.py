@@ -211,15 +211,17 @@ def _panel(panel: Mapping[str, Any]) -> str:
     return f"\n**{panel['title']}.** {panel['description']}\n\n```sql\n{target['query']}\n```\n"
 
 
+# Files of the template that no project is expected to change, and that are the same in all that have
+# them: its tools, the stand-ins they start, and migrations, which are history once they are applied.
+OWNED = ("dev/**/*.py", "migrations/*.sql", "scripts/*.mjs", "scripts/*.py")
+
+
 def sums() -> str:
-    """What the generated project's scripts are, so that it can tell which were changed there."""
-    scripts = sorted(
-        path
-        for path in (REPOSITORY / "template" / "scripts").iterdir()
-        if path.suffix in {".mjs", ".py"}
-    )
+    """What the template's own files are, so that a project can tell which were changed there."""
+    owned = sorted(path for pattern in OWNED for path in TEMPLATE.glob(pattern))
     return "".join(
-        f"{sha256(path.read_bytes()).hexdigest()}  scripts/{path.name}\n" for path in scripts
+        f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(TEMPLATE).as_posix()}\n"
+        for path in owned
     )
 
 

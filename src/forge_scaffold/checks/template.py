@@ -149,10 +149,13 @@ def _flat(text: Text) -> Iterator[tuple[str, str]]:
 class Drifted(Rule):
     """A file of the template's that is not as the template made it.
 
-    The scripts that vendor, test and serve a Worker are the template's own: `scripts/SHA256SUMS`
-    says what they are. Changed here, each update has to merge them.
+    The scripts that vendor, test and serve a Worker, the stand-ins for the services it calls and
+    the migrations it began with are the template's own: `scripts/SHA256SUMS` says what they are.
+    Changed here, each update has to merge them, and a migration that was applied is not applied
+    again.
 
-    Fix: take the change to the template, or live with the merge: a note makes no check fail.
+    Fix: take the change to the template, add a migration of your own, or live with the merge: a
+    note makes no check fail.
     """
 
     id = "TPL004"
@@ -178,9 +181,7 @@ class Drifted(Rule):
             path = PurePosixPath(match[2])
             content = project.shown(path).replace("\r\n", "\n").encode()
             if project.has(match[2]) and sha256(content).hexdigest() != match[1]:
-                yield self.finding(
-                    Place(path), f"{path.name}: the template's own, and changed here"
-                )
+                yield self.finding(Place(path), f"{path}: the template's own, and changed here")
 
 
 RULES: tuple[type[Rule], ...] = (Conflict, Rejected, EditedAnswers, Drifted)
