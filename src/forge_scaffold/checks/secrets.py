@@ -71,10 +71,13 @@ def _token() -> re.Pattern[str]:
 
 # A long word in quotes, and before it on its line a name that says it is secret.
 _WORD = re.compile(r"""["']([A-Za-z0-9+/_=-]{20,})["']""")
+_PASSWORD = re.compile(r"""://[^\s:/@"']{0,60}:([A-Za-z0-9+_=-]{12,100})@""")
 _NAMED = re.compile(
     r"(?i)(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"
-    r"""\w*["']?\s*[:=,]\s*$"""
+    r"""\w*["']?(?:\s*[:=,]|\s*:[\w\s.\[\]|]{1,40}=)\s*$"""
 )
+# So much of a line before a word says what it is: a whole file may be one line.
+_BEFORE = 200
 _FAKE = re.compile(
     r"(?i)example|fake|dummy|sample|mock|test|placeholder|changeme|your|xxxx|1234567"
 )
@@ -83,9 +86,12 @@ _FAKE = re.compile(
 def _written(project: Project) -> Iterator[tuple[PurePosixPath, str]]:
     """What people wrote, with files of secrets left out: those are not to be shared at all."""
     for path in project.files:
-        if path.suffix.lower() not in _TEXTS or path.name in _LOCKS or ".min." in path.name:
-            continue
-        if not _SECRETS.fullmatch(path.name) or _EXAMPLE.search(path.name):
+        if _SECRETS.fullmatch(path.name):
+            written = _EXAMPLE.search(path.name) is not None
+        else:
+            known = path.suffix.lower() in _TEXTS and path.name not in _LOCKS
+            written = known and ".min." not in path.name
+        if written:
             yield path, project.shown(path)
 
 
@@ -222,21 +228,28 @@ class RandomValue(Rule):
         named = [each for one in every(wrangler) for each in one.variables] if wrangler else []
         others = {(each.place.path, each.place.line) for each in named if is_secret(each.name)}
         for path, text in _written(subject.project):
-            for match in _WORD.finditer(text):
-                value, start = match[1], match.start()
+            for match in _words(text):
+                value, start = match[1], match.start(1)
                 if not _random(value):
                     continue
-                before = text[text.rfind("\n", 0, start) + 1 : start]
+                before = text[max(start - _BEFORE, 0) : start - 1].rpartition("\n")[2]
                 if _FAKE.search(before + value) or _token().search(value):
                     continue
-                if _NAMED.search(before[-100:]):
-                    place = Text(path, text).place_at(start + 1, len(value))
+                if match.re is _PASSWORD or _NAMED.search(before[-100:]):
+                    place = Text(path, text).place_at(start, len(value))
                     if (place.path, place.line) not in others:
                         yield self.finding(
                             place,
                             "what looks like a secret in a file that others read; take it out and "
                             "replace it",
                         )
+
+
+def _words(text: str) -> Iterator[re.Match[str]]:
+    """What may be a secret, each in a group: words in quotes, passwords of addresses."""
+    yield from _WORD.finditer(text)
+    if "://" in text:
+        yield from _PASSWORD.finditer(text)
 
 
 def _random(value: str) -> bool:
@@ -257,7 +270,10 @@ class SecretLogged(Rule):
     """
 
     id = "SEC004"
-    calls = ("print", "logging.*", "pprint.pprint")
+    calls = (
+        "js.console.*", "logging.*", "pprint.pp", "pprint.pprint", "print", "sys.stderr.write",
+        "sys.stdout.write",
+    )  # fmt: skip
     methods = ("critical", "debug", "error", "exception", "info", "log", "warning")
     nodes = (ast.ClassDef,)
     failing: ClassVar[Files] = {
@@ -276,7 +292,7 @@ class SecretLogged(Rule):
                 scope.subject.facts.noted(self.id).append(node.name)
         elif isinstance(node, ast.Call):
             for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-                for part in _logged(argument):
+                for part in _logged(argument, scope):
                     if what := _secret(part, scope):
                         yield self.finding(scope.place(part), f"{what} goes into the log")
                     elif _is_settings(part):
@@ -302,17 +318,39 @@ def _bare_secret(node: ast.stmt) -> bool:
     )
 
 
-def _logged(node: ast.expr) -> Iterator[ast.expr]:
-    """What an argument is made of: itself, the parts of an f-string, what str() and repr() take."""
-    if isinstance(node, ast.JoinedStr):
-        for value in node.values:
-            if isinstance(value, ast.FormattedValue):
-                yield from _logged(value.value)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-        if node.func.id in {"dict", "repr", "str", "vars"}:
-            yield from _logged(node.args[0])
-    else:
-        yield node
+# What shows what it is given, as it is.
+_SHOWS = frozenset({"dict", "format", "json.dumps", "list", "repr", "str", "tuple", "vars"})
+
+
+def _logged(node: ast.expr, scope: Scope) -> Iterator[ast.expr]:
+    """What an argument shows: itself, or the parts that it is put together of."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        parts = _parts(node, scope)
+        if parts is None:
+            yield node
+        else:
+            pending += reversed(parts)
+
+
+def _parts(node: ast.expr, scope: Scope) -> list[ast.expr] | None:
+    """What is seen of an expression in its place; None for what is seen itself."""
+    parts: list[ast.expr] | None = None
+    match node:
+        case ast.JoinedStr() | ast.Dict():
+            parts = node.values
+        case ast.FormattedValue() | ast.NamedExpr() | ast.Starred():
+            parts = [node.value]
+        case ast.BinOp():
+            parts = [node.left, node.right]
+        case ast.List() | ast.Tuple() | ast.Set():
+            parts = node.elts
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="format" | "join")):
+            parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+        case ast.Call(func=ast.Name() | ast.Attribute()) if scope.name(node.func) in _SHOWS:
+            parts = node.args
+    return parts
 
 
 def _secret(node: ast.expr, scope: Scope) -> str | None:
@@ -322,6 +360,9 @@ def _secret(node: ast.expr, scope: Scope) -> str | None:
         return node.attr if SECRET_NAME.search(node.attr) else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return "a secret's value" if node.func.attr == "get_secret_value" else None
+    match node:
+        case ast.Call(func=ast.Name("getattr"), args=[owner, ast.Constant(str(name)), *_]):
+            return name if is_env(owner, scope) and SECRET_NAME.search(name) else None
     return None
 
 
