@@ -233,6 +233,7 @@ def test_what_is_right_is_left_alone(
             {"src/entry.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"},
             "no class Default",
         ),
+        ("RUN502", {"src/entry.py": "# Default to what on_fetch did\n"}, "no class Default"),
         (
             "RUN502",
             {"src/entry.py": "async def fetch(request, env, ctx):\n    pass\n"},
@@ -296,3 +297,10 @@ def test_a_long_list_of_names_is_cut_short(tmp_path: Path) -> None:
     wrangler = f'{BASE["wrangler.toml"]}\n[vars]\n{names}\n[env.local]\nname = "local"\n'
     (found,) = told(tmp_path, {**BASE, "wrangler.toml": wrangler}, "WRA008")
     assert "NAME_5 and 3 more are missing" in found
+
+
+def test_a_project_without_a_list_of_its_own_gets_one_note(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d", "e", "f", "g", "h"]
+    (found,) = checked(tmp_path, files(declared(*names)), "DEP001")
+    assert found.severity == "note"
+    assert found.message.startswith("a, b, c, d, e, f and 2 more: not on Forge's own allow-list")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
+from forge_scaffold.checks.words import listed
 from forge_scaffold.distributions import TOOLS, TYPES
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
@@ -41,7 +42,7 @@ class NotAllowed(Rule):
 
     Whatever a Worker depends on is uploaded, counts against its size and start-up, and has to run
     without sockets, threads and native code. The list under `[tool.forge.allow]` says what a team
-    has looked at. A project without a list of its own is held against Forge's, as notes only.
+    has looked at. A project without a list of its own is held against Forge's, and gets one note.
 
     Fix: remove the dependency, or look at it and add it to `[tool.forge.allow]`.
     """
@@ -53,18 +54,31 @@ class NotAllowed(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Declared names against the list."""
         policy = subject.policy
-        for each in subject.declared:
-            if not each.runtime:
-                continue
-            known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned}
-            known |= TOOLS | TYPES
-            if each.requirement and not each.requirement.url and each.name not in known:
-                yield self.finding(
-                    each.place,
-                    f"{each.name}: not on the allow-list; remove it, or allow it in "
-                    f"[tool.forge.allow] (now: {policy.names})",
-                    severity=_milder(policy),
-                )
+        known = {*policy.direct, *policy.transitive, *policy.platform, *policy.banned}
+        known |= TOOLS | TYPES
+        found = [
+            each
+            for each in subject.declared
+            if each.runtime
+            and each.requirement
+            and not each.requirement.url
+            and each.name not in known
+        ]
+        if found and not policy.own:
+            names = listed(list(dict.fromkeys(each.name for each in found)))
+            yield self.finding(
+                found[0].place,
+                f"{names}: not on Forge's own allow-list; list what you have looked at under "
+                "[tool.forge.allow]",
+                severity=Severity.NOTE,
+            )
+            return
+        for each in found:
+            yield self.finding(
+                each.place,
+                f"{each.name}: not on the allow-list; remove it, or allow it in "
+                f"[tool.forge.allow] (now: {policy.names})",
+            )
 
 
 class OutsideRange(Rule):

@@ -1,7 +1,6 @@
 """RUN: what works on a server and not in a Worker."""
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -908,11 +907,19 @@ def _top(tree: ast.Module) -> Iterator[ast.AST]:
                 pending += getattr(node, name, [])
 
 
-# Whatever may stand for something that the runtime calls, or may bring it.
-_ENTRY = re.compile(
-    r"\b(?:Default|on_[a-z]+|WorkerEntrypoint|DurableObject|WorkflowEntrypoint|globals|setattr)\b"
-    r"|\bimport \*"
-)
+# Names of whatever may be something that the runtime calls, or may bring it.
+_ENTRIES = LegacyHandler.HANDLERS | {
+    "*", "Default", "DurableObject", "WorkerEntrypoint", "WorkflowEntrypoint", "globals", "setattr",
+}  # fmt: skip
+
+
+def _names_entry(tree: ast.Module) -> bool:
+    """Whether a module has one of those names, wherever."""
+    return any(
+        getattr(node, field, None) in _ENTRIES
+        for node in ast.walk(tree)
+        for field in ("id", "name", "asname", "attr")
+    )
 
 
 class NoDefault(Rule):
@@ -951,7 +958,7 @@ class NoDefault(Rule):
         wrangler = python_worker(subject)
         main = wrangler and wrangler.main and wrangler.main.removeprefix("./")
         for module in subject.project.modules if wrangler else ():
-            if str(module.path) == main and not _ENTRY.search(module.text.content):
+            if str(module.path) == main and not _names_entry(module.tree):
                 yield self.finding(
                     Place(module.path),
                     "there is no class Default in the main module, and nothing else that the "

@@ -1,10 +1,21 @@
-"""Whether some code speaks of something: for rules that would rather miss than be wrong."""
+"""Words: whether some code has one, for rules that would rather miss than be wrong, and lists."""
 
 import re
+from collections.abc import Sequence
 
 from forge_scaffold.project import Project
 
 _CODE = frozenset({".py", ".js", ".mjs", ".ts", ".tsx"})
+
+
+# How many names a message lists.
+_LISTED = 6
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the last of many only counted."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def mentioned(word: str, project: Project) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.words import mentioned
+from forge_scaffold.checks.words import listed, mentioned
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
 from forge_scaffold.versions import Versions
@@ -44,9 +44,6 @@ def is_secret(name: str) -> bool:
     """Whether a variable is called what secrets are called, in any case."""
     return SECRET_NAME.search(name.upper()) is not None
 
-
-# How many names a message lists.
-_LISTED = 6
 
 # The name of a secret, in the place of one.
 _NAME = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
@@ -424,12 +421,10 @@ class NotRepeated(Rule):
                 if kind in environment.data:
                     names = [each for each in names if mentioned(each, subject.project)]  # noqa: PLW2901
                 if names:
-                    listed = ", ".join(names[:_LISTED])
-                    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
                     place = environment.place(*([kind] if kind in environment.data else []))
                     yield self.finding(
                         place,
-                        f"{environment.title} does not inherit {kind}: {listed}{more} "
+                        f"{environment.title} does not inherit {kind}: {listed(names)} "
                         f"{'is' if len(names) == 1 else 'are'} missing there; repeat "
                         f"{'it' if len(names) == 1 else 'them'}",
                     )
