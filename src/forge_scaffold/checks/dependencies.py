@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.requirements import PIN, Declared, Locked
-from forge_scaffold.checks.words import listed
+from forge_scaffold.checks.words import shortened
 from forge_scaffold.distributions import TOOLS, TYPES
 from forge_scaffold.documents import Place
 from forge_scaffold.policy import Policy
@@ -65,7 +65,7 @@ class NotAllowed(Rule):
             and each.name not in known
         ]
         if found and not policy.own:
-            names = listed(list(dict.fromkeys(each.name for each in found)))
+            names = shortened(list(dict.fromkeys(each.name for each in found)))
             yield self.finding(
                 found[0].place,
                 f"{names}: not on Forge's own allow-list; list what you have looked at under "

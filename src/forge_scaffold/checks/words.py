@@ -12,7 +12,7 @@ _CODE = frozenset({".py", ".js", ".mjs", ".ts", ".tsx"})
 _LISTED = 6
 
 
-def listed(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
     """Names for a message, the last of many only counted."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more

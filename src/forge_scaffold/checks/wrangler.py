@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.words import listed, mentioned
+from forge_scaffold.checks.words import mentioned, shortened
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
 from forge_scaffold.versions import Versions
@@ -424,7 +424,7 @@ class NotRepeated(Rule):
                     place = environment.place(*([kind] if kind in environment.data else []))
                     yield self.finding(
                         place,
-                        f"{environment.title} does not inherit {kind}: {listed(names)} "
+                        f"{environment.title} does not inherit {kind}: {shortened(names)} "
                         f"{'is' if len(names) == 1 else 'are'} missing there; repeat "
                         f"{'it' if len(names) == 1 else 'them'}",
                     )
