@@ -44,6 +44,7 @@ def cli() -> str:
 | 1 | The template could not be rendered, or `forge check` objects to the result. Nothing was written. |
 | 2 | Something told cannot be done: every problem is listed. Nothing was written. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
+| 141 | Nobody reads the output any more (`forge check \\| head`). |
 
 Those of `forge check` and `forge audit` stand in their help.
 

@@ -1,12 +1,15 @@
 """A package index on this machine, with tiny packages in it that were made for the tests."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 PURE = "py3-none-any"
@@ -58,8 +61,8 @@ RELEASES = [
 ]
 
 
-def wheel(folder: Path, one: Release) -> None:
-    """Write one release, with a module of its name in it."""
+def wheel(folder: Path, one: Release, filling: int = 0) -> Path:
+    """Write one release, with a module of its name in it, and so many bytes after all else."""
     name, version, tag, needs, python = one
     base = f"{name.replace('-', '_')}-{version}"
     module = name.replace("-", "_")
@@ -78,20 +81,64 @@ def wheel(folder: Path, one: Release) -> None:
     }
     page = folder / "simple" / name
     page.mkdir(parents=True, exist_ok=True)
-    with ZipFile(page / f"{base}-{tag}.whl", "w", ZIP_DEFLATED) as archive:
+    made = page / f"{base}-{tag}.whl"
+    with ZipFile(made, "w", ZIP_DEFLATED) as archive:
         for path, text in files.items():
             archive.writestr(path, text)
+        if filling:
+            archive.writestr(f"{module}/filling", os.urandom(filling))
     admits = python.replace("<", "&lt;")
     links = [
         f'<a href="{file.name}" data-requires-python="{admits}">{file.name}</a>'
         for file in sorted(page.glob("*.whl"))
     ]
     (page / "index.html").write_text("<!doctype html>" + "\n".join(links), encoding="utf-8")
+    return made
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+@dataclass
+class Served:
+    """What an index has sent: the path of each request, and how many bytes of wheels."""
+
+    paths: list[str] = field(default_factory=list)
+    wheels: int = 0
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Quiet, and able to send a part of a file, as the servers of real indexes are."""
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - socketserver's own
+        served: Served,
+        ranges: bool,
+        directory: Path,
+    ) -> None:
+        self.served = served
+        self.ranges = ranges
+        super().__init__(*arguments, directory=str(directory))
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def do_GET(self) -> None:
+        self.served.paths.append(self.path)
+        if not self.path.endswith(".whl"):
+            super().do_GET()
+            return
+        whole = Path(self.translate_path(self.path)).read_bytes()
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers["Range"] or "")
+        part, start = whole, 0
+        if asked and self.ranges:
+            first, last = asked.groups()
+            start = int(first) if first else max(len(whole) - int(last), 0)
+            part = whole[start : int(last) + 1 if first and last else None]
+        self.send_response(206 if asked and self.ranges else 200)
+        self.send_header("Content-Range", f"bytes {start}-{start + len(part) - 1}/{len(whole)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+        self.served.wheels += len(part)
 
 
 def build(folder: Path) -> None:
@@ -101,9 +148,10 @@ def build(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, into: Served | None = None, *, ranges: bool = True) -> Iterator[str]:
     """The index in a folder, as an address that pip takes."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+    handler = partial(_Handler, served=into or Served(), ranges=ranges, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -9,7 +9,7 @@ from pip._vendor.packaging import markers
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import parse_wheel_filename
 
-from forge_scaffold.audit.pip_driver import Resolver
+from forge_scaffold.audit.pip_resolver import Resolver
 from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
 from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS
 from forge_scaffold.policy import Policy
@@ -91,7 +91,9 @@ def test_what_is_said_to_block_has_no_wheel_for_workers_today(
             "environment": ENVIRONMENT,
             "python": ENVIRONMENT["python_version"],
             "platforms": platforms,
+            "server": SERVER_PLATFORMS,
             "find_links": str(tmp_path),
+            "cache": str(tmp_path),
             "timeout": 30,
         }
     )

@@ -1,38 +1,40 @@
 """What resolves for Workers: pip's resolver, against an index on this machine and the real one."""
 
 import json
+import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping
-from email import message_from_bytes
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from forge_scaffold.audit.pip_driver import modules
+from forge_scaffold.audit import resolve
 from forge_scaffold.audit.resolve import ENVIRONMENT, Index
 from forge_scaffold.index import cache_folder, environment
 from forge_scaffold.pyodide import known_to_pyodide
+from tests.audit import index
 from tests.audit.conftest import Audited, forge
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, write
 
 
 @pytest.fixture
-def index(real: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Index:
+def today(real: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     """The index that pip is configured for here."""
     monkeypatch.setenv("XDG_CACHE_HOME", real["XDG_CACHE_HOME"])
-    return Index(cache_folder("audit"))
+    with Index(cache_folder("audit")) as asked:
+        yield asked
 
 
-def test_pydantic_of_today_resolves_and_not_the_pure_one_of_2023(index: Index) -> None:
-    probe = index.probe("pydantic")
+def test_pydantic_of_today_resolves_and_not_the_pure_one_of_2023(today: Index) -> None:
+    probe = today.probe("pydantic")
     assert probe.ready, probe
     versions = {package.name: package.version for package in probe.ready}
     assert versions["pydantic"] == probe.newest
@@ -45,47 +47,36 @@ def test_pydantic_of_today_resolves_and_not_the_pure_one_of_2023(index: Index) -
     assert core.modules == ("pydantic_core",)
 
 
-def test_sqlalchemy_needs_no_greenlet_on_workers(index: Index) -> None:
-    probe = index.probe("sqlalchemy>=2.0,<2.1")
+def test_sqlalchemy_needs_no_greenlet_on_workers(today: Index) -> None:
+    probe = today.probe("sqlalchemy>=2.0,<2.1")
     assert probe.ready, probe
     assert "greenlet" not in {package.name for package in probe.ready}
 
 
-def test_what_pyodide_builds_is_taken_from_there(index: Index) -> None:
-    probe = index.probe("orjson")
+def test_what_pyodide_builds_is_taken_from_there(today: Index) -> None:
+    probe = today.probe("orjson")
     tree = probe.ready or probe.older
     assert tree, probe
     assert [(package.name, package.from_pyodide) for package in tree] == [("orjson", True)]
 
 
-def test_one_of_several_that_has_no_wheel_is_the_blocker(index: Index) -> None:
-    probe = index.probe("redis[hiredis]>=5")
+def test_one_of_several_that_has_no_wheel_is_the_blocker(today: Index) -> None:
+    probe = today.probe("redis[hiredis]>=5")
     assert probe.ready is None
     assert set(probe.blockers) == {"hiredis"}
 
 
-def test_langgraph_needs_ormsgpack(real: Mapping[str, str], tmp_path: Path) -> None:
-    """By the metadata: to resolve it takes a minute. test_replacements asks for ormsgpack."""
-    needs = requirements(real, tmp_path, "langgraph", "langgraph-checkpoint")
+def test_langgraph_is_blocked_by_ormsgpack_down_its_tree(today: Index) -> None:
+    """By every release of the last years: those which need no ormsgpack end with 0.x."""
+    probe = today.probe("langgraph>=1")
+    assert probe.ready is None
+    assert probe.older is None
+    assert probe.undecided == ""
+    assert set(probe.blockers) == {"ormsgpack"}
+    assert probe.wanted
+    needs = {package.name: package.needs for package in probe.wanted}
     assert "langgraph-checkpoint" in needs["langgraph"]
     assert "ormsgpack" in needs["langgraph-checkpoint"]
-
-
-def requirements(real: Mapping[str, str], folder: Path, *packages: str) -> dict[str, set[str]]:
-    """Package -> the names that its newest release requires whatever the platform."""
-    options = ["--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}"]
-    command = [sys.executable, "-m", "pip", "download", *options, *packages]
-    run = subprocess.run(command, env=real, check=False, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    found: dict[str, set[str]] = {}
-    for file in folder.glob("*.whl"):
-        with ZipFile(file) as wheel:
-            path = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-            metadata = message_from_bytes(wheel.read(path))
-        needed = map(Requirement, metadata.get_all("Requires-Dist", []))
-        name = canonicalize_name(metadata["Name"])
-        found[name] = {canonicalize_name(one.name) for one in needed if not one.marker}
-    return found
 
 
 def test_the_list_of_pyodides_builds_is_that_of_npms_pyodide() -> None:
@@ -222,6 +213,120 @@ def test_uvs_names_of_an_index_count_where_pips_are_not_set(
     assert told["PIP_EXTRA_INDEX_URL"] == "https://pip.example.org/simple"
 
 
+def test_a_page_is_fetched_once_and_of_a_large_wheel_little(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    index.build(tmp_path / "index")
+    large = index.wheel(tmp_path / "index", index.release("large", "1.0", needs=["leaf"]), 10**6)
+    write(tmp_path, {"project/requirements.txt": "large\nplain\nchained\nhttpx==0.28.1\n"})
+    sent = index.Served()
+    with index.served(tmp_path / "index", sent) as address:
+        run = forge(
+            {**local, "PIP_INDEX_URL": address, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            "audit",
+            tmp_path / "project",
+            "--format",
+            "json",
+        )
+    (row,) = (row for row in json.loads(run.stdout)["dependencies"] if row["name"] == "large")
+    assert row["transitive"] == len(["leaf"])
+    with ZipFile(large) as wheel:
+        files = sum(file.file_size for file in wheel.infolist())
+    leaf = row["raw"] - files
+    assert 1001 < leaf < 1600
+    assert large.stat().st_size < row["gzip"] < large.stat().st_size + leaf
+    pages = [path for path in sent.paths if path.endswith("/")]
+    assert len(pages) == len(set(pages))
+    assert sent.wheels < large.stat().st_size / 2
+
+
+def test_a_server_that_knows_no_ranges_is_read_whole(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    index.wheel(tmp_path / "index", index.release("large", "1.0"), 10**6)
+    write(tmp_path, {"project/requirements.txt": "large\n"})
+    with index.served(tmp_path / "index", ranges=False) as address:
+        environment = {**local, "PIP_INDEX_URL": address, "XDG_CACHE_HOME": str(tmp_path)}
+        run = forge(environment, "audit", tmp_path / "project", "--format", "json")
+    (row,) = json.loads(run.stdout)["dependencies"]
+    assert row["verdict"] == "outside the policy"
+    assert row["raw"] > 10**6
+
+
+def test_a_wheel_that_cannot_be_read_is_no_verdict(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    index.wheel(tmp_path / "index", index.release("broken", "1.0")).write_bytes(b"no zip")
+    write(tmp_path, {"project/requirements.txt": "broken\n"})
+    with index.served(tmp_path / "index") as address:
+        environment = {**local, "PIP_INDEX_URL": address, "XDG_CACHE_HOME": str(tmp_path)}
+        run = forge(environment, "audit", tmp_path / "project")
+    assert run.returncode == 2
+    assert "broken-1.0-py3-none-any.whl cannot be read (BadZipFile)" in run.stdout
+
+
+def test_what_takes_too_long_is_undecided_and_says_so(
+    local: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in local.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(resolve, "BRIEF_PATIENCE", 0)
+    with Index(tmp_path) as asked:
+        probe = asked.probe("ancient")
+    assert set(probe.blockers) == {"compiled"}
+    assert probe.undecided == "not decided within 0 s"
+    monkeypatch.setattr(resolve, "PATIENCE", 0)
+    with Index(tmp_path) as asked:
+        assert asked.probe("plain").failure == "not decided within 0 s"
+
+
+def test_a_broken_cache_is_no_cache(local: Mapping[str, str], tmp_path: Path) -> None:
+    kept = tmp_path / "cache" / "forge-scaffold" / "audit" / "wheels.sqlite"
+    write(tmp_path, {str(kept.relative_to(tmp_path)): "no database", "requirements.txt": "plain\n"})
+    run = forge({**local, "XDG_CACHE_HOME": str(tmp_path / "cache")}, "audit", tmp_path)
+    assert (run.returncode, "outside the policy (1)" in run.stdout) == (0, True), run.stderr
+
+
+def test_on_a_terminal_it_says_how_far_it_is_and_forgets_that(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "requirements.txt").write_text("plain\nleaf\n")
+    screen, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "forge_scaffold", "audit", str(tmp_path)],
+        env=local,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        shown = until_closed(screen)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for done in range(3):
+        assert f"\r\x1b[KResolving for Workers: {done} of 2 ..." in shown
+    assert shown.endswith("\r\x1b[K")
+    assert "Resolving" not in output
+    assert output.replace("\n", "").isprintable()
+
+
+def until_closed(screen: int) -> str:
+    """All that comes to a terminal."""
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that the other end is closed
+        while piece := os.read(screen, 65536):
+            shown += piece
+    os.close(screen)
+    return shown.decode()
+
+
+def test_no_progress_gets_into_a_pipe(local: Mapping[str, str], tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("plain\n")
+    run = forge(local, "audit", tmp_path)
+    assert run.stderr == "Resolving for Workers ...\n"
+    assert "Resolving" not in run.stdout
+
+
 def test_a_stop_ends_the_resolvers_too(local: Mapping[str, str], tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")  # of nobody else: the resolvers are told by it
     (tmp_path / "requirements.txt").write_text("plain\npillow\nchained\n")
@@ -266,19 +371,3 @@ def resolvers_of(parent: int, cache: str) -> list[str]:
         if b"pip_driver" in command and mine and folder.name != str(parent):
             found.append(folder.name)
     return found
-
-
-@pytest.mark.parametrize(
-    ("files", "imported"),
-    [
-        (["jose/__init__.py", "jose/jwt.py"], ["jose"]),
-        (["typing_extensions.py", "x-1.dist-info/METADATA"], ["typing_extensions"]),
-        (["google/cloud/storage/__init__.py"], ["google.cloud.storage"]),
-        (["yaml/__init__.py", "yaml/_yaml.cpython-314-x86_64-linux-gnu.so"], ["yaml"]),
-        (["x-1.data/scripts/run.py", "docs/readme.txt"], []),
-    ],
-)
-def test_what_a_wheel_is_imported_as_is_read_from_its_files(
-    files: list[str], imported: list[str]
-) -> None:
-    assert modules(files) == imported

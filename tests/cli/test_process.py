@@ -90,6 +90,19 @@ def test_a_stop_half_way_leaves_no_trace(
     assert not list(temporary.iterdir())
 
 
+def test_a_reader_who_has_had_enough_is_no_failure() -> None:
+    process = subprocess.Popen(
+        [*FORGE, "rule", "--all"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + signal.SIGPIPE, "")
+
+
 @contextmanager
 def opened_by_its_reader(fifo: Path) -> Iterator[None]:
     """Wait until somebody reads the named pipe, and keep them waiting for its content."""

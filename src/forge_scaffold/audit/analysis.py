@@ -277,8 +277,11 @@ def _blocked(name: str, probe: Probe) -> str:
             for reason in reasons
         ]
     older = _version(name, probe.older) if probe.older else ""
-    only = f" (only {older} resolves, and the newest is {probe.newest})" if older else ""
-    return "; ".join(told) + only
+    if older:
+        return f"{'; '.join(told)} (only {older} resolves, and the newest is {probe.newest})"
+    if probe.undecided:
+        told.append(f"whether an older release resolves is open ({probe.undecided})")
+    return "; ".join(told)
 
 
 def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:

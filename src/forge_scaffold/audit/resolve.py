@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from threading import Timer
+from typing import IO, Any, Self
 from zipfile import ZipFile
 
 from packaging.requirements import Requirement
@@ -58,9 +58,11 @@ SERVER_PLATFORMS = (
     "linux_x86_64",
 )
 
-SHAPE = 1  # of what is kept: a higher number, and it is asked for anew
+SHAPE = 2  # of what is kept: a higher number, and it is asked for anew
 CONNECTION = 15  # until a connection is given up, in s
-PATIENCE = 10  # how long pip may look for an older release that fits, in s
+PATIENCE = 60  # until a resolution is given up, in s
+BRIEF_PATIENCE = 15  # the same for what is told besides: an older release that fits, the totals
+STUCK = 300  # until a driver that does not answer is ended, in s
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class Probe:
         wanted: the tree it would have if every wheel existed; None when that is unknown too.
         older: the tree of an older release that does resolve; None when there is no recent one.
         blockers: the packages that have no wheel there, with the reason.
+        undecided: why it is not known whether an older release resolves; empty when it is.
         failure: why nothing is known; empty when something is.
         as_of: when the index was asked, as seconds since 1970.
     """
@@ -114,6 +117,7 @@ class Probe:
     wanted: Tree | None = None
     older: Tree | None = None
     blockers: Mapping[str, str] = field(default_factory=dict)
+    undecided: str = ""
     failure: str = ""
     as_of: float = 0.0
 
@@ -139,40 +143,36 @@ class Index:
     def __init__(self, cache: Path, *, offline: bool = False) -> None:
         self.cache = cache
         self.offline = offline
-        self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped = True
-        for process in list(self._running):
+        if self._process:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
+            self._process = None
 
     def probes(
         self, requirements: Sequence[str], told: Callable[[int, int], None]
     ) -> dict[str, Probe]:
-        """What is known of each requirement; several are asked at a time.
+        """What is known of each requirement.
 
         Args:
             requirements: PEP 508, without markers.
             told: is called with how many are done, and of how many.
         """
         wanted = sorted(set(requirements))
+        unknown = [one for one in wanted if self._kept("probe", [one]) is None]
+        told(0, len(wanted))
+        if unknown and not self.offline:
+            self._run("read-ahead", unknown)
         found: dict[str, Probe] = {}
-        pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
-        try:
-            asked = {pool.submit(self.probe, requirement): requirement for requirement in wanted}
-            for done in as_completed(asked):
-                found[asked[done]] = done.result()
-                told(len(found), len(wanted))
-        except BaseException:
-            self.__exit__()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for requirement in wanted:
+            found[requirement] = self.probe(requirement)
+            told(len(found), len(wanted))
         return found
 
     def probe(self, requirement: str) -> Probe:
@@ -191,6 +191,7 @@ class Index:
             wanted=_tree(answer["wanted"]),
             older=_tree(answer["older"]),
             blockers=blockers,
+            undecided=answer["undecided"],
             as_of=answer["at"],
         )
 
@@ -206,34 +207,49 @@ class Index:
 
     def _ask(self, what: str, requirements: list[str]) -> dict[str, Any]:
         """The driver's answer with the time `at` which it came, or `failure`: why there is none."""
-        pyodide = known_to_pyodide()["pyodide"]
-        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide])
-        kept = self.cache / "answers" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            answer = json.loads(kept.read_text(encoding="utf-8"))
-            if self.offline or time.time() - answer["at"] < FRESH:
-                return dict(answer)
+        if kept := self._kept(what, requirements):
+            return kept
         if self.offline:
             return {"failure": "not known offline: it was never asked for on this machine"}
-        answer = self._run(what, requirements)
+        answer = {"at": time.time(), **self._run(what, requirements)}
         if "failure" not in answer and not answer["unreachable"]:
-            answer["at"] = time.time()
-            write(kept, json.dumps(answer))
-        return {"at": time.time(), **answer}
+            write(self._path(what, requirements), json.dumps(answer))
+        return answer
 
-    def _run(self, what: str, requirements: list[str]) -> dict[str, Any]:
-        job = {
-            "do": what,
-            "requirements": requirements,
-            "environment": SERVER_ENVIRONMENT if what == "server" else ENVIRONMENT,
-            "python": ENVIRONMENT["python_version"],
-            "platforms": [known_to_pyodide()["platform"]],
-            "server": SERVER_PLATFORMS,
-            "find_links": str(self._pyodide_wheels),
-            "cache": str(self.cache),
-            "timeout": CONNECTION,
-            "patience": PATIENCE,
-        }
+    def _kept(self, what: str, requirements: list[str]) -> dict[str, Any] | None:
+        """An answer from earlier that still counts."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            answer = json.loads(self._path(what, requirements).read_text(encoding="utf-8"))
+            if self.offline or time.time() - answer["at"] < FRESH:
+                return dict(answer)
+        return None
+
+    def _path(self, what: str, requirements: list[str]) -> Path:
+        """Where an answer is kept."""
+        pyodide = known_to_pyodide()["pyodide"]
+        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide])
+        return self.cache / "answers" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+    def _run(self, what: str, requirements: Sequence[str]) -> dict[str, Any]:
+        """The driver's answer to one question; the first one starts it."""
+        process = self._process = self._process or self._start()
+        stuck = Timer(STUCK, process.kill)
+        stuck.start()
+        try:
+            if process.stdin and process.stdout:
+                _tell(process.stdin, {"do": what, "requirements": list(requirements)})
+                if line := process.stdout.readline():
+                    return dict(json.loads(line))
+        finally:
+            stuck.cancel()
+        _, errors = process.communicate()
+        self._process = None
+        if process.returncode == -signal.SIGKILL:
+            return {"failure": f"the resolver did not answer within {STUCK} s"}
+        return {"failure": f"the resolver failed: {_last_words(errors)}"}
+
+    def _start(self) -> subprocess.Popen[str]:
+        """Another driver."""
         process = subprocess.Popen(
             [sys.executable, "-m", "forge_scaffold.audit.pip_driver"],
             env=environment(),
@@ -243,20 +259,20 @@ class Index:
             text=True,
             start_new_session=True,  # Ctrl-C is for us: we end it
         )
-        self._running.add(process)
-        try:
-            if self._stopped:
-                os.killpg(process.pid, signal.SIGKILL)
-            output, errors = process.communicate(json.dumps(job), timeout=300)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return {"failure": "the resolver did not finish within 5 minutes"}
-        finally:
-            self._running.discard(process)
-        if process.returncode:
-            return {"failure": f"the resolver failed: {_last_words(errors)}"}
-        return dict(json.loads(output))
+        job = {
+            "environment": ENVIRONMENT,
+            "server_environment": SERVER_ENVIRONMENT,
+            "python": ENVIRONMENT["python_version"],
+            "platforms": [known_to_pyodide()["platform"]],
+            "server": SERVER_PLATFORMS,
+            "find_links": str(self._pyodide_wheels),
+            "cache": str(self.cache),
+            "timeout": CONNECTION,
+            "patience": PATIENCE,
+            "brief_patience": BRIEF_PATIENCE,
+        }
+        _tell(process.stdin, job)
+        return process
 
     @cached_property
     def _configuration(self) -> str:
@@ -293,6 +309,12 @@ def _write_wheel(folder: Path, name: str, package: Mapping[str, Any]) -> None:
     with ZipFile(folder / f"{base}-{tag}.whl", "w") as wheel:
         for file, text in contents.items():
             wheel.writestr(f"{base}.dist-info/{file}", text)
+
+
+def _tell(process: IO[str] | None, message: Mapping[str, Any]) -> None:
+    """Write a line to a process; whether it is there to read it is seen from its answer."""
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(message), file=process, flush=True)
 
 
 def _tree(told: list[Mapping[str, Any]] | None) -> Tree | None:

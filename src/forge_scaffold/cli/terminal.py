@@ -66,13 +66,20 @@ def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
 def outcomes() -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code.
 
-    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
+    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 nobody
+    reads the output, 143 SIGTERM.
     """
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except ForgeError as error:
         _fail(error)
+    except BrokenPipeError:  # `forge ... | head`: nobody reads on, and nobody is to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
         print("stopped; nothing was left behind", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None

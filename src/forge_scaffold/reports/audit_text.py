@@ -142,7 +142,7 @@ def notes(audit: Audit) -> Iterator[str]:
             )
         if total.size.unknown:
             names = ", ".join(total.size.unknown)
-            yield f"{title}: without {names}: Pyodide's builds, or servers that do not tell a size."
+            yield f"{title}: without {names}: the sizes of Pyodide's own builds are not known."
     if audit.sources.unread:
         count = len(audit.sources.unread)
         yield f"{count} files are no Python that can be read: {audit.sources.unread[0]} ..."
