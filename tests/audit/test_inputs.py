@@ -200,6 +200,7 @@ def test_an_address_is_listed_with_its_problem(tmp_path: Path, line: str) -> Non
         ("pyproject.toml", "[project", "pyproject.toml: not TOML"),
         ("pyproject.toml", '[project]\ndependencies = ["a b"]', "pyproject.toml:2: not a requirem"),
         ("pyproject.toml", '[tool.poetry.dependencies]\na = "^x"', "pyproject.toml:2: a: not a c"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\nd = {extras=[">"]}', ":2: d: not a constr"),
         ("requirements.txt", "a\na b c\n", "requirements.txt:2: not a requirement"),
         ("requirements.txt", "-r requirements.txt\n", "includes itself"),
         ("requirements.txt", "-r missing.txt\n", "missing.txt: no such file"),

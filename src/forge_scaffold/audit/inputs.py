@@ -344,8 +344,8 @@ class _Reader:
         for choice in choices:
             options = {"version": choice} if isinstance(choice, str) else table(choice)
             try:
-                parsed = Requirement(name)
-                parsed.extras = set(strings(options.get("extras")))
+                extras = ",".join(strings(options.get("extras")))
+                parsed = Requirement(f"{name}[{extras}]" if extras else name)
                 parsed.specifier = SpecifierSet(pep440(text(options.get("version")) or "*"))
                 if markers := text(options.get("markers")):
                     parsed.marker = Requirement(f"{name}; {markers}").marker
