@@ -194,6 +194,18 @@ def test_an_address_is_listed_with_its_problem(tmp_path: Path, line: str) -> Non
     assert dependency.problem
 
 
+@pytest.mark.parametrize("line", [".", "-e .", "-e ./", ".[dev]"])
+def test_the_project_itself_is_none_of_its_dependencies(tmp_path: Path, line: str) -> None:
+    read = found(tmp_path, {"requirements.txt": f"a\n{line}\n"})
+    assert [dependency.name for dependency in read.dependencies] == ["a"]
+    assert read.notes == ("requirements.txt:2: the project itself; name its pyproject.toml",)
+
+
+def test_an_address_without_a_name_is_listed_too(tmp_path: Path) -> None:
+    (dependency,) = found(tmp_path, {"requirements.txt": "../..\n"}).dependencies
+    assert (dependency.name, bool(dependency.problem)) == ("unnamed", True)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -429,13 +429,18 @@ class _Reader:
 
     def _elsewhere(self, file: Path, line: int, address: str, group: str) -> None:
         """A requirement by its address; the name is in the fragment, or the last part."""
+        if re.fullmatch(r"\./?(\[[^]]*\])?", address):
+            self.notes.append(f"{file.name}:{line}: the project itself; name its pyproject.toml")
+            return
         egg = re.search(r"#egg=([\w.-]+)", address)
         last = re.split(r"[/\\]", address.partition("#")[0].rstrip("/"))[-1]
         name = egg[1] if egg else re.split(r"@|\.git|-\d", last)[0]
+        if not re.fullmatch(r"[A-Z\d]|[A-Z\d][\w.-]*[A-Z\d]", name, re.IGNORECASE | re.ASCII):
+            name = "unnamed"
         self.found.append(
             Dependency(
-                canonicalize_name(name) or "unnamed",
-                name or "unnamed",
+                canonicalize_name(name),
+                name,
                 f"{file.name}:{line}",
                 group,
                 problem=URL_PROBLEM,
