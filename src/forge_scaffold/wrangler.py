@@ -202,10 +202,17 @@ class Wrangler:
     @cached_property
     def python(self) -> str | None:
         """The Python that flags and date mean; None when they mean none for sure."""
-        if self.date is None:
+        return self.python_in(self.top)
+
+    def python_in(self, environment: Environment) -> str | None:
+        """The same of an environment, which inherits either, or has its own."""
+        day = date_of({**self.data, **environment.data}.get("compatibility_date"))
+        said = environment.data.get("compatibility_flags")
+        flags = said if isinstance(said, list) else self.flags
+        if day is None:
             return None
         for since, version, flag in PYTHONS:
-            if flag in self.flags or (self.date >= since and f"no_{flag}" not in self.flags):
+            if flag in flags or (day >= since and f"no_{flag}" not in flags):
                 return version
         return FIRST_PYTHON
 

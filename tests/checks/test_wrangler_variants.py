@@ -35,6 +35,7 @@ def rules(folder: Path, more: str, line: str = "pass") -> list[str]:
         ("WRA001", '"compatibility_flags": ["nodejs_compat"],'),
         ("WRA002", '"compatibility_date": "2099-01-01", // still to come'),
         ("WRA002", '"compatibility_date": "2026-13-01",'),
+        ("WRA003", '"compatibility_date": "2025-01-01",'),
         ("WRA004", '"kv_namespace": [],'),
         ("WRA005", '"main": "src/nope.py",'),
         ("WRA009", '"vars": { "MAIL_API_KEY": "9f8c2b7e41d05a63" },'),
@@ -54,6 +55,7 @@ def test_an_environments_own(tmp_path: Path, rule: str, table: str) -> None:
     "table",
     [
         '"compatibility_flags": ["python_workers_314"],',
+        '"compatibility_date": "2025-01-01", "compatibility_flags": ["python_workers_314"],',
         '"compatibility_date": "2026-10-01",',
         '"main": "src/service.py",',
         '"main": "src/index.js",',

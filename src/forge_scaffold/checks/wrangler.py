@@ -183,25 +183,29 @@ class OtherPython(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The Python of the configuration against that of the project."""
         wrangler = python_worker(subject)
-        python = wrangler.python if wrangler else None
-        if wrangler is None or python is None:
+        if wrangler is None:
             return
-        place = wrangler.place("compatibility_date")
         wanted = table(subject.project.pyproject, "project").get("requires-python")
-        if isinstance(wanted, str) and not _contains(wanted, python):
-            yield self.finding(
-                place,
-                f"flags and date mean Python {python}, and requires-python says {wanted}; "
-                "move the date on, or widen requires-python",
-            )
-        elif all(python != version for _, version, _ in PYTHONS):
-            since, version, _ = PYTHONS[-1]
-            yield self.finding(
-                place,
-                f"flags and date mean Python {python}, for which few packages have wheels; from "
-                f"{since} on it is {version}",
-                severity=Severity.NOTE,
-            )
+        for environment in every(wrangler):
+            python = wrangler.python_in(environment)
+            inherits = not environment.data.keys() & {"compatibility_date", "compatibility_flags"}
+            if python is None or (environment.name and inherits):
+                continue
+            place = environment.place("compatibility_date")
+            if isinstance(wanted, str) and not _contains(wanted, python):
+                yield self.finding(
+                    place,
+                    f"flags and date mean Python {python}, and requires-python says {wanted}; "
+                    "move the date on, or widen requires-python",
+                )
+            elif all(python != version for _, version, _ in PYTHONS):
+                since, version, _ = PYTHONS[-1]
+                yield self.finding(
+                    place,
+                    f"flags and date mean Python {python}, for which few packages have wheels; "
+                    f"from {since} on it is {version}",
+                    severity=Severity.NOTE,
+                )
 
 
 def _contains(wanted: str, python: str) -> bool:
