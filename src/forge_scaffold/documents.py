@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 # From a document's root: the keys of tables, the indexes of arrays.
 Address: TypeAlias = tuple[str | int, ...]
@@ -18,8 +18,7 @@ Address: TypeAlias = tuple[str | int, ...]
 DEPTH = 100
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file; lines and columns are counted from 1, in characters.
 
     Attributes:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,9 +58,9 @@ def ask(names: Collection[str], told: Callable[[int, int], None]) -> dict[str, R
         told(done, len(kept))
         if releases:
             found[name] = releases
-            write(kept[name], json.dumps({"at": time.time(), **asdict(releases)}))
+            write(kept[name], json.dumps({"at": time.time(), **releases._asdict()}))
     return {
-        name: replace(releases, in_worker=_with_pyodides(name, releases.in_worker))
+        name: releases._replace(in_worker=_with_pyodides(name, releases.in_worker))
         for name, releases in found.items()
     }
 

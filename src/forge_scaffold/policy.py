@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from forge_scaffold.documents import Text, Unreadable, read_toml
 from forge_scaffold.errors import UserError
@@ -21,8 +21,7 @@ from forge_scaffold.versions import Versions, canonical
 ORGANISATION = "forge.toml"
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """A package that may be declared and imported.
 
     Attributes:
@@ -41,8 +40,7 @@ class Allowed:
         return f" ({self.origin}: {self.reason})" if self.reason else ""
 
 
-@dataclass(frozen=True)
-class Banned:
+class Banned(NamedTuple):
     """A package that may not be there, even where a project allows it.
 
     Attributes:

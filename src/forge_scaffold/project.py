@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from forge_scaffold.documents import (
     Document,
@@ -55,8 +55,7 @@ KEPT = 100_000
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A Python file of the Worker.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
@@ -14,5 +14,5 @@ def known_to_pyodide() -> dict[str, Any]:
     Workers, of that one `version` and whatever the index has; it is `compiled` or pure, `needs`
     others and brings modules (`imports`).
     """
-    text = files("forge_scaffold").joinpath("pyodide.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("pyodide.json").read_text(encoding="utf-8")
     return dict(json.loads(text))

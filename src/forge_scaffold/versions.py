@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from operator import eq, ge, gt, le, lt, ne
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -148,8 +148,7 @@ def _beyond(wide: "SpecifierSet", narrow: "SpecifierSet") -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(NamedTuple):
     """A requirement.
 
     Attributes:
@@ -180,8 +179,7 @@ class Requirement:
         return cls(canonical(full.name), versions, full.url, full.marker is not None)
 
 
-@dataclass(frozen=True)
-class Releases:
+class Releases(NamedTuple):
     """The releases of a package, newest first.
 
     Attributes:

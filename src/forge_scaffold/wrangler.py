@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from forge_scaffold.documents import Address, Document, Place
 
@@ -55,8 +55,7 @@ PYTHONS: tuple[tuple[date, str, str], ...] = (
 FIRST_PYTHON = "3.12"
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """Something that the Worker's code finds in its environment.
 
     Attributes:

@@ -15,7 +15,7 @@ from forge_scaffold.checks.examples import BASE
 from forge_scaffold.errors import UserError
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
-from forge_scaffold.reports import REPORTS
+from forge_scaffold.reports import FORMATS, reporter
 from tests.checks.support import checked
 from tests.support import write
 
@@ -43,8 +43,8 @@ def look_at(folder: Path, files: Mapping[str, bytes]) -> list[Finding]:
         assert finding.place.line >= 1
         assert finding.place.column >= 1
         assert finding.message
-    for report in REPORTS.values():
-        assert isinstance(report(found, project), str)
+    for form in FORMATS:
+        assert isinstance(reporter(form)(found, project), str)
     return found
 
 

@@ -1,14 +1,13 @@
 """What the walk over a Worker's modules meets, whichever rules are followed."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from forge_scaffold.checks.calls import Calls
 from forge_scaffold.documents import Place
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """An absolute import.
 
     Attributes:
@@ -31,8 +30,7 @@ class Import:
         return self.name.partition(".")[0]
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """A name that the code takes from the Worker's environment.
 
     Attributes:

@@ -6,7 +6,6 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from forge_scaffold.checks.base import Subject
 from forge_scaffold.checks.requirements import PIN
@@ -90,6 +89,8 @@ def _hosts(package: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _host(address: str) -> str | None:
+    from urllib.parse import urlsplit  # as slow as it is rare
+
     try:
         return urlsplit(address).hostname
     except ValueError:

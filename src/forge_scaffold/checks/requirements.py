@@ -3,8 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from forge_scaffold.documents import Document, Place, Text
 from forge_scaffold.project import Project, strings, table, tables
@@ -17,8 +16,7 @@ PIN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """A declared requirement of the project itself.
 
     Attributes:
@@ -39,8 +37,7 @@ class Declared:
         return self.requirement.name if self.requirement else self.text
 
 
-@dataclass(frozen=True)
-class Locked:
+class Locked(NamedTuple):
     """A package that a lock gives to the Worker.
 
     Attributes:
@@ -150,8 +147,7 @@ def _entry(package: Mapping[str, Any], place: Place) -> Iterator[Locked]:
         yield Locked(canonical(name), known, place, package, markers=markers)
 
 
-@dataclass(frozen=True)
-class _Need:
+class _Need(NamedTuple):
     """A package that another one needs in a lock: with which extras, through what, and when."""
 
     name: str
@@ -186,7 +182,7 @@ def _uv_locked(lock: Document) -> Iterator[Locked]:
     for name in sorted(reached.keys() - set(own)):
         index, package = entries[name]
         for found in _entry(package, lock.place("package", index, "name")):
-            yield replace(found, via=reached[name].via, markers=reached[name].markers)
+            yield found._replace(via=reached[name].via, markers=reached[name].markers)
 
 
 def _needs(

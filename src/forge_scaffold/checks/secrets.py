@@ -169,7 +169,7 @@ class Token(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every text of the project."""
         for path, text in _written(subject.project):
-            if not any(hint in text for hint in _HINTS):
+            if not any(map(text.__contains__, _HINTS)):
                 continue
             for match in _token().finditer(text):
                 whose = _SHAPES[(match.lastindex or 1) - 1][0]

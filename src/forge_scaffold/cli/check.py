@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from forge_scaffold.cli import terminal
 from forge_scaffold.cli.arguments import Parser
 from forge_scaffold.errors import UserError
+from forge_scaffold.reports import FORMATS
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,8 +32,6 @@ Examples:
   forge check --index --select DEP
   forge rule RUN101
 """
-
-FORMATS = ("text", "json", "sarif", "github")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -132,9 +131,8 @@ def _fixed(found: "Sequence[Finding]", subject: "Subject") -> int:
 
 
 def _report(form: str, found: "Sequence[Finding]", subject: "Subject") -> str:
-    from forge_scaffold.reports import REPORTS
-    from forge_scaffold.reports.text import report
+    from forge_scaffold.reports import reporter, text
 
     if form == "text":
-        return report(found, subject.project, terminal.painter(sys.stdout))
-    return REPORTS[form](found, subject.project)
+        return text.report(found, subject.project, terminal.painter(sys.stdout))
+    return reporter(form)(found, subject.project)

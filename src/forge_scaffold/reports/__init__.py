@@ -1,18 +1,20 @@
 """Findings as people and programs read them. Nothing here decides what is a finding."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
 
-from forge_scaffold.checks.base import Finding
-from forge_scaffold.project import Project
-from forge_scaffold.reports import github, json, sarif, text
+if TYPE_CHECKING:
+    from forge_scaffold.checks.base import Finding
+    from forge_scaffold.project import Project
 
-Report: TypeAlias = Callable[[Sequence[Finding], Project], str]
+Report: TypeAlias = "Callable[[Sequence[Finding], Project], str]"
 
-# What `--format` takes.
-REPORTS: Mapping[str, Report] = {
-    "text": text.report,
-    "json": json.report,
-    "sarif": sarif.report,
-    "github": github.report,
-}
+# What `--format` takes, each a module here.
+FORMATS = ("text", "json", "sarif", "github")
+
+
+def reporter(form: str) -> Report:
+    """What writes a format."""
+    report: Report = import_module(f"forge_scaffold.reports.{form}").report
+    return report
