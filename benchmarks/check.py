@@ -64,7 +64,7 @@ def row(name: str, folder: Path) -> str:
             if turn:
                 times[tool].append(taken)
     count = sum(1 for _ in folder.rglob("*.py"))
-    cells = (f"{median(taken):.2f} ({min(taken):.2f})" for taken in times.values())
+    cells = (f"{median(taken):.3f} ({min(taken):.3f})" for taken in times.values())
     return f"| {name} | {count} | {' | '.join(cells)} |"
 
 
