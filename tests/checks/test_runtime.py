@@ -224,12 +224,14 @@ def test_bodies_on_their_way_to_a_bucket(tmp_path: Path, line: str, found: list[
         "async def go():\n    global x\n" + "    x = f()\n" * 60_000,
         "import workers\n" + "class A(workers.WorkerEntrypoint): pass\n" * 20_000,
         "def on_fetch(): pass\n" * 20_000,
+        "from pyodide.ffi import to_js\n" + "f(headers=a)\nto_js({})\n" * 40_000,
         "from pydantic import BaseSettings\n"
         + "".join(f"class C{n}(C{n + 1}): pass\n" for n in range(20_000)),
     ],
-    ids=["assignments", "globals", "entries", "handlers", "classes"],
+    ids=["assignments", "globals", "entries", "handlers", "headers", "classes"],
 )
 def test_long_files_take_as_long_as_they_are(tmp_path: Path, source: str) -> None:
     start = process_time()
-    told(tmp_path, files({"src/entry.py": source}), "RUN")
+    older = BASE["wrangler.toml"].replace("2026-11-01", "2025-08-20")
+    told(tmp_path, files({"src/entry.py": source, "wrangler.toml": older}), "RUN")
     assert process_time() - start < 20

@@ -687,9 +687,9 @@ class MapNotObject(Rule):
         wrangler = python_worker(scope.subject)
         if wrangler is None or wrangler.python != FIRST_PYTHON:
             return
-        fine = scope.subject.facts.noted(self.id)
+        fine = scope.subject.facts.marked(self.id)
         if not isinstance(node, ast.Call):
-            fine += _headers(node)
+            fine.update(_headers(node))
         elif (name := scope.name(node.func)) == "pyodide.ffi.to_js":
             if node not in fine and _makes_map(node, scope):
                 yield self.finding(
@@ -707,7 +707,7 @@ class MapNotObject(Rule):
                     )
         else:
             # Both take the entries of a Map; what is nested in it stays one.
-            fine += [each for each in node.args if name == "js.Headers.new" or _flat(each)]
+            fine.update(each for each in node.args if name == "js.Headers.new" or _flat(each))
 
 
 def _headers(node: ast.AST) -> list[ast.expr]:
