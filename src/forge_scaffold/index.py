@@ -85,25 +85,13 @@ def _asked(names: Sequence[str]) -> Iterator[tuple[str, Releases | None]]:
         "platform": known["platform"],
         "timeout": CONNECTION,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "forge_scaffold.index_driver"],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,  # Ctrl-C is for us: we end it
-    )
-    with process:
+    with start("forge_scaffold.index_driver", errors=subprocess.DEVNULL) as process:
         try:
-            if process.stdin and process.stdout:
-                process.stdin.write(json.dumps(job))
-                process.stdin.close()
-                for line in process.stdout:
-                    yield _answer(json.loads(line))
+            tell(process, job)
+            for line in process.stdout or ():
+                yield _answer(json.loads(line))
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            stop(process)
 
 
 def _answer(told: Mapping[str, Any]) -> tuple[str, Releases | None]:
@@ -119,6 +107,31 @@ def _with_pyodides(name: str, versions: Sequence[str]) -> tuple[str, ...]:
     from packaging.version import Version
 
     return tuple(sorted([*versions, built["version"]], key=Version, reverse=True))
+
+
+def start(program: str, *, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    """Start a module of ours that has pip do something, in lines of JSON; `stop` is to end it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", program],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for us: we end it
+    )
+
+
+def tell(process: subprocess.Popen[str], message: Mapping[str, Any]) -> None:
+    """Write a line to a process; whether it is there to read it is seen from its answer."""
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(message), file=process.stdin, flush=True)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:

@@ -86,7 +86,7 @@ class Asker:
 
 def main() -> None:
     """Do the job on stdin: `{"names": [...], "python": ..., "platform": ..., "timeout": ...}`."""
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
     trouble = Trouble()
     collector = logging.getLogger("pip._internal.index.collector")
     collector.setLevel(logging.DEBUG)

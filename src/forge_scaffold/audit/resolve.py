@@ -9,10 +9,8 @@ that the resolver weighs both places against each other.
 import contextlib
 import hashlib
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,29 +18,17 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
-from typing import IO, Any, Self
+from typing import Any, Self
 from zipfile import ZipFile
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.index import FRESH, configuration, environment, write
-from forge_scaffold.pyodide import known_to_pyodide
+from forge_scaffold.index import FRESH, configuration, start, stop, tell, write
+from forge_scaffold.pyodide import known_to_pyodide, markers
 
 # The marker values (PEP 508) of Pyodide 314, which is what Workers run since 2026-09-08.
-ENVIRONMENT: Mapping[str, str] = {
-    "implementation_name": "cpython",
-    "implementation_version": "3.14.2",
-    "os_name": "posix",
-    "platform_machine": "wasm32",
-    "platform_python_implementation": "CPython",
-    "platform_release": "5.0.3",
-    "platform_system": "Emscripten",
-    "platform_version": "#1",
-    "python_full_version": "3.14.2",
-    "python_version": "3.14",
-    "sys_platform": "emscripten",
-}
+ENVIRONMENT = markers("3.14.2", release="5.0.3", version="#1")
 
 # A Linux server with Python 3.14: where the project is taken to run today.
 SERVER_ENVIRONMENT: Mapping[str, str] = {
@@ -150,8 +136,7 @@ class Index:
 
     def __exit__(self, *_: object) -> None:
         if self._process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            stop(self._process)
             self._process.communicate()
             self._process = None
 
@@ -236,10 +221,9 @@ class Index:
         stuck = Timer(STUCK, process.kill)
         stuck.start()
         try:
-            if process.stdin and process.stdout:
-                _tell(process.stdin, {"do": what, "requirements": list(requirements)})
-                if line := process.stdout.readline():
-                    return dict(json.loads(line))
+            tell(process, {"do": what, "requirements": list(requirements)})
+            if process.stdout and (line := process.stdout.readline()):
+                return dict(json.loads(line))
         finally:
             stuck.cancel()
         _, errors = process.communicate()
@@ -250,15 +234,7 @@ class Index:
 
     def _start(self) -> subprocess.Popen[str]:
         """Another driver."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "forge_scaffold.audit.pip_driver"],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for us: we end it
-        )
+        process = start("forge_scaffold.audit.pip_driver")
         job = {
             "environment": ENVIRONMENT,
             "server_environment": SERVER_ENVIRONMENT,
@@ -271,7 +247,7 @@ class Index:
             "patience": PATIENCE,
             "brief_patience": BRIEF_PATIENCE,
         }
-        _tell(process.stdin, job)
+        tell(process, job)
         return process
 
     @cached_property
@@ -309,12 +285,6 @@ def _write_wheel(folder: Path, name: str, package: Mapping[str, Any]) -> None:
     with ZipFile(folder / f"{base}-{tag}.whl", "w") as wheel:
         for file, text in contents.items():
             wheel.writestr(f"{base}.dist-info/{file}", text)
-
-
-def _tell(process: IO[str] | None, message: Mapping[str, Any]) -> None:
-    """Write a line to a process; whether it is there to read it is seen from its answer."""
-    with contextlib.suppress(BrokenPipeError):
-        print(json.dumps(message), file=process, flush=True)
 
 
 def _tree(told: list[Mapping[str, Any]] | None) -> Tree | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from forge_scaffold.documents import Document, Place, Text
 from forge_scaffold.project import Project, strings, table, tables
+from forge_scaffold.pyodide import markers
 from forge_scaffold.versions import Requirement, canonical
 
 # A line of a requirements file that pins one version.
@@ -63,19 +64,7 @@ class Locked(NamedTuple):
         # Takes longer to import than a whole check does: nobody asks about most packages.
         from packaging.markers import Marker
 
-        worker = {
-            "implementation_name": "cpython",
-            "implementation_version": f"{python}.0",
-            "os_name": "posix",
-            "platform_machine": "wasm32",
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Emscripten",
-            "platform_version": "",
-            "python_full_version": f"{python}.0",
-            "python_version": python,
-            "sys_platform": "emscripten",
-        }
+        worker = dict(markers(f"{python}.0"))
         try:
             return all(Marker(marker).evaluate(worker) for marker in self.markers)
         except (KeyError, ValueError):  # no marker at all, or one of what no Worker has
