@@ -24,7 +24,7 @@ ARROWS = {
     "pyodide": set[str](),
     "distributions": set[str](),
     "index": {"errors", "pyodide", "versions"},
-    "index_driver": set[str](),
+    "index_driver": {"index"},
     "policy": {"documents", "errors", "project", "versions"},
     "checks": {
         "checks",

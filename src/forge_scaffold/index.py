@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.pyodide import known_to_pyodide
@@ -132,6 +133,18 @@ def stop(process: subprocess.Popen[str]) -> None:
     """End a process and all that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def unheard(message: str) -> str | None:
+    """The server that gave no answer, from a line of pip's log; None: that is about something else.
+
+    pip takes it for an empty page; that there is no such page (404) is an answer. Not the address:
+    that may hold a password.
+    """
+    if not message.startswith("Could not fetch URL ") or " 404 " in message:
+        return None
+    address = urlsplit(message.removeprefix("Could not fetch URL ").split(": ")[0])
+    return address.hostname or "the index"
 
 
 def environment() -> dict[str, str]:

@@ -17,6 +17,8 @@ from typing import Any
 from pip._internal.commands.index import IndexCommand
 from pip._internal.models.target_python import TargetPython
 
+from forge_scaffold.index import unheard
+
 AT_ONCE = 4
 
 
@@ -28,9 +30,8 @@ class Trouble(logging.Handler):
         self.threads: set[int] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Of what pip says only this; that there is no such page is an answer too."""
-        message = record.getMessage()
-        if message.startswith("Could not fetch URL ") and " 404 " not in message:
+        """Of what pip says only this."""
+        if unheard(record.getMessage()):
             self.threads.add(threading.get_ident())
 
 

@@ -21,7 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from pip._internal.commands.install import InstallCommand
 from pip._internal.exceptions import MetadataInconsistent, PipError
@@ -36,6 +35,7 @@ from pip._vendor.resolvelib import BaseReporter, ResolutionImpossible
 from pip._vendor.resolvelib import Resolver as Search
 
 from forge_scaffold.audit.wheels import UnreadableError, Wheels
+from forge_scaffold.index import unheard
 
 # A resolution is given up after so many steps: packages pinned, and releases looked at.
 STEPS = 5000
@@ -380,13 +380,12 @@ class Listener(logging.Handler):
         logging.getLogger("pip._internal.index.collector").setLevel(logging.DEBUG)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the server's name, not the address: that may hold a password."""
+        """Keep the errors, and which servers gave no answer."""
         message = record.getMessage()
         if record.levelno >= logging.ERROR or "no matching distributions" in message:
             self.words.append(message)
-        elif message.startswith("Could not fetch URL ") and " 404 " not in message:
-            address = urlsplit(message.removeprefix("Could not fetch URL ").split(": ")[0])
-            self.unheard.add(address.hostname or "the index")
+        elif server := unheard(message):
+            self.unheard.add(server)
 
 
 def _searched(factory: Any, roots: Sequence[Any], limit: Limit) -> list[Pin]:  # noqa: ANN401
