@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from forge_scaffold import checks
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
@@ -59,12 +60,29 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
     with _staging_for(target) as staging:
         _render(source, answers, staging)
         project = Project.read(staging)
-        _checked(project)
+        _checked(project, target)
     return replace(project, root=target.resolve())
 
 
-def _checked(project: Project) -> None:
-    """Hold what was rendered against every rule of `forge check`.
+def preview(source: Source, answers: Answers, target: Path) -> Project:
+    """What `create` would make; rendered and checked in a temporary folder.
+
+    Raises:
+        UserError: as `create`.
+        RejectedError: as `create`.
+    """
+    if problems := target_problems(target):
+        raise UserError(*problems)
+    with TemporaryDirectory(prefix="forge-") as scratch:
+        staging = Path(scratch, "project")
+        _render(source, answers, staging)
+        project = Project.read(staging)
+        _checked(project, target)
+    return replace(project, root=target.resolve())
+
+
+def _checked(project: Project, target: Path) -> None:
+    """Check what was rendered with every rule of `forge check`, under the policy at its target.
 
     Raises:
         RejectedError: there are findings.
@@ -72,7 +90,9 @@ def _checked(project: Project) -> None:
     if not project.is_worker:
         raise RejectedError("the template makes no pyproject.toml; it is no Worker project")
     options = checks.Options.of(project, checks.RULES)
-    found = checks.findings(checks.Subject(project, Policy.of(project)), options)
+    found = checks.findings(
+        checks.Subject(project, Policy.of(project, Organisation.of(target))), options
+    )
     if checks.failed(found):
         listed = "\n".join(
             f"  {finding.place.path}:{finding.place.line}: {finding.rule} {finding.message}"

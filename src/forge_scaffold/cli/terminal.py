@@ -1,5 +1,6 @@
 """What every command does with the terminal: errors, exit codes, colour, progress."""
 
+import json
 import os
 import signal
 import sys
@@ -62,21 +63,34 @@ def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
         yield report
 
 
+_outcomes_handled = False
+
+
 @contextmanager
-def outcomes() -> Iterator[None]:
-    """Turn failures into a message on stderr and an exit code.
+def outcomes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn failures into a message on stderr and an exit code; inside of itself, do nothing.
 
     0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 nobody
     reads the output, 143 SIGTERM.
+
+    Args:
+        as_json: also print an error on stdout, as JSON.
     """
+    global _outcomes_handled  # noqa: PLW0603 - as there is one process, there is one exit code
+    if _outcomes_handled:
+        yield
+        return
+    _outcomes_handled = True
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         try:
             yield
+        except ForgeError as error:
+            if as_json:
+                print(_as_json(error))
+            _fail(error)
         finally:
             sys.stdout.flush()
-    except ForgeError as error:
-        _fail(error)
     except BrokenPipeError:  # `forge ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
@@ -84,11 +98,20 @@ def outcomes() -> Iterator[None]:
         print("stopped; nothing was left behind", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
+        _outcomes_handled = False
         signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _as_json(error: ForgeError) -> str:
+    problems = list(error.problems) if isinstance(error, UserError) else str(error).splitlines()
+    return json.dumps(
+        {"error": {"message": str(error), "problems": problems, "exit_code": error.exit_code}},
+        indent=2,
+    )
 
 
 def _fail(error: ForgeError) -> NoReturn:
