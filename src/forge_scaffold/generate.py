@@ -64,8 +64,9 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
     return replace(project, root=target.resolve())
 
 
-def preview(source: Source, answers: Answers, target: Path) -> Project:
-    """What `create` would make; rendered and checked in a temporary folder.
+@contextmanager
+def preview(source: Source, answers: Answers, target: Path) -> Iterator[Project]:
+    """What `create` would make, in a temporary folder until the block ends.
 
     Raises:
         UserError: as `create`.
@@ -78,7 +79,7 @@ def preview(source: Source, answers: Answers, target: Path) -> Project:
         _render(source, answers, staging)
         project = Project.read(staging)
         _checked(project, target)
-    return replace(project, root=target.resolve())
+        yield project
 
 
 def _checked(project: Project, target: Path) -> None:

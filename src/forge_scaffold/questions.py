@@ -192,6 +192,10 @@ class Questionnaire:
             raise UserError(f"{path}: not YAML: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected questions by name")
+        if unnamed := [key for key in content if not isinstance(key, str)]:
+            raise UserError(
+                f"{path}: {unnamed[0]}: a question's name must be text; put it in quotes"
+            )
         return cls(
             questions={
                 name: Question.read(name, entry)
@@ -226,8 +230,9 @@ class Questionnaire:
         if question.multiselect:
             one = {"type": "array", "items": one}
         one |= self._limits(question)
-        if not (isinstance(question.default, str) and "{" in question.default):
-            one["default"] = question.default
+        default = question.default
+        if default is not None and not (isinstance(default, str) and "{" in default):
+            one["default"] = default
         return {"description": question.help, **one}
 
     def _limits(self, question: Question) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def new(
         if not defaults:
             provided = dict(_asked(Interview(questionnaire, provided, suggested)))
         answers = config.complete(provided, questionnaire, suggested)
-        make = generate.preview if dry_run else generate.create
         with terminal.progress("Rendering and checking the project ..."):
-            project = make(source, answers, path)
+            if dry_run:
+                project = stack.enter_context(generate.preview(source, answers, path))
+            else:
+                project = generate.create(source, answers, path)
         made = summary.Made(project, answers, source, path, dry_run=dry_run)
         print(summary.as_json(made) if as_json else summary.as_text(made, explain=explain))
 
@@ -105,7 +107,7 @@ def _asked(interview: "Interview") -> "Provided":
     from forge_scaffold.config import unanswered
 
     provided = interview.answers
-    open_questions = unanswered(provided, interview.questionnaire)
+    open_questions = unanswered(provided, interview.questionnaire, interview.defaults)
     if not open_questions:
         return provided
     if not terminal.interactive():
