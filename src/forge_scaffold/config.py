@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel
 
 from forge_scaffold import config_files
@@ -119,7 +118,7 @@ def read_settings(
             continue
         try:
             value = _parse(questionnaire.questions.get(name), text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except ValueError:
             kind = _kind(questionnaire.questions[name])
             problems.append(f"{origin}: {text[:SHOWN_CHARACTERS]!r} cannot be read as {kind}")
             continue
@@ -133,7 +132,7 @@ def _parse(question: Question | None, text: str) -> object:
         return text
     if question.multiselect and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
-    return yaml.safe_load(text)
+    return config_files.value(text)
 
 
 def _kind(question: Question) -> str:

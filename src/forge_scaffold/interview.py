@@ -93,6 +93,6 @@ class Interview:
         return asked[-1] if asked else None
 
     def back(self, question: Question | None) -> None:
-        """Reopen the question asked before this one; nothing if there is none."""
+        """Reopen the question asked before this one; if there is one."""
         if name := self.previous(question):
             self.reopen(name)

@@ -165,11 +165,11 @@ def either(choices: Iterable[str]) -> str:
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
 
-    A question with `when: false` is not among them: the template computes it, nobody may answer it.
+    A question with `when: false` is not among them: the template computes it.
 
     Attributes:
         questions: by name.
-        folder: the name of the folder that the project will have; a default may be made of it.
+        folder: the name of the folder that the project will have; defaults may depend on it.
         subdirectory: the folder of the repository that holds the template's files.
     """
 
@@ -258,7 +258,7 @@ class Questionnaire:
         return iter(self.questions.values())
 
     def default(self, question: Question, answers: Mapping[str, object]) -> object:
-        """The default of a question after the given answers; None where there is none."""
+        """The default of a question after the given answers; None without a default."""
         if not isinstance(question.default, str):
             return question.default
         text = self._render(question.default, answers)

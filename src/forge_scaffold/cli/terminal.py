@@ -53,7 +53,7 @@ def progress(doing: str) -> Iterator[None]:
 
 @contextmanager
 def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """The same with how much of it is done, for what comes in parts: a line that is rewritten."""
+    """Like `progress`, with a count that the caller reports."""
 
     def report(done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -70,8 +70,8 @@ _outcomes_handled = False
 def outcomes(*, as_json: bool = False) -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code; inside of itself, do nothing.
 
-    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 nobody
-    reads the output, 143 SIGTERM.
+    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 the
+    reader of the output went away, 143 SIGTERM.
 
     Args:
         as_json: also print an error on stdout, as JSON.
@@ -91,7 +91,7 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
             _fail(error)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # `forge ... | head`: nobody reads on
+    except BrokenPipeError:  # `forge ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
