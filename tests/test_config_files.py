@@ -159,6 +159,12 @@ def test_a_value_of_another_type_is_explained(tmp_path: Path, text: str, message
     assert line.startswith(f"{path}:1: {message}")
 
 
+def test_a_date_is_no_text_in_toml(tmp_path: Path) -> None:
+    path = config(tmp_path, "a.toml", "\ndescription = 2026-01-01\n")
+    (line,) = provided_answers(path, (), QUESTIONS)[1]
+    assert line == f"{path}:2: description: 2026-01-01 is not text"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "line", "reason"),
     [
@@ -172,11 +178,12 @@ def test_a_value_of_another_type_is_explained(tmp_path: Path, text: str, message
         ("a.yaml", f"x:\n  {'[' * 50_000}", 2, "nested more than 100 deep"),
         ("a.yaml", "null", 1, "expected answers by name"),
         ("a.yaml", "a: b\n c: d", 2, "not YAML"),
-        ("a.toml", f"a = {'9' * 50_000}", 1, "not TOML"),
-        ("a.toml", f"a = {'[' * 50_000}", 1, "not TOML"),
+        ("a.toml", f"x = 1\na = {'9' * 50_000}", 2, "a number with too many digits"),
+        ("a.toml", f"x = 1\na = {'[' * 50_000}", 2, "nested too deep"),
+        ("a.toml", f"x = 1\na = {'{ a = ' * 9_000}", 2, "nested too deep"),
         ("a.toml", f"a = 1\n{'b.' * 30_000}c = 1", 2, "nested more than 100 deep"),
         ("a.toml", f"a = 1\n[{'b.' * 30_000}c]", 2, "nested more than 100 deep"),
-        ("a.json", f'{{"a": {"9" * 50_000}}}', 1, "not JSON"),
+        ("a.json", f'{{"a": {"9" * 50_000}}}', 1, "a number with too many digits"),
         ("a.json", f'{{"a": {"[" * 50_000}', 1, "nested more than 100 deep"),
         ("a.json", '{"a": NaN}', 1, "not JSON"),
         ("a.json", '{"a": 1,\n"b": Infinity}', 2, "not JSON"),

@@ -6,6 +6,7 @@ default, choices, multiselect, validator and when.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
@@ -114,7 +115,7 @@ class Question:
 def _shown(answer: object) -> str:
     """An answer in an error, as YAML and JSON write it, and no longer than a line."""
     word = {True: "true", False: "false"}.get(answer) if isinstance(answer, bool) else None
-    text = word or repr(answer)
+    text = word or (str(answer) if isinstance(answer, date | time) else repr(answer))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

@@ -158,6 +158,7 @@ def test_the_organisations_template_is_used(forge: Forge, home: Path, template: 
     run = forge("new", "a/x", "--defaults", "--json")
     assert run.exit_code == 0, run.stderr
     assert json.loads(run.stdout)["template"]["address"] == str(template)
+    assert f"Reading the template of {home}/forge.toml:1 ..." in run.stderr
     run = forge("schema")
     assert json.loads(run.stdout) == Questionnaire.load(template / "copier.yml").schema
 

@@ -64,16 +64,15 @@ def new(
       forge new my-service --preset team-chat --dry-run --explain
     """
     with ExitStack() as stack:
-        from forge_scaffold import config, generate, sources
+        from forge_scaffold import config, generate
         from forge_scaffold.cli import summary
-        from forge_scaffold.cli.template import chosen
+        from forge_scaffold.cli.template import opened
         from forge_scaffold.interview import Interview
         from forge_scaffold.organisation import Organisation
         from forge_scaffold.questions import Questionnaire
 
         organisation = Organisation.of(path)
-        with terminal.progress("Reading the template ..."):
-            source = stack.enter_context(sources.opened(*chosen(organisation, template, ref)))
+        source = stack.enter_context(opened(organisation, template, ref))
         questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
         suggested = config.from_organisation(organisation.defaults, "organisation")
         from_preset = (
