@@ -5,9 +5,7 @@ A template is always rendered from a checkout on this machine. What the project 
 fetched from there, the folder otherwise.
 """
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from packaging.version import InvalidVersion, Version
 
 from forge_scaffold.errors import UserError
+from forge_scaffold.git import environment, git
 from forge_scaffold.questions import Questionnaire
 
 URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
@@ -44,7 +43,7 @@ class Source:
         """Variables under which git reads the remembered address from this machine."""
         if not URL.fullmatch(self.address):
             return {}
-        count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+        count = int(environment().get("GIT_CONFIG_COUNT") or 0)
         return {
             "GIT_CONFIG_COUNT": str(count + 1),
             f"GIT_CONFIG_KEY_{count}": f"url.{self.root}.insteadOf",
@@ -89,31 +88,31 @@ def _as_it_stands(root: Path) -> Source:
     if not _is_repository(root):
         return Source(root, str(root), None, f"{root} is not a git repository: update needs one")
     template = Questionnaire.load(root / "copier.yml").subdirectory
-    if _git(root, "status", "--porcelain", "--", "copier.yml", template):
+    if git(root, "status", "--porcelain", "--", "copier.yml", template):
         return Source(
             root,
             str(root),
             "HEAD",
             f"made from uncommitted changes in {root}: update will not find them again",
         )
-    return _remembered(root, _git(root, "rev-parse", "HEAD"))
+    return _remembered(root, git(root, "rev-parse", "HEAD"))
 
 
 def _at_ref(root: Path, ref: str, scratch: Path) -> Source:
     if not _is_repository(root):
         raise UserError(f"--ref {ref}: {root} is not a git repository")
     commit = _commit(root, ref)
-    _git(scratch, "clone", "--quiet", "--no-checkout", "--", str(root), "template")
+    git(scratch, "clone", "--quiet", "--no-checkout", "--", str(root), "template")
     clone = scratch / "template"
-    _git(clone, "checkout", "--quiet", "--detach", commit)
+    git(clone, "checkout", "--quiet", "--detach", commit)
     return replace(_remembered(root, commit), root=clone)
 
 
 def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
-    _git(scratch, "clone", "--quiet", "--no-checkout", "--", url, "template")
+    git(scratch, "clone", "--quiet", "--no-checkout", "--", url, "template")
     clone = scratch / "template"
     commit = _commit(clone, ref or _latest_release(clone) or "HEAD")
-    _git(clone, "checkout", "--quiet", "--detach", commit)
+    git(clone, "checkout", "--quiet", "--detach", commit)
     if not (clone / "copier.yml").is_file():
         raise UserError(f"--template {url}: no copier.yml there")
     return Source(clone, copier_address(url), commit)
@@ -122,8 +121,8 @@ def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
 def _remembered(root: Path, commit: str) -> Source:
     """A commit of a checkout, with its origin as the address when it can be fetched from there."""
     try:
-        origin = _git(root, "config", "--get", "remote.origin.url")
-        published = _git(root, "branch", "--remotes", "--list", "origin/*", "--contains", commit)
+        origin = git(root, "config", "--get", "remote.origin.url")
+        published = git(root, "branch", "--remotes", "--list", "origin/*", "--contains", commit)
     except UserError:
         origin = published = ""
     if published and URL.fullmatch(origin):
@@ -148,7 +147,7 @@ def clone_url(address: str) -> str:
 def _latest_release(root: Path) -> str | None:
     """The newest tag that is a released version (PEP 440), as Copier would choose it."""
     versions: dict[Version, str] = {}
-    for tag in _git(root, "tag", "--list").splitlines():
+    for tag in git(root, "tag", "--list").splitlines():
         try:
             version = Version(tag)
         except InvalidVersion:
@@ -161,7 +160,7 @@ def _latest_release(root: Path) -> str | None:
 def _commit(root: Path, ref: str) -> str:
     for candidate in (ref, f"origin/{ref}"):
         try:
-            return _git(root, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}")
+            return git(root, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}")
         except UserError:
             continue
     raise UserError(f"--ref {ref}: no such tag, branch or commit in the template")
@@ -170,26 +169,3 @@ def _commit(root: Path, ref: str) -> str:
 def _is_repository(root: Path) -> bool:
     """Whether `root` is the top of a git work tree."""
     return (root / ".git").exists()
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        UserError: git is missing or fails; with its own last words.
-    """
-    try:
-        process = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError as error:
-        raise UserError("git is not installed; templates are read with git") from error
-    except subprocess.CalledProcessError as error:
-        last_words = (error.stderr.strip().splitlines() or ["failed"])[-1]
-        raise UserError(f"git {arguments[0]}: {last_words}") from error
-    return process.stdout.strip()
