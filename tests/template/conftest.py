@@ -28,6 +28,6 @@ def make(template: Path) -> Make:
         questions = Questionnaire.load(template / "copier.yml", folder="my-service")
         told = {name: Told(value, "test") for name, value in answers.items()}
         with opened(str(template), None) as source:
-            return create(source, complete(told, questions, None), folder).root
+            return create(source, complete(told, questions, None), folder).project.root
 
     return make
