@@ -132,6 +132,7 @@ def create(source: Source, answers: Answers, target: Path, *, repository: bool =
     """
     if problems := target_problems(target):
         raise UserError(*problems)
+    git.environment()  # Copier's git would fail in it, too, with less to say
     top = git.work_tree(target)
     notes = [*_swept(target), *_kept(target)]
     made = ""

@@ -29,6 +29,8 @@ _FIRST = (
     "-c", "user.useConfigOnly=true",
 )  # fmt: skip
 
+_PAIR = ("KEY", "VALUE")
+
 _USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)@", re.IGNORECASE)
 
 
@@ -122,11 +124,14 @@ def environment() -> dict[str, str]:
     """The environment for git: this process's, unattended and without a location.
 
     Raises:
-        UserError: GIT_CONFIG_COUNT is not a number, which stops every git command.
+        UserError: GIT_CONFIG_COUNT does not count GIT_CONFIG_KEY_0 and so on, which stops git.
     """
-    count = os.environ.get("GIT_CONFIG_COUNT", "")
-    if count and not re.fullmatch(r"\d{1,9}", count, re.ASCII):
+    count = os.environ.get("GIT_CONFIG_COUNT") or "0"
+    if not re.fullmatch(r"\d{1,4}", count, re.ASCII):
         raise UserError(f"GIT_CONFIG_COUNT={count}: not a number; unset it or correct it")
+    pairs = (f"GIT_CONFIG_{part}_{number}" for number in range(int(count)) for part in _PAIR)
+    if missing := next((name for name in pairs if name not in os.environ), None):
+        raise UserError(f"GIT_CONFIG_COUNT={count}: there is no {missing}; unset or correct it")
     kept = {name: value for name, value in os.environ.items() if name not in LOCATION}
     if "GIT_SSH" not in kept and not _ssh_configured():
         kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")

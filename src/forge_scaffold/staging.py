@@ -157,14 +157,17 @@ def shortened(path: Path) -> str:
 
 def _scratch(home: Path, made: list[_Made]) -> tuple[Path, int]:
     """A new folder in `home`, its parents noted in `made`, and the descriptor of its lock."""
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         path = home / f".forge-{token_hex(4)}"
         try:
             _make_parents(path, made)
             path.mkdir(mode=0o700)
             lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except FileNotFoundError:
-            continue  # a run that failed removed a parent that it had made, or one swept this
+            # A run that failed removed a parent that it had made, or another swept this away.
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
         except OSError:
             with suppress(OSError):
                 path.rmdir()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -87,14 +88,23 @@ def outcomes() -> Iterator[None]:
         raise SystemExit(128 + signal.SIGPIPE) from None
     except OSError as error:
         _drop_output()
-        name = f"{error.filename}: " if error.filename else ""
-        _fail(UserError(f"{name}{error.strerror or error}"))
+        _fail(UserError(_explained(error)))
     except KeyboardInterrupt:
         print("stopped; nothing was left behind", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _explained(error: OSError) -> str:
+    """What the system refused. Errors of writing name no file, nor does a folder that is gone."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder is gone; change to another"
+    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{name}{error.strerror or error}"
 
 
 def _drop_output() -> None:
