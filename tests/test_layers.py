@@ -12,11 +12,12 @@ ROOT = Path(forge_scaffold.__file__).parent
 
 # A module, and the modules of ours that it may import.
 ARROWS = {
+    "addresses": set[str](),
     "errors": set[str](),
     "printable": set[str](),
     "questions": {"errors"},
     "config": {"errors", "questions"},
-    "sources": {"errors", "questions"},
+    "sources": {"addresses", "errors", "questions"},
     "documents": set[str](),
     "wrangler": {"documents"},
     "project": {"documents", "wrangler"},
