@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
+from forge_scaffold.addresses import public_address
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import environment, git, masked
 from forge_scaffold.questions import Questionnaire
@@ -239,27 +240,6 @@ def _place(address: str) -> tuple[str, str]:
         parts = urlsplit(clone_url(address))
         host, path = parts.hostname or "", parts.path
     return host.lower(), path.strip("/").removesuffix(".git")
-
-
-def public_address(url: str) -> str | None:
-    """A git URL as projects record it: usable by everybody, without credentials.
-
-    Returns:
-        `https://....git`, `git@host:path` or, with a port, `ssh://git@host:port/path.git`; None for
-        folders and other addresses of one machine.
-    """
-    url = clone_url(url.strip())
-    if not URL.fullmatch(url) or url.startswith("file:"):
-        return None
-    if _SCP_LIKE.fullmatch(url):
-        return url
-    parts = urlsplit(url)
-    path = parts.path.rstrip("/").removesuffix(".git") + ".git"
-    host = parts.netloc.rpartition("@")[2]
-    if parts.scheme != "ssh":
-        return f"{parts.scheme}://{host}{path}"
-    user = parts.username or "git"
-    return f"ssh://{user}@{host}{path}" if ":" in host else f"{user}@{host}:{path.lstrip('/')}"
 
 
 def clone_url(address: str) -> str:

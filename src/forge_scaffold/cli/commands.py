@@ -40,7 +40,7 @@ _handed_on("audit", audit.main, audit.SUMMARY)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"forge {version('forge-scaffold')}")
+        typer.echo(f"forge {version('forge-workers')}")
         raise typer.Exit
 
 

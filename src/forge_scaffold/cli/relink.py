@@ -29,12 +29,12 @@ def relink(
       forge relink git@example.org:team/forge.git
     """
     with terminal.outcomes():
-        from forge_scaffold import sources
+        from forge_scaffold.addresses import public_address
         from forge_scaffold.recorded import Recorded
         from forge_scaffold.worktree import replace_file
 
         recorded = Recorded.read(project.resolve(), any_address=True)
-        public = sources.public_address(address)
+        public = public_address(address)
         if public is None:
             raise UserError(
                 f"{address}: not an address for others; use https://....git or git@host:path"
