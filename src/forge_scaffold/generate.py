@@ -1,12 +1,9 @@
 """Make a project: render in a staging folder, check, move into place. All of it or nothing."""
 
 import os
-import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks, git, rendered, staging
 from forge_scaffold.checks.template import ANSWERS, root_only
@@ -14,7 +11,7 @@ from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
-from forge_scaffold.questions import Questionnaire
+from forge_scaffold.render import render
 from forge_scaffold.sources import Source
 
 SHOWN_FILES = 10
@@ -106,10 +103,10 @@ def _is_bare(folder: Path) -> bool:
     )
 
 
-def always_written(source: Source, questionnaire: Questionnaire) -> set[str]:
+def always_written(source: Source) -> set[str]:
     """Names of files that the template writes at a project's top, whatever the answers."""
     questions = (source.root / "copier.yml").read_text(encoding="utf-8", errors="replace")
-    files = (source.root / questionnaire.subdirectory).glob("*")
+    files = (source.root / source.questionnaire.subdirectory).glob("*")
     names = {path.name.removesuffix(".jinja") for path in files if path.is_file()}
     # Those that copier.yml mentions may be left out.
     return {name for name in names if "{" not in name and name not in questions}
@@ -132,12 +129,11 @@ def create(source: Source, answers: Answers, target: Path, *, repository: bool =
     """
     if problems := target_problems(target):
         raise UserError(*problems)
-    git.environment()  # Copier's git would fail in it, too, with less to say
     top = git.work_tree(target)
     notes = [*_swept(target), *_kept(target)]
     made = ""
     with staging.staged(target) as folder:
-        _render(source, answers, folder)
+        render(source, answers.as_dict(), folder)
         rendered.remove_empty_folders(folder)
         if wrong := rendered.problems(folder):
             listed = "".join(f"\n  {problem}" for problem in wrong)
@@ -206,45 +202,3 @@ def _checked(project: Project) -> None:
             "the template makes a project that forge check objects to; nothing was written\n"
             f"{listed}"
         )
-
-
-def _render(source: Source, answers: Answers, staging: Path) -> None:
-    import copier
-    from copier.errors import CopierError, CopierWarning
-    from jinja2 import TemplateError
-    from plumbum import ProcessExecutionError
-
-    with TemporaryDirectory(prefix="forge-") as cache, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CopierWarning)
-        with _environment({**source.environment, "COPIER_CACHE_DIR": cache}):
-            try:
-                copier.run_copy(
-                    source.address,
-                    staging,
-                    data=answers.as_dict(),
-                    vcs_ref=source.ref,
-                    settings=copier.Settings(),
-                    defaults=True,
-                    overwrite=True,
-                    quiet=True,
-                )
-            except (CopierError, TemplateError, ProcessExecutionError, ValueError) as error:
-                raise RejectedError(f"the template cannot be rendered: {error}") from error
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for Copier and the git it starts, which read two different copies."""
-    from plumbum import local
-
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        with local.env(**variables):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

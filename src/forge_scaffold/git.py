@@ -23,11 +23,11 @@ LOCATION = frozenset(
     }
 )  # fmt: skip
 
-# Git's first commands in a new repository: no hooks, no daemons, no invented author.
-_FIRST = (
-    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
-    "-c", "user.useConfigOnly=true",
-)  # fmt: skip
+# Whatever a repository configures to run does not run.
+_UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
+
+# Git's first commands in a new repository: nothing in the background, no invented author.
+_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true")
 
 _PAIR = ("KEY", "VALUE")
 
@@ -38,6 +38,7 @@ def git(
     folder: Path,
     *arguments: str,
     variables: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
     timeout: float | None = None,
 ) -> str:
     """Run git in a folder.
@@ -46,6 +47,7 @@ def git(
         folder: where git runs.
         *arguments: options and the subcommand, as on the command line.
         variables: further environment variables.
+        stdin: what git reads; nothing by default.
         timeout: seconds after which git is stopped.
 
     Returns:
@@ -54,16 +56,28 @@ def git(
     Raises:
         UserError: git is missing or fails; the message is git's own, without credentials.
     """
+    printed = git_bytes(folder, *arguments, variables=variables, stdin=stdin, timeout=timeout)
+    return printed.decode(errors="surrogateescape").removesuffix("\n")
+
+
+def git_bytes(
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+) -> bytes:
+    """Run git as `git` does; exactly what it prints."""
     import subprocess
 
     try:
         process = subprocess.run(
-            ["git", *arguments],
+            ["git", *_UNHOOKED, *arguments],
             cwd=folder,
             env={**environment(), **(variables or {})},
             capture_output=True,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
@@ -76,7 +90,7 @@ def git(
         subcommand = next((word for word in arguments if re.fullmatch(r"[a-z][a-z-]*", word)), "")
         words = _last_words(process.stderr.decode(errors="replace"))
         raise UserError(masked(f"git {subcommand}: {words}"))
-    return process.stdout.decode(errors="surrogateescape").removesuffix("\n")
+    return process.stdout
 
 
 def work_tree(folder: Path) -> Path | None:

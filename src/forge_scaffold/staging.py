@@ -8,7 +8,6 @@ that fails removes what it made itself, recognised by inode and time of change, 
 import fcntl
 import os
 import re
-import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from forge_scaffold.errors import UserError
+from forge_scaffold.signals import held_signals
 
 # A run keeps this file locked while it works in the folder around it. However a process ends, its
 # locks end with it.
@@ -68,18 +68,18 @@ def staged(target: Path) -> Iterator[Path]:
     try:
         # An existing folder is filled, not replaced: a shell may stand in it, a volume may be
         # mounted on it.
-        with signals_held():
+        with held_signals():
             scratch, lock = _scratch(target.parent if fresh else target, made)
         folder = scratch / "project" / target.name
         folder.mkdir(parents=True)
         yield folder
-        with signals_held():
+        with held_signals():
             _move(folder, target, fresh=fresh)
             made.clear()
     except OSError as error:
         raise _explained(error, scratch, target) from error
     finally:
-        with signals_held():
+        with held_signals():
             if scratch is not None:
                 rmtree(scratch, ignore_errors=True)
                 os.close(lock)
@@ -135,17 +135,6 @@ def collisions(source: Path, target: Path) -> list[str]:
         else:
             found.append(taken)
     return found
-
-
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Let no Ctrl-C, SIGTERM or SIGHUP in between the steps of the block."""
-    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def shortened(path: Path) -> str:

@@ -12,7 +12,7 @@ from forge_scaffold.cli import terminal
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
-    from forge_scaffold.config import Asker, Told
+    from forge_scaffold.config import Asker, ProvidedAnswer
     from forge_scaffold.questions import Questionnaire
 
 
@@ -76,11 +76,13 @@ def new(
         questionnaire = Questionnaire.load(
             source.root / "copier.yml", Path(os.path.realpath(path)).name
         )
-        told, problems = config.tell(config_file, settings or (), questionnaire)
-        written = generate.always_written(source, questionnaire)
+        provided, problems = config.provided_answers(config_file, settings or (), questionnaire)
+        written = generate.always_written(source)
         if problems := [*generate.target_problems(path, written), *problems]:
             raise UserError(*problems)
-        answers = config.complete(told, questionnaire, _asker(defaults, told, questionnaire))
+        answers = config.complete(
+            provided, questionnaire, _asker(defaults, provided, questionnaire)
+        )
         with terminal.progress("Rendering and checking the project ..."):
             created = generate.create(source, answers, path, repository=not no_git)
         report = summary.as_json if as_json else summary.as_text
@@ -88,7 +90,7 @@ def new(
 
 
 def _asker(
-    defaults: bool, told: "Mapping[str, Told]", questionnaire: "Questionnaire"
+    defaults: bool, provided: "Mapping[str, ProvidedAnswer]", questionnaire: "Questionnaire"
 ) -> "Asker | None":
     """Who answers the open questions: the person at the terminal, or the defaults (None).
 
@@ -97,7 +99,7 @@ def _asker(
     """
     from forge_scaffold.config import unanswered
 
-    open_questions = unanswered(told, questionnaire)
+    open_questions = unanswered(provided, questionnaire)
     if defaults or not open_questions:
         return None
     if not terminal.interactive():

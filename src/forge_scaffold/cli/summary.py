@@ -90,7 +90,7 @@ def as_json(made: Made) -> str:
             },
             "template": {
                 "address": made.source.address,
-                "ref": made.source.ref,
+                "version": made.source.version,
                 "caveat": made.source.caveat or None,
             },
             "repository": made.created.repository or None,
