@@ -120,6 +120,13 @@ def commit(folder: Path, tag: str | None = None) -> Path:
     return folder
 
 
+def bundle(repository: Path, folder: Path) -> Path:
+    """Write a repository's branches and tags to the bundle of a releases folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(repository, "bundle", "create", "--quiet", str(folder / "template.bundle"), "HEAD", "--all")
+    return folder
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder by relative path, .git left out."""
     return {

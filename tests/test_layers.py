@@ -78,6 +78,7 @@ ARROWS = {
         "checks",
         "cli",
         "config",
+        "documents",
         "errors",
         "generate",
         "index",

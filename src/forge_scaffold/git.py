@@ -23,6 +23,9 @@ LOCATION = frozenset(
     }
 )  # fmt: skip
 
+# Whatever a repository configures to run does not run.
+_UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
+
 _USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)@", re.IGNORECASE)
 
 
@@ -59,7 +62,7 @@ def git_bytes(
     """Run git as `git` does; exactly what it prints."""
     try:
         process = subprocess.run(
-            ["git", *arguments],
+            ["git", *_UNHOOKED, *arguments],
             cwd=folder,
             env={**environment(), **(variables or {})},
             capture_output=True,

@@ -59,7 +59,7 @@ def matcher(source: Source) -> Callable[[str], bool]:
     """
     from pathspec import PathSpec
 
-    return PathSpec.from_lines("gitwildmatch", source.questionnaire.user_files).match_file
+    return PathSpec.from_lines("gitignore", source.questionnaire.user_files).match_file
 
 
 def _reject_recorded_folder(source: Source, folder: Path) -> None:
