@@ -9,7 +9,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_scaffold.config import Told, complete, problems_with, read_file, tell
+from forge_scaffold.config import (
+    ProvidedAnswer,
+    complete,
+    problems_with,
+    provided_answers,
+    read_file,
+)
 from forge_scaffold.errors import UserError
 from forge_scaffold.questions import Question, Questionnaire
 from tests.support import REPOSITORY
@@ -33,9 +39,9 @@ def config(folder: Path, name: str, text: str | bytes) -> Path:
     ],
 )
 def test_a_config_file_answers_in_yaml_toml_or_json(tmp_path: Path, name: str, text: str) -> None:
-    told, problems = tell(config(tmp_path, name, text), (), QUESTIONS)
+    provided, problems = provided_answers(config(tmp_path, name, text), (), QUESTIONS)
     assert not problems
-    assert {key: item.value for key, item in told.items()} == {
+    assert {key: item.value for key, item in provided.items()} == {
         "auth": "none",
         "providers": ["openai"],
     }
@@ -43,8 +49,8 @@ def test_a_config_file_answers_in_yaml_toml_or_json(tmp_path: Path, name: str, t
 
 def test_every_answer_knows_where_it_comes_from(tmp_path: Path) -> None:
     path = config(tmp_path, "team.yaml", "# ours\nauth: none\ndatabase: none\n")
-    told, _ = tell(path, ["database=d1"], QUESTIONS)
-    answers = complete(told, QUESTIONS, None)
+    provided, _ = provided_answers(path, ["database=d1"], QUESTIONS)
+    answers = complete(provided, QUESTIONS, None)
     assert answers.origins["auth"] == f"{path}:2"
     assert answers.origins["database"] == "--set database=d1"
     assert answers.origins["telemetry"] == "default"
@@ -62,7 +68,7 @@ def test_every_answer_knows_where_it_comes_from(tmp_path: Path) -> None:
 )
 def test_a_wrong_key_is_found_at_its_line(tmp_path: Path, name: str, text: str, place: str) -> None:
     path = config(tmp_path, name, text)
-    _, problems = tell(path, (), QUESTIONS)
+    _, problems = provided_answers(path, (), QUESTIONS)
     assert problems == [f'{path}{place}: there is no question "auht"; did you mean "auth"?']
 
 
@@ -100,7 +106,7 @@ def test_any_text_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, text: str, suffix: str
 ) -> None:
     path = config(tmp_path_factory.getbasetemp(), f"any{suffix}", text.encode("utf-8", "replace"))
-    _, problems = tell(path, (), QUESTIONS)
+    _, problems = provided_answers(path, (), QUESTIONS)
     assert all(str(path) in problem for problem in problems)
 
 
@@ -113,12 +119,12 @@ KEYS = st.sampled_from(list(QUESTIONS.questions)) | st.text()
 
 @given(st.dictionaries(KEYS, JSON_VALUES))
 def test_whatever_is_told_is_an_answer_or_a_named_problem(values: Mapping[str, object]) -> None:
-    told = {name: Told(value, f"place of {name!r}") for name, value in values.items()}
-    problems = problems_with(told, QUESTIONS)
+    provided = {name: ProvidedAnswer(value, f"place of {name!r}") for name, value in values.items()}
+    problems = problems_with(provided, QUESTIONS)
     if problems:
         assert all(problem.startswith("place of ") for problem in problems)
     else:
-        answers = complete(told, QUESTIONS, None).as_dict()
+        answers = complete(provided, QUESTIONS, None).as_dict()
         assert json.loads(json.dumps(answers)) == answers
 
 
@@ -137,9 +143,9 @@ def test_whatever_is_told_is_an_answer_or_a_named_problem(values: Mapping[str, o
 def test_set_takes_text_as_it_is_and_lists_with_commas(
     setting: str, name: str, value: object
 ) -> None:
-    told, problems = tell(None, [setting], QUESTIONS)
+    provided, problems = provided_answers(None, [setting], QUESTIONS)
     assert not problems
-    assert told[name].value == value
+    assert provided[name].value == value
 
 
 CONDITIONAL = """\
@@ -150,21 +156,21 @@ revocation: {type: str, choices: [none, kv], default: none, when: "{{ auth != 'n
 
 def test_an_answer_that_could_have_no_effect_is_refused(tmp_path: Path) -> None:
     questions = questionnaire(tmp_path, CONDITIONAL)
-    _, problems = tell(None, ["auth=none", "revocation=kv"], questions)
+    _, problems = provided_answers(None, ["auth=none", "revocation=kv"], questions)
     assert problems == ["--set revocation=kv: revocation: is asked only when auth != 'none'"]
-    assert not tell(None, ["revocation=kv"], questions)[1]
+    assert not provided_answers(None, ["revocation=kv"], questions)[1]
 
 
 def test_the_default_of_a_question_that_is_not_asked_may_be_told(tmp_path: Path) -> None:
     questions = questionnaire(tmp_path, CONDITIONAL)
-    told, problems = tell(None, ["auth=none", "revocation=none"], questions)
+    provided, problems = provided_answers(None, ["auth=none", "revocation=none"], questions)
     assert not problems
-    assert complete(told, questions, None).as_dict() == {"auth": "none"}
+    assert complete(provided, questions, None).as_dict() == {"auth": "none"}
 
 
 def test_what_could_have_no_effect_is_refused_once() -> None:
     for setting in ("revocation=kv", "quota=true"):
-        _, problems = tell(None, ["auth=none", setting], QUESTIONS)
+        _, problems = provided_answers(None, ["auth=none", setting], QUESTIONS)
         name = setting.partition("=")[0]
         assert problems == [f"--set {setting}: {name}: is asked only when auth != 'none'"]
 
@@ -177,7 +183,7 @@ auth: {type: str, choices: [clerk, none], default: clerk}
 name: {type: str, default: x, validator: "{% if auth == name %}another name{% endif %}"}
 """,
     )
-    _, problems = tell(None, ["auth=okta", "name=okta"], questions)
+    _, problems = provided_answers(None, ["auth=okta", "name=okta"], questions)
     assert problems == [
         "--set auth=okta: auth: 'okta' is not a choice; choose clerk or none",
         "--set name=okta: name: another name",
@@ -191,14 +197,14 @@ def questionnaire(folder: Path, text: str) -> Questionnaire:
 
 
 def test_the_last_setting_of_a_key_counts() -> None:
-    told, _ = tell(None, ["auth=none", "auth=clerk"], QUESTIONS)
-    assert told["auth"].value == "clerk"
+    provided, _ = provided_answers(None, ["auth=none", "auth=clerk"], QUESTIONS)
+    assert provided["auth"].value == "clerk"
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = config(tmp_path, "team.yaml", "service_name: Nope\nauth: 5\nwhat: ever\n")
     settings = ["providers=acme", "databse=d1", "novalue", "providers=["]
-    _, problems = tell(path, settings, QUESTIONS)
+    _, problems = provided_answers(path, settings, QUESTIONS)
     names = ", ".join(QUESTIONS.questions)
     providers = "openai, anthropic, cohere, google or mistral"
     name_rule = "use 1 to 63 of a-z, 0-9 and hyphens, with no hyphen first or last"
@@ -222,8 +228,8 @@ def test_asking_stops_where_telling_did() -> None:
         assert ("auth" in answers) is (names.index(question.name) > names.index("auth"))
         return default
 
-    told, _ = tell(None, ["auth=none"], QUESTIONS)
-    answers = complete(told, QUESTIONS, ask)
+    provided, _ = provided_answers(None, ["auth=none"], QUESTIONS)
+    answers = complete(provided, QUESTIONS, ask)
     assert asked == [name for name in names if name not in {"auth", "revocation", "quota"}]
     assert answers.origins["database"] == "asked"
 
@@ -239,6 +245,6 @@ def test_a_question_that_does_not_apply_has_no_answer(tmp_path: Path) -> None:
         "cache: {type: bool, default: true}\nttl: {type: int, default: 60, when: '{{ cache }}'}\n"
     )
     questions = Questionnaire.load(tmp_path / "copier.yml")
-    told, problems = tell(None, ["cache=false"], questions)
+    provided, problems = provided_answers(None, ["cache=false"], questions)
     assert not problems
-    assert complete(told, questions, None).as_dict() == {"cache": False}
+    assert complete(provided, questions, None).as_dict() == {"cache": False}

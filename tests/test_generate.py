@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from forge_scaffold.config import Answers, complete, tell
+from forge_scaffold.config import Answers, complete, provided_answers
 from forge_scaffold.errors import RejectedError, UserError
 from forge_scaffold.generate import create, target_problems
 from forge_scaffold.project import Project
@@ -17,9 +17,9 @@ from tests.support import REPOSITORY, git, repository, small_template, tree
 
 def answers(*settings: str, template: Path = REPOSITORY) -> Answers:
     questions = Questionnaire.load(template / "copier.yml", folder="made")
-    told, problems = tell(None, settings, questions)
+    provided, problems = provided_answers(None, settings, questions)
     assert not problems
-    return complete(told, questions, None)
+    return complete(provided, questions, None)
 
 
 def make(template: Path, target: Path, *settings: str) -> Project:

@@ -1,6 +1,6 @@
 """Answers from a config file, --set, prompts and defaults.
 
-Each value keeps its origin; all problems are told at once.
+Each value keeps its origin; all problems are reported at once.
 """
 
 import difflib
@@ -30,8 +30,8 @@ Asker = Callable[[Question, object, Mapping[str, object]], object]
 
 
 @dataclass(frozen=True)
-class Told:
-    """One value and the place it was told: `--set auth=none`, `team.yaml:3`."""
+class ProvidedAnswer:
+    """One value and the place it came from: `--set auth=none`, `team.yaml:3`."""
 
     value: object
     origin: str
@@ -54,7 +54,7 @@ class Answers:
         return self.values.model_dump(exclude_unset=True)
 
 
-def read_file(path: Path) -> dict[str, Told]:
+def read_file(path: Path) -> dict[str, ProvidedAnswer]:
     """The answers in a YAML, TOML or JSON file, chosen by its suffix.
 
     Raises:
@@ -78,7 +78,8 @@ def read_file(path: Path) -> dict[str, Told]:
     if not isinstance(content, dict):
         raise UserError(f"{path}:1: expected answers by name, such as  auth: none")
     return {
-        str(name): Told(value, _place(path, text, str(name))) for name, value in content.items()
+        str(name): ProvidedAnswer(value, _place(path, text, str(name)))
+        for name, value in content.items()
     }
 
 
@@ -102,33 +103,33 @@ def _place(path: Path, text: str, name: str) -> str:
     return f"{path}:{line}"
 
 
-def tell(
+def provided_answers(
     config_file: Path | None, settings: Sequence[str], questionnaire: Questionnaire
-) -> tuple[dict[str, Told], list[str]]:
-    """Everything the user told, --set over the file, and everything that is wrong with it.
+) -> tuple[dict[str, ProvidedAnswer], list[str]]:
+    """Everything the user provided, --set over the file, and everything that is wrong with it.
 
     Args:
         config_file: see `read_file`.
         settings: the values of --set, as `KEY=VALUE`; the last one of a key counts.
         questionnaire: what can be answered.
     """
-    told: dict[str, Told] = {}
+    provided: dict[str, ProvidedAnswer] = {}
     problems: list[str] = []
     if config_file:
         try:
-            told.update(read_file(config_file))
+            provided.update(read_file(config_file))
         except UserError as error:
             problems.extend(error.problems)
     from_settings, unreadable = read_settings(settings, questionnaire)
-    told.update(from_settings)
-    return told, [*problems, *unreadable, *problems_with(told, questionnaire)]
+    provided.update(from_settings)
+    return provided, [*problems, *unreadable, *problems_with(provided, questionnaire)]
 
 
 def read_settings(
     settings: Sequence[str], questionnaire: Questionnaire
-) -> tuple[dict[str, Told], list[str]]:
+) -> tuple[dict[str, ProvidedAnswer], list[str]]:
     """The answers in `KEY=VALUE` texts, and those that cannot be read."""
-    told: dict[str, Told] = {}
+    provided: dict[str, ProvidedAnswer] = {}
     problems: list[str] = []
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -138,12 +139,12 @@ def read_settings(
             problems.append(f"{origin}: write it as --set KEY=VALUE")
             continue
         try:
-            told[name] = Told(_parse(questionnaire.questions.get(name), text), origin)
+            provided[name] = ProvidedAnswer(_parse(questionnaire.questions.get(name), text), origin)
         except (yaml.YAMLError, ValueError):
             problems.append(
                 f"{origin}: {text!r} cannot be read as {_kind(questionnaire.questions[name])}"
             )
-    return told, problems
+    return provided, problems
 
 
 def _parse(question: Question | None, text: str) -> object:
@@ -159,35 +160,39 @@ def _kind(question: Question) -> str:
     return "a list" if question.multiselect else f"a {question.kind.__name__}"
 
 
-def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
-    """What is wrong with what was told, the rest taken as the defaults have it."""
-    values = {name: item.value for name, item in told.items()}
+def problems_with(
+    provided: Mapping[str, ProvidedAnswer], questionnaire: Questionnaire
+) -> list[str]:
+    """What is wrong with what was provided, the rest taken as the defaults have it."""
+    values = {name: item.value for name, item in provided.items()}
     idle: list[str] = []
     for question in questionnaire:
         name = question.name
         if not questionnaire.applies(question, values):
-            if name in told and values.pop(name) != questionnaire.default(question, values):
-                idle.append(f"{told[name].origin}: {name}: is asked only {_condition(question)}")
+            if name in provided and values.pop(name) != questionnaire.default(question, values):
+                idle.append(
+                    f"{provided[name].origin}: {name}: is asked only {_condition(question)}"
+                )
         elif name not in values:
             values[name] = questionnaire.default(question, values)
     try:
         questionnaire.validated(values)
     except ValidationError as error:
-        origins = {name: item.origin for name, item in told.items()}
+        origins = {name: item.origin for name, item in provided.items()}
         return [*_explained(error, origins, questionnaire), *idle]
     return idle
 
 
-def unanswered(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
-    """The questions that were not told, of those that apply with the defaults for the rest."""
+def unanswered(provided: Mapping[str, ProvidedAnswer], questionnaire: Questionnaire) -> list[str]:
+    """The questions that were not provided, of those that apply with the defaults for the rest."""
     values: dict[str, object] = {}
     names: list[str] = []
     for question in questionnaire:
         name = question.name
         if not questionnaire.applies(question, values):
             continue
-        if name in told:
-            values[name] = told[name].value
+        if name in provided:
+            values[name] = provided[name].value
         else:
             values[name] = questionnaire.default(question, values)
             names.append(name)
@@ -225,16 +230,18 @@ def _explain(name: str, details: Mapping[str, object], questionnaire: Questionna
             return f"{name}: {details['input']!r} will not do: {reason}"
 
 
-def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None) -> Answers:
-    """What was told, completed by asking, or by the defaults when there is no one to ask.
+def complete(
+    provided: Mapping[str, ProvidedAnswer], questionnaire: Questionnaire, ask: Asker | None
+) -> Answers:
+    """What was provided, completed by asking, or by the defaults when there is no one to ask.
 
     Args:
-        told: valid answers; see `problems_with`.
+        provided: valid answers; see `problems_with`.
         questionnaire: what can be answered.
         ask: asks one question, given its default and the answers before it.
 
     Raises:
-        UserError: a question has neither been told nor has a default.
+        UserError: a question has neither been provided nor has a default.
     """
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
@@ -242,8 +249,8 @@ def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker 
         name = question.name
         if not questionnaire.applies(question, values):
             continue
-        if name in told:
-            values[name], origins[name] = told[name].value, told[name].origin
+        if name in provided:
+            values[name], origins[name] = provided[name].value, provided[name].origin
         else:
             default = questionnaire.default(question, values)
             values[name] = ask(question, default, values) if ask else default

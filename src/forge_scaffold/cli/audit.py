@@ -42,16 +42,16 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: with the exit code, unless that is 0.
     """
     with terminal.outcomes():
-        said = _parser().parse_args(arguments)
-        if said.html:
-            _check_target(said.html, force=said.force)
-        audit = _audited(said)
+        args = _parser().parse_args(arguments)
+        if args.html:
+            _check_target(args.html, force=args.force)
+        audit = _audited(args)
         from forge_scaffold.audit.plan import plan
 
         steps = plan(audit)
-        if said.html:
-            _write_page(said.html, audit, steps)
-        print(_report(said.format, audit, steps))
+        if args.html:
+            _write_page(args.html, audit, steps)
+        print(_report(args.format, audit, steps))
         sys.exit(_code(audit))
 
 
@@ -79,20 +79,20 @@ def _parser() -> Parser:
     return parser
 
 
-def _audited(said: Namespace) -> "Audit":
+def _audited(args: Namespace) -> "Audit":
     from forge_scaffold.audit import inputs, resolve
     from forge_scaffold.audit.analysis import audit
     from forge_scaffold.index import cache_folder
     from forge_scaffold.policy import Policy
     from forge_scaffold.project import Project
 
-    read = inputs.read(Path(said.path), frozenset(said.extra), frozenset(said.group))
+    read = inputs.read(Path(args.path), frozenset(args.extra), frozenset(args.group))
     policy = Policy.of(Project.read(read.root))
     with (
-        resolve.Index(cache_folder("audit"), offline=said.offline) as index,
-        terminal.counted("Resolving for Workers") as told,
+        resolve.Index(cache_folder("audit"), offline=args.offline) as index,
+        terminal.counted("Resolving for Workers") as progress,
     ):
-        return audit(read, policy, index, told)
+        return audit(read, policy, index, progress)
 
 
 def _check_target(page: Path, *, force: bool) -> None:

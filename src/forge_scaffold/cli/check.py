@@ -41,19 +41,19 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: with the exit code, unless that is 0.
     """
     with terminal.outcomes():
-        said = _parser().parse_args(arguments)
+        args = _parser().parse_args(arguments)
         # It ends soon, and until then keeps nearly all that it makes.
         gc.disable()
         from forge_scaffold import checks
 
-        subject, options = _opened(said)
-        if said.index:
+        subject, options = _opened(args)
+        if args.index:
             subject = replace(subject, releases=_asked(subject))
         found = checks.findings(subject, options)
-        if said.fix and _fixed(found, subject):
-            subject, options = _opened(said, subject.releases)
+        if args.fix and _fixed(found, subject):
+            subject, options = _opened(args, subject.releases)
             found = checks.findings(subject, options)
-        if printed := _report(said.format, found, subject):
+        if printed := _report(args.format, found, subject):
             print(printed)
         if checks.failed(found):
             sys.exit(1)
@@ -84,7 +84,7 @@ def _parser() -> Parser:
 
 
 def _opened(
-    said: "Namespace", releases: "Mapping[str, Releases] | None" = None
+    args: "Namespace", releases: "Mapping[str, Releases] | None" = None
 ) -> "tuple[Subject, Options]":
     """The project in a folder, its policy, and which rules count.
 
@@ -94,7 +94,7 @@ def _opened(
     from forge_scaffold.checks import RULES, Options, Project, Subject
     from forge_scaffold.policy import Policy
 
-    path = Path(said.path)
+    path = Path(args.path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     try:
@@ -105,7 +105,7 @@ def _opened(
         below = [str(path / folder) for folder in project.workers_below]
         more = f"; name one of {', '.join(below)}" if below else ""
         raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
-    options = Options.of(project, RULES, said.select, said.ignore)
+    options = Options.of(project, RULES, args.select, args.ignore)
     return Subject(project, Policy.of(project), releases=releases or {}), options
 
 
@@ -115,8 +115,8 @@ def _asked(subject: "Subject") -> "Mapping[str, Releases]":
 
     released = {one.name for one in subject.declared if one.requirement and not one.requirement.url}
     names = released | {lock.name for lock in subject.locked}
-    with terminal.counted("Asking the index") as told:
-        releases = ask(names, told)
+    with terminal.counted("Asking the index") as progress:
+        releases = ask(names, progress)
     if silent := sorted(names - releases.keys()):
         print(f"no answer from the index, and not judged: {', '.join(silent)}", file=sys.stderr)
     if absent := sorted(name for name, found in releases.items() if not found.anywhere):

@@ -11,7 +11,7 @@ from forge_scaffold.cli import terminal
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
-    from forge_scaffold.config import Asker, Told
+    from forge_scaffold.config import Asker, ProvidedAnswer
     from forge_scaffold.questions import Questionnaire
 
 
@@ -72,10 +72,12 @@ def new(
         with terminal.progress("Reading the template ..."):
             source = stack.enter_context(sources.opened(template, ref))
         questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
-        told, problems = config.tell(config_file, settings or (), questionnaire)
+        provided, problems = config.provided_answers(config_file, settings or (), questionnaire)
         if problems := [*generate.target_problems(path), *problems]:
             raise UserError(*problems)
-        answers = config.complete(told, questionnaire, _asker(defaults, told, questionnaire))
+        answers = config.complete(
+            provided, questionnaire, _asker(defaults, provided, questionnaire)
+        )
         with terminal.progress("Rendering and checking the project ..."):
             project = generate.create(source, answers, path)
         report = summary.as_json if as_json else summary.as_text
@@ -83,7 +85,7 @@ def new(
 
 
 def _asker(
-    defaults: bool, told: "Mapping[str, Told]", questionnaire: "Questionnaire"
+    defaults: bool, provided: "Mapping[str, ProvidedAnswer]", questionnaire: "Questionnaire"
 ) -> "Asker | None":
     """Who answers the open questions: the person at the terminal, or the defaults (None).
 
@@ -92,7 +94,7 @@ def _asker(
     """
     from forge_scaffold.config import unanswered
 
-    open_questions = unanswered(told, questionnaire)
+    open_questions = unanswered(provided, questionnaire)
     if defaults or not open_questions:
         return None
     if not terminal.interactive():

@@ -31,10 +31,10 @@ def main(arguments: Sequence[str]) -> None:
         parser = Parser("rule", SUMMARY, DETAILS)
         parser.add_argument("id", nargs="?", metavar="ID", help="a rule, or a family's letters")
         parser.add_argument("--all", action="store_true", help="list every rule")
-        said = parser.parse_args(arguments)
-        if said.id is None and not said.all:
+        args = parser.parse_args(arguments)
+        if args.id is None and not args.all:
             raise UserError("name a rule, such as RUN101, or list them with --all")
-        _explain(said.id or "")
+        _explain(args.id or "")
 
 
 def _explain(name: str) -> None:

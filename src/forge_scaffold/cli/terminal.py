@@ -54,12 +54,12 @@ def progress(doing: str) -> Iterator[None]:
 def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
     """The same with how much of it is done, for what comes in parts: a line that is rewritten."""
 
-    def told(done: int, of: int) -> None:
+    def report(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{doing}: {done} of {of} ...", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{doing}: {done} of {total} ...", end="", file=sys.stderr, flush=True)
 
     with progress(f"{doing} ..."):
-        yield told
+        yield report
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def outcomes() -> Iterator[None]:
             sys.stdout.flush()
     except ForgeError as error:
         _fail(error)
-    except BrokenPipeError:  # `forge ... | head`: nobody reads on, and nobody is to be told
+    except BrokenPipeError:  # `forge ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
