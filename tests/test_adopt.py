@@ -11,14 +11,15 @@ import pytest
 import yaml
 
 from forge_scaffold import adopt
-from forge_scaffold.adopt import ANSWERS_FILE, Comparison
+from forge_scaffold.adopt import Comparison
 from forge_scaffold.config import complete
 from forge_scaffold.errors import UserError
 from forge_scaffold.inference import infer
 from forge_scaffold.project import Project
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
-from tests.support import CONFIGURATION, commit, git, repository, small_template, tree, write
+from forge_scaffold.worktree import WorkTree
+from tests.support import CONFIGURATION, commit, repository, small_template, tree, write
 
 WORKER: Mapping[str, str] = {
     "wrangler.toml": 'name = "worker"\nmain = "src/main.py"\n',
@@ -112,7 +113,7 @@ def test_missing_files_are_chosen_by_file_or_folder(worker: Path, template: Path
 def test_added_files_keep_their_mode_and_nothing_else_changes(worker: Path, template: Path) -> None:
     script = template / "template" / "src" / "entry.py"
     script.chmod(0o755)
-    commit(template)
+    commit(template, "v1.1.0")
     before = tree(worker)
     with compared(worker, template) as comparison:
         adopt.write(comparison, comparison.missing)
@@ -146,11 +147,8 @@ def test_what_is_in_the_way_is_left_alone(worker: Path, template: Path, tmp_path
             "src/entry.py": "src/entry.py is not a file",
         }
         assert "secret" not in comparison.patch
-        adopt.write(comparison, comparison.missing)
-    after = tree(worker)
-    assert after.pop(".copier-answers.yml")
-    assert after == before
-    assert tree(secret) == {"worker.txt": b"secret\n"}
+        assert comparison.missing == []
+    assert tree(worker) == before
 
 
 def test_a_second_configuration_is_not_added(tmp_path: Path) -> None:
@@ -171,41 +169,38 @@ def test_a_file_that_appears_in_between_is_kept_and_the_rest_undone(
     with compared(worker, template) as comparison:
         write(worker, {"src/entry.py": "mine\n"})
         before = tree(worker)
-        with pytest.raises(UserError, match=r"src/entry.py: File exists; nothing was written"):
+        with pytest.raises(UserError, match=r"src/entry.py"):
             adopt.write(comparison, comparison.missing)
     assert tree(worker) == before
     assert not (worker / "requirements").exists()
 
 
-def test_a_clean_repository_may_be_written_to(worker: Path) -> None:
-    assert adopt.unsaved(worker) == []
+def test_uncommitted_changes_are_refused(worker: Path, template: Path) -> None:
+    with compared(worker, template) as comparison:
+        write(worker, {"src/main.py": "changed\n"})
+        before = tree(worker)
+        with pytest.raises(UserError, match=r"uncommitted changes in src/main.py"):
+            adopt.write(comparison, [])
+    assert tree(worker) == before
 
 
-def test_a_folder_of_a_repository_is_judged_by_its_own_changes(worker: Path) -> None:
-    write(worker / "services" / "chat", WORKER)
-    commit(worker)
-    write(worker, {"elsewhere.txt": "new\n"})
-    assert adopt.unsaved(worker / "services" / "chat") == []
-    assert adopt.unsaved(worker) != []
+def test_an_adoption_can_be_taken_back(worker: Path, template: Path) -> None:
+    before = tree(worker)
+    with compared(worker, template) as comparison:
+        adopt.write(comparison, comparison.missing)
+    WorkTree.of(worker).take_back()
+    assert tree(worker) == before
 
 
-def test_without_a_commit_nothing_may_be_written(worker: Path, tmp_path: Path) -> None:
-    (worker / "src" / "main.py").write_text("changed\n")
-    assert adopt.unsaved(worker) == [
-        f"{worker}: uncommitted changes: commit or stash them, or look with --dry-run"
-    ]
-    write(tmp_path / "plain", WORKER)
-    (problem,) = adopt.unsaved(tmp_path / "plain")
-    assert "updates need a git repository" in problem
-
-
-def test_no_program_that_the_project_configures_is_run(worker: Path, tmp_path: Path) -> None:
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ntouch {tmp_path / 'was-run'}\n")
-    program.chmod(0o755)
-    git(worker, "config", "core.fsmonitor", str(program))
-    adopt.unsaved(worker)
-    assert not (tmp_path / "was-run").exists()
+def test_files_that_are_the_users_are_not_compared(worker: Path, template: Path) -> None:
+    questions = template / "copier.yml"
+    questions.write_text(f"{questions.read_text()}\n_skip_if_exists: [README.md, src/]\n")
+    write(worker, {"README.md": "# Mine\n"})
+    commit(template, "v1.1.0")
+    with compared(worker, template) as comparison:
+        assert names(comparison.different) == ["pyproject.toml"]
+        assert "README.md" not in names(comparison.missing)
+        assert "src/entry.py" in names(comparison.missing)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +209,7 @@ def test_no_program_that_the_project_configures_is_run(worker: Path, tmp_path: P
         ({"wrangler.toml": "name =\n"}, "wrangler.toml:1: not TOML: Invalid value"),
         ({"wrangler.toml": 'main = "index.ts"'}, "wrangler.toml:1: main names no .py file"),
         ({"wrangler.toml": "\n"}, "wrangler.toml:1: main names no .py file"),
-        ({".copier-answers.yml": ""}, ".copier-answers.yml is there: the project has a template"),
+        ({".copier-answers.yml": ""}, ".copier-answers.yml: the project has a template already"),
     ],
 )
 def test_what_is_no_python_worker_is_refused(
@@ -232,8 +227,9 @@ def test_a_folder_of_workers_names_them(tmp_path: Path) -> None:
     assert found.endswith("name one of its Workers: chat, search")
 
 
+@pytest.mark.parametrize("update", ["copier update --defaults", "forge_scaffold update"])
 def test_an_update_leaves_missing_files_away_and_merges_the_others(
-    worker: Path, template: Path
+    worker: Path, template: Path, update: str
 ) -> None:
     with compared(worker, template) as comparison:
         adopt.write(comparison, [PurePosixPath("package.json")])
@@ -245,11 +241,11 @@ def test_an_update_leaves_missing_files_away_and_merges_the_others(
     (folder / "NEW.md").write_text("new\n")
     commit(template, "v2.0.0")
 
-    update = [sys.executable, "-m", "copier", "update", "--defaults"]
-    subprocess.run(update, cwd=worker, check=True, capture_output=True)
+    command = [sys.executable, "-m", *update.split()]
+    subprocess.run(command, cwd=worker, check=True, capture_output=True)
 
     after = {name: content.decode() for name, content in tree(worker).items()}
-    assert yaml.safe_load(after.pop(str(ANSWERS_FILE)))["_commit"] == "v2.0.0"
+    assert yaml.safe_load(after.pop(".copier-answers.yml"))["_commit"] == "v2.0.0"
     assert after == {
         **WORKER,
         "README.md": "# A Worker\n\nFixed.\n",

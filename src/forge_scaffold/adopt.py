@@ -5,21 +5,22 @@ Nothing of the project is imported or run, and no file that is there is changed.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from shutil import copyfile, copymode
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from forge_scaffold import generate
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git
 from forge_scaffold.project import MAX_BYTES, WRANGLER_FILES, Project
+from forge_scaffold.recorded import FILE
+from forge_scaffold.render import matcher, render
+from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Source
-
-ANSWERS_FILE = PurePosixPath(".copier-answers.yml")
+from forge_scaffold.worktree import WorkTree
 
 # For git in a scratch repository: its patch is the same for everybody.
 PLAIN_GIT: Mapping[str, str] = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
@@ -28,6 +29,8 @@ PLAIN_GIT: Mapping[str, str] = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYS
 @dataclass(frozen=True)
 class Comparison:
     """A project beside what the template makes of its answers.
+
+    Files that belong to the user once they are written are compared only when they are missing.
 
     Attributes:
         root: the project's folder.
@@ -71,8 +74,8 @@ def _with_parents(paths: Sequence[PurePosixPath]) -> set[PurePosixPath]:
 def problems(project: Project) -> list[str]:
     """Why the project cannot be adopted: it is no Python Worker, or has a template already."""
     found: list[str] = []
-    if os.path.lexists(project.root / ANSWERS_FILE):
-        found.append(f"{ANSWERS_FILE} is there: the project has a template, see forge update")
+    if os.path.lexists(project.root / FILE):
+        found.append(f"{project.root / FILE}: the project has a template already; see forge status")
     wrangler = project.wrangler
     if wrangler is None:
         broken = [str(each) for each in project.broken if each.place.path in WRANGLER_FILES]
@@ -85,44 +88,36 @@ def problems(project: Project) -> list[str]:
     return found
 
 
-def unsaved(root: Path) -> list[str]:
-    """Why nothing may be written: what is there could not be told from what was added."""
-    try:
-        changes = git(root, "-c", "core.fsmonitor=false", "status", "--porcelain", "--", ".")
-    except UserError as error:
-        return [f"{root}: updates need a git repository with the project committed ({error})"]
-    if changes:
-        return [f"{root}: uncommitted changes: commit or stash them, or look with --dry-run"]
-    return []
-
-
 @contextmanager
 def compared(project: Project, source: Source, answers: Answers) -> Iterator[Comparison]:
     """The project beside a fresh render of the template, which is there until the block ends.
 
     Raises:
-        UserError: the template cannot be rendered.
-        RejectedError: what it makes fails its checks.
+        RejectedError: the template cannot be rendered.
     """
     with TemporaryDirectory(prefix="forge-") as scratch:
         rendered = Path(scratch, "rendered")
-        generate.create(source, answers, rendered)
-        yield _comparison(project, rendered, Path(scratch, "patch"))
+        render(source, answers.as_dict(), rendered)
+        yield _comparison(project, rendered, matcher(source), Path(scratch, "patch"))
 
 
-def _comparison(project: Project, rendered: Path, scratch: Path) -> Comparison:
+def _comparison(
+    project: Project, rendered: Path, is_users: Callable[[str], bool], scratch: Path
+) -> Comparison:
     same: list[PurePosixPath] = []
     different: list[PurePosixPath] = []
     missing: list[PurePosixPath] = []
     blocked: dict[PurePosixPath, str] = {}
     for file in sorted(rendered.rglob("*")):
         path = PurePosixPath(file.relative_to(rendered).as_posix())
-        if not file.is_file() or path == ANSWERS_FILE:
+        if not file.is_file() or str(path) == FILE:
             continue
         try:
             content = _present(project.root, path)
         except OSError as error:
             blocked[path] = error.strerror or str(error)
+            continue
+        if content is not None and is_users(str(path)):
             continue
         if content is not None:
             (same if content == file.read_bytes() else different).append(path)
@@ -183,29 +178,10 @@ def write(comparison: Comparison, added: Sequence[PurePosixPath]) -> None:
     """Write the answers file and the template's files named, all of them or none.
 
     Raises:
-        UserError: one cannot be written, or appeared in the meantime.
+        UserError: the project is not committed, or a file appeared or cannot be written.
     """
-    made: list[Path] = []
-    try:
-        # The answers last: with them the project is adopted.
-        for path in (*added, ANSWERS_FILE):
-            _write(comparison, path, made)
-    except BaseException as error:
-        for place in reversed(made):
-            with suppress(OSError):
-                place.rmdir() if place.is_dir() else place.unlink()
-        if isinstance(error, OSError):
-            raise UserError(f"{error.filename}: {error.strerror}; nothing was written") from error
-        raise
-
-
-def _write(comparison: Comparison, path: PurePosixPath, made: list[Path]) -> None:
-    target = comparison.root / path
-    for folder in reversed([each for each in target.parents if not each.exists()]):
-        folder.mkdir()
-        made.append(folder)
-    content = (comparison.rendered / path).read_bytes()
-    with target.open("xb") as file:  # never over a file that is there
-        made.append(target)
-        file.write(content)
-    copymode(comparison.rendered / path, target)
+    work_tree = WorkTree.of(comparison.root)
+    work_tree.require_clean()
+    contents = {path: comparison.rendered / path for path in (*map(str, added), FILE)}
+    with held_signals(), work_tree.transaction(contents):
+        pass

@@ -2,20 +2,19 @@
 
 import os
 import signal
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
+from forge_scaffold.render import render
 from forge_scaffold.sources import Source
 
 SHOWN_FILES = 10
@@ -57,7 +56,7 @@ def create(source: Source, answers: Answers, target: Path) -> Project:
     if problems := target_problems(target):
         raise UserError(*problems)
     with _staging_for(target) as staging:
-        _render(source, answers, staging)
+        render(source, answers.as_dict(), staging)
         project = Project.read(staging)
         _checked(project)
     return replace(project, root=target.resolve())
@@ -149,45 +148,3 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _render(source: Source, answers: Answers, staging: Path) -> None:
-    import copier
-    from copier.errors import CopierError, CopierWarning
-    from jinja2 import TemplateError
-    from plumbum import ProcessExecutionError
-
-    with TemporaryDirectory(prefix="forge-") as cache, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CopierWarning)
-        with _environment({**source.environment, "COPIER_CACHE_DIR": cache}):
-            try:
-                copier.run_copy(
-                    source.address,
-                    staging,
-                    data=answers.as_dict(),
-                    vcs_ref=source.ref,
-                    settings=copier.Settings(),
-                    defaults=True,
-                    overwrite=True,
-                    quiet=True,
-                )
-            except (CopierError, TemplateError, ProcessExecutionError, ValueError) as error:
-                raise RejectedError(f"the template cannot be rendered: {error}") from error
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for Copier and the git it starts, which read two different copies."""
-    from plumbum import local
-
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        with local.env(**variables):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -26,13 +26,19 @@ LOCATION = frozenset(
 _USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)@", re.IGNORECASE)
 
 
-def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+def git(
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> str:
     """Run git in a folder.
 
     Args:
         folder: where git runs.
         *arguments: options and the subcommand, as on the command line.
         variables: further environment variables.
+        stdin: what git reads; nothing by default.
 
     Returns:
         What git prints, without the last newline. Bytes that are not UTF-8 become surrogates.
@@ -40,6 +46,17 @@ def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = Non
     Raises:
         UserError: git is missing or fails; the message is git's own, without credentials.
     """
+    printed = git_bytes(folder, *arguments, variables=variables, stdin=stdin)
+    return printed.decode(errors="surrogateescape").removesuffix("\n")
+
+
+def git_bytes(
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> bytes:
+    """Run git as `git` does; exactly what it prints."""
     try:
         process = subprocess.run(
             ["git", *arguments],
@@ -47,7 +64,7 @@ def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = Non
             env={**environment(), **(variables or {})},
             capture_output=True,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
         )
     except OSError as error:
         if error.filename == "git":
@@ -57,7 +74,7 @@ def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = Non
         subcommand = next((word for word in arguments if re.fullmatch(r"[a-z][a-z-]*", word)), "")
         words = _last_words(process.stderr.decode(errors="replace"))
         raise UserError(masked(f"git {subcommand}: {words}"))
-    return process.stdout.decode(errors="surrogateescape").removesuffix("\n")
+    return process.stdout
 
 
 def environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ Works for the copier.yml of any fork that keeps to the question features read he
 default, choices, multiselect, validator and when.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,11 +123,16 @@ class Questionnaire:
         questions: by name.
         folder: the name of the folder that the project will have; a default may be made of it.
         subdirectory: the folder of the repository that holds the template's files.
+        answers_file: the file that records the answers, in the project.
+        user_files: patterns of files that are written once and then belong to the user
+            (`_skip_if_exists`).
     """
 
     questions: Mapping[str, Question]
     folder: str
     subdirectory: str
+    answers_file: str = ".copier-answers.yml"
+    user_files: Sequence[str] = ()
 
     @classmethod
     def load(cls, path: Path, folder: str = "") -> Self:
@@ -152,6 +157,8 @@ class Questionnaire:
             },
             folder=folder,
             subdirectory=str(content.get("_subdirectory", ".")),
+            answers_file=str(content.get("_answers_file", ".copier-answers.yml")),
+            user_files=tuple(map(str, content.get("_skip_if_exists") or ())),
         )
 
     def __iter__(self) -> Iterator[Question]:

@@ -93,9 +93,10 @@ index 4995230..1afec57 100644
 -# My Worker
 +# A Worker
 
-Note: only {template} has this version: update works only here.
+Note: only {template} has this template: update works only here.
 ✓ Wrote .copier-answers.yml.
-  Commit it. forge update then brings what the template changes from this version on.
+  Commit it, and forge update merges the template's releases from now on;
+  or take it back: forge update --abort
 """
     )
     assert "\x1b" not in run.stdout + run.stderr
@@ -130,7 +131,11 @@ def test_a_dry_run_writes_nothing_and_needs_no_repository(forge: Forge, worker: 
     before = tree(worker)
     run = forge("worker", "--dry-run", "--add", ".")
     assert run.exit_code == 0
-    assert run.stdout.endswith("Nothing was written. Without --dry-run: 5 files.\n")
+    assert run.stdout.endswith(
+        "Nothing was written. Without --dry-run: "
+        "package.json, pyproject.toml, requirements/worker.txt, src/entry.py, "
+        ".copier-answers.yml.\n"
+    )
     assert tree(worker) == before
     assert json.loads(forge("worker", "--dry-run", "--json").stdout)["written"] == []
 
@@ -148,7 +153,7 @@ def test_a_second_adoption_is_refused(forge: Forge, worker: Path) -> None:
     before = tree(worker)
     run = forge("worker", "--set", "auth=clerk")
     assert run.exit_code == 2
-    assert ".copier-answers.yml is there" in run.stderr
+    assert ".copier-answers.yml: the project has a template already" in run.stderr
     assert tree(worker) == before
 
 
@@ -164,7 +169,7 @@ def test_a_second_adoption_is_refused(forge: Forge, worker: Path) -> None:
         (["worker", "--set", "revocation=kv"], ["revocation: is asked only when auth != 'none'"]),
         (["worker", "--set", "cron"], ["--set cron: write it as --set KEY=VALUE"]),
         (["worker", "--add", "docs"], ["--add docs: the template has no file there"]),
-        (["."], ["name one of its Workers: ", "not a git repository"]),
+        (["."], ["name one of its Workers: ", "not in a git repository"]),
     ],
 )
 def test_a_mistake_is_explained_and_nothing_written(

@@ -29,4 +29,4 @@ def main() -> None:
         case _:
             from forge_scaffold.cli.commands import app
 
-            app()
+            app(prog_name="forge")

@@ -52,6 +52,7 @@ def adopt(
         from forge_scaffold.cli import adopt_report
         from forge_scaffold.project import Project
         from forge_scaffold.questions import Questionnaire
+        from forge_scaffold.worktree import WorkTree
 
         try:
             project = Project.read(path.resolve())
@@ -59,7 +60,10 @@ def adopt(
             raise UserError(f"{path}: {error.strerror}") from error
         problems = adopt.problems(project)
         if not dry_run:
-            problems += adopt.unsaved(project.root)
+            try:
+                WorkTree.of(project.root).require_clean()
+            except UserError as error:
+                problems += error.problems
         if problems:
             raise UserError(*problems)
         with terminal.progress("Reading the template ..."):

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from forge_scaffold.adopt import ANSWERS_FILE, Comparison
+from forge_scaffold.adopt import Comparison
 from forge_scaffold.cli.terminal import painter
 from forge_scaffold.config import Answers
 from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
+from forge_scaffold.recorded import FILE
 from forge_scaffold.sources import Source
 
 WIDTH = 40
+SHOWN_FILES = 10
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Adopted:
     dry_run: bool
 
     @property
-    def written(self) -> list[PurePosixPath]:
-        """The files that were written."""
-        return [] if self.dry_run else [*self.added, ANSWERS_FILE]
+    def to_write(self) -> list[str]:
+        """The files that are written unless it is a dry run."""
+        return [*map(str, self.added), FILE]
 
 
 def as_json(adopted: Adopted) -> str:
@@ -55,7 +57,7 @@ def as_json(adopted: Adopted) -> str:
             "unread": [str(broken) for broken in adopted.project.broken],
             "template": {
                 "address": adopted.source.address,
-                "ref": adopted.source.ref,
+                "version": adopted.source.version,
                 "caveat": adopted.source.caveat or None,
             },
             "same": list(map(str, comparison.same)),
@@ -63,7 +65,7 @@ def as_json(adopted: Adopted) -> str:
             "missing": list(map(str, comparison.missing)),
             "blocked": {str(path): reason for path, reason in comparison.blocked.items()},
             "patch": comparison.patch,
-            "written": list(map(str, adopted.written)),
+            "written": [] if adopted.dry_run else adopted.to_write,
         },
         indent=2,
     )
@@ -94,10 +96,11 @@ def _lines(adopted: Adopted) -> Iterator[str]:
     if adopted.source.caveat:
         yield f"{paint('Note:', fg='yellow')} {adopted.source.caveat}."
     if adopted.dry_run:
-        yield f"Nothing was written. Without --dry-run: {_files([*adopted.added, ANSWERS_FILE])}."
+        yield f"Nothing was written. Without --dry-run: {_listed(adopted)}."
         return
-    yield f"{paint('✓', fg='green', bold=True)} Wrote {', '.join(map(str, adopted.written))}."
-    yield "  Commit it. forge update then brings what the template changes from this version on."
+    yield f"{paint('✓', fg='green', bold=True)} Wrote {_listed(adopted)}."
+    yield "  Commit it, and forge update merges the template's releases from now on;"
+    yield "  or take it back: forge update --abort"
 
 
 def _answers(adopted: Adopted) -> Iterator[str]:
@@ -131,6 +134,12 @@ def _patch(patch: str) -> Iterator[str]:
     for line in patch.split("\n"):
         text = "\t".join(map(printable, line.split("\t")))
         yield paint(text, fg=colours.get(line[:1], ""))
+
+
+def _listed(adopted: Adopted) -> str:
+    if len(adopted.added) <= SHOWN_FILES:
+        return ", ".join(adopted.to_write)
+    return f"{_files(adopted.added)} and {FILE}"
 
 
 def _files(paths: Sequence[PurePosixPath]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import adopt, audit, check, new, rule
+from forge_scaffold.cli import adopt, audit, check, new, relink, rule, status, update
 
 app = typer.Typer(
     add_completion=False,
@@ -17,6 +17,11 @@ app = typer.Typer(
 )
 app.command(name="new", add_help_option=False)(new.new)
 app.command(name="adopt")(adopt.adopt)
+app.command(name="update")(update.update)
+app.command(name="diff")(update.diff)
+app.command(name="set")(update.set_)
+app.command(name="status")(status.status)
+app.command(name="relink")(relink.relink)
 
 
 def _handed_on(name: str, main: Callable[[Sequence[str]], None], summary: str) -> None:
@@ -36,7 +41,7 @@ _handed_on("audit", audit.main, audit.SUMMARY)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"forge {version('forge-scaffold')}")
+        typer.echo(f"forge {version('forge-workers')}")
         raise typer.Exit
 
 

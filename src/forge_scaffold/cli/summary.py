@@ -79,7 +79,7 @@ def as_json(made: Made) -> str:
             },
             "template": {
                 "address": made.source.address,
-                "ref": made.source.ref,
+                "version": made.source.version,
                 "caveat": made.source.caveat or None,
             },
             "files": [str(path) for path in made.project.files],
