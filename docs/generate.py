@@ -30,6 +30,8 @@ def cli() -> str:
 
 {_help("new")}
 
+{_help("adopt")}
+
 {_help("check")}
 
 {_help("rule")}

@@ -52,6 +52,17 @@ workers-runtime-sdk==1.9.5 --hash=sha256:cc
     "{{_copier_conf.answers_file}}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
 }
 
+# The configuration of such a Worker, where a test needs one.
+CONFIGURATION = """\
+name = "{{ service_name }}"
+main = "src/entry.py"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["python_workers"]
+
+[observability]
+enabled = true
+"""
+
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import audit, check, new, relink, rule, status, update
+from forge_scaffold.cli import adopt, audit, check, new, relink, rule, status, update
 
 app = typer.Typer(
     add_completion=False,
@@ -16,6 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(name="new", add_help_option=False)(new.new)
+app.command(name="adopt")(adopt.adopt)
 app.command(name="update")(update.update)
 app.command(name="diff")(update.diff)
 app.command(name="set")(update.set_)
