@@ -24,7 +24,7 @@ def answers(*settings: str, template: Path = REPOSITORY) -> Answers:
 
 def make(template: Path, target: Path, *settings: str) -> Project:
     with opened(str(template), None) as source:
-        return create(source, answers(*settings, template=template), target)
+        return create(source, answers(*settings, template=template), target).project
 
 
 @pytest.fixture
@@ -88,14 +88,16 @@ def test_the_folder_can_be_entered_by_whom_the_umask_lets(template: Path, home: 
     assert (home / "made").stat().st_mode & 0o777 == 0o750
 
 
-def test_a_folder_with_files_is_refused_naming_some(home: Path) -> None:
-    for number in range(12):
-        (home / f"file{number:02}").touch()
+def test_a_folder_with_what_the_template_writes_is_refused_naming_some(home: Path) -> None:
+    names = [f"file{number:02}" for number in range(12)]
+    for name in names:
+        (home / name).touch()
     (home / ".git").mkdir()
-    (problem,) = target_problems(home)
-    assert ".git/, file00, file01" in problem
-    assert "file08 and 3 more" in problem
-    assert "file09" not in problem
+    (problem,) = target_problems(home, names)
+    assert "home: file00, file01" in problem
+    assert "file09 and 2 more: the template writes" in problem
+    assert ".git" not in problem
+    assert target_problems(home, ["README.md"]) == []
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "dangling"])
@@ -134,7 +136,7 @@ def test_a_template_that_wants_to_run_something_is_refused(tmp_path: Path, home:
     template = small_template(tmp_path / "template")
     with (template / "copier.yml").open("a") as file:
         file.write(f'\n_tasks: ["touch {home}/ran"]\n')
-    with pytest.raises(RejectedError, match="unsafe feature: tasks"):
+    with pytest.raises(UserError, match="_tasks: Forge only renders templates"):
         make(template, home / "made")
     assert not list(home.iterdir())
 

@@ -32,7 +32,13 @@ def test_output_is_returned_as_it_is(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "message"), [("x", "GIT_CONFIG_COUNT=x: not a number"), ("-1", "not a number")]
+    ("count", "message"),
+    [
+        ("x", "GIT_CONFIG_COUNT=x: not a number"),
+        ("-1", "GIT_CONFIG_COUNT=-1: not a number"),
+        ("99999999999", "not a number"),
+        ("2", "GIT_CONFIG_COUNT=2: there is no GIT_CONFIG_KEY_0"),
+    ],
 )
 def test_a_broken_configuration_count_is_named(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, count: str, message: str

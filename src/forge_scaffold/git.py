@@ -2,11 +2,11 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 
 from forge_scaffold.errors import UserError
 
@@ -26,6 +26,11 @@ LOCATION = frozenset(
 # Whatever a repository configures to run does not run.
 _UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 
+# Git's first commands in a new repository: nothing in the background, no invented author.
+_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true")
+
+_PAIR = ("KEY", "VALUE")
+
 _USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)@", re.IGNORECASE)
 
 
@@ -34,6 +39,7 @@ def git(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    timeout: float | None = None,
 ) -> str:
     """Run git in a folder.
 
@@ -42,6 +48,7 @@ def git(
         *arguments: options and the subcommand, as on the command line.
         variables: further environment variables.
         stdin: what git reads; nothing by default.
+        timeout: seconds after which git is stopped.
 
     Returns:
         What git prints, without the last newline. Bytes that are not UTF-8 become surrogates.
@@ -49,7 +56,7 @@ def git(
     Raises:
         UserError: git is missing or fails; the message is git's own, without credentials.
     """
-    printed = git_bytes(folder, *arguments, variables=variables, stdin=stdin)
+    printed = git_bytes(folder, *arguments, variables=variables, stdin=stdin, timeout=timeout)
     return printed.decode(errors="surrogateescape").removesuffix("\n")
 
 
@@ -58,8 +65,11 @@ def git_bytes(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    timeout: float | None = None,
 ) -> bytes:
     """Run git as `git` does; exactly what it prints."""
+    import subprocess
+
     try:
         process = subprocess.run(
             ["git", *_UNHOOKED, *arguments],
@@ -68,7 +78,10 @@ def git_bytes(
             capture_output=True,
             check=False,
             input=stdin,
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"git: stopped after {timeout} seconds") from error
     except OSError as error:
         if error.filename == "git":
             raise UserError("git: not found on PATH; install git") from error
@@ -80,15 +93,59 @@ def git_bytes(
     return process.stdout
 
 
+def work_tree(folder: Path) -> Path | None:
+    """The top of the work tree that a folder is in, by its files: git is not run."""
+    folder = Path(os.path.realpath(folder))
+    tops = (top for top in (folder, *folder.parents) if os.path.lexists(top / ".git"))
+    return next(tops, None)
+
+
+def start(folder: Path, message: str) -> tuple[str, str]:
+    """Make a folder a git repository with one commit of all that is in it.
+
+    The user's configuration counts: the branch's name, the author, signing. A commit that fails
+    leaves the files staged, ready for another try.
+
+    Returns:
+        What was made, and what could not be; either may be empty.
+    """
+    try:
+        git(folder, "init", "--quiet")
+        branch = git(folder, "symbolic-ref", "--short", "HEAD")
+        git(folder, *_FIRST, "add", "--all")
+    except UserError as error:
+        rmtree(folder / ".git", ignore_errors=True)
+        return "", f"no git repository was made ({error}); updates need one"
+    try:
+        git(folder, *_FIRST, "var", "GIT_AUTHOR_IDENT")
+        git(folder, *_FIRST, "var", "GIT_COMMITTER_IDENT")
+    except UserError:
+        return (
+            f"a new repository on {branch}, with every file staged",
+            "nothing was committed: git has no user.name and user.email; set them and commit",
+        )
+    try:
+        git(folder, *_FIRST, "commit", "--quiet", f"--message={message}")
+    except UserError as error:
+        return (
+            f"a new repository on {branch}, with every file staged",
+            f"nothing was committed ({error}); commit when that is solved",
+        )
+    return f"a new repository on {branch}, with one commit", ""
+
+
 def environment() -> dict[str, str]:
     """The environment for git: this process's, unattended and without a location.
 
     Raises:
-        UserError: GIT_CONFIG_COUNT is not a number, which stops every git command.
+        UserError: GIT_CONFIG_COUNT does not count GIT_CONFIG_KEY_0 and so on, which stops git.
     """
-    count = os.environ.get("GIT_CONFIG_COUNT", "")
-    if count and not re.fullmatch(r"\d{1,9}", count, re.ASCII):
+    count = os.environ.get("GIT_CONFIG_COUNT") or "0"
+    if not re.fullmatch(r"\d{1,4}", count, re.ASCII):
         raise UserError(f"GIT_CONFIG_COUNT={count}: not a number; unset it or correct it")
+    pairs = (f"GIT_CONFIG_{part}_{number}" for number in range(int(count)) for part in _PAIR)
+    if missing := next((name for name in pairs if name not in os.environ), None):
+        raise UserError(f"GIT_CONFIG_COUNT={count}: there is no {missing}; unset or correct it")
     kept = {name: value for name, value in os.environ.items() if name not in LOCATION}
     if "GIT_SSH" not in kept and not _ssh_configured():
         kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
@@ -98,6 +155,8 @@ def environment() -> dict[str, str]:
 @cache
 def _ssh_configured() -> bool:
     """Whether core.sshCommand is set, which GIT_SSH_COMMAND would override."""
+    import subprocess
+
     with suppress(OSError):
         query = ["git", "config", "--get", "core.sshCommand"]
         return not subprocess.run(query, capture_output=True, check=False).returncode
@@ -116,12 +175,10 @@ def masked(text: str) -> str:
 
 
 def _last_words(errors: str) -> str:
-    """The line of git's messages that says why it failed."""
+    """The lines of git's messages that say why it failed."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    for number, line in reversed(list(enumerate(lines))):
-        if line.startswith(("fatal: ", "error: ")):
-            words = line.partition(": ")[2]
-            # What ssh printed says more than git, which only knows that it stopped.
-            cut_off = number and "Could not read from remote repository" in words
-            return f"{lines[number - 1]}; {words}" if cut_off else words
-    return lines[-1] if lines else "failed"
+    words = [line[7:] for line in lines if line.startswith(("fatal: ", "error: "))][-2:]
+    if words and "Could not read from remote repository" in words[-1]:
+        # What ssh printed before says more than git, which only knows that it stopped.
+        words = [*lines[: lines.index(f"fatal: {words[-1]}")][-1:], words[-1]]
+    return "; ".join(words) or (lines[-1] if lines else "failed")

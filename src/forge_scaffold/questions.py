@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "path": str}
 
+# Settings with which a template runs programs, or reads files outside of itself.
+REFUSED = ("_tasks", "_migrations", "_jinja_extensions", "_external_data")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -139,7 +142,7 @@ class Questionnaire:
         """The questions of the copier.yml at `path`.
 
         Raises:
-            UserError: it cannot be read or is no copier.yml.
+            UserError: it cannot be read, is no copier.yml, or wants more than to be rendered.
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -149,6 +152,11 @@ class Questionnaire:
             raise UserError(f"{path}: not YAML: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected questions by name")
+        if wanted := [name for name in REFUSED if content.get(name)]:
+            raise UserError(
+                f"{path}: {', '.join(wanted)}: Forge only renders templates: it runs no code from "
+                "them and reads no other files; use a template without that"
+            )
         return cls(
             questions={
                 name: Question.read(name, entry)

@@ -62,6 +62,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
+  Git: a new repository on master, with one commit.
   Note: {template} is not a git repository: update needs one.
 
 Next
@@ -87,7 +88,7 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
     forge: Forge, home: Path, template: Path
 ) -> None:
     (home / "taken").mkdir()
-    (home / "taken" / "notes.md").touch()
+    (home / "taken" / "README.md").touch()
     (home / "team.yaml").write_text("auth: [\n")
     run = forge(
         "new", "taken", "--config", "team.yaml", "--template", template,
@@ -99,7 +100,7 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
         """\
 Reading the template ...
 error: 5 problems, nothing was written
-  taken: not empty: it has notes.md; name a new or an empty folder
+  taken: README.md: the template writes that too; move it away, or name a new or an empty folder
   team.yaml:2: cannot be read: expected the node content, but found '<stream end>'
   --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
 with no hyphen first or last
@@ -107,7 +108,7 @@ with no hyphen first or last
   --set provider=openai: there is no question "provider"; did you mean "providers"?
 """
     )
-    assert set(tree(home)) == {"taken/notes.md", "team.yaml"}
+    assert set(tree(home)) == {"taken/README.md", "team.yaml"}
 
 
 def test_without_a_terminal_open_questions_are_named(

@@ -22,7 +22,7 @@ def make_from(template: Path, folder: Path) -> Path:
     """Make a project by default from a template, remembered as Forge remembers it."""
     questions = Questionnaire.load(template / "copier.yml", folder=folder.name)
     with opened(str(template), None) as source:
-        return create(source, complete({}, questions, None), folder).root
+        return create(source, complete({}, questions, None), folder).project.root
 
 
 @pytest.mark.parametrize("answers", every_pair(), ids=label)

@@ -1,5 +1,6 @@
 """`forge new`: from answers to a Worker."""
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,6 +46,7 @@ def new(
     ref: Annotated[
         str | None, typer.Option(metavar="REF", help="The template's tag, branch or commit.")
     ] = None,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Make no git repository.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report in JSON.")] = False,
     _help: Annotated[
         bool,
@@ -71,17 +73,20 @@ def new(
 
         with terminal.progress("Reading the template ..."):
             source = stack.enter_context(sources.opened(template, ref))
-        questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
+        questionnaire = Questionnaire.load(
+            source.root / "copier.yml", Path(os.path.realpath(path)).name
+        )
         provided, problems = config.provided_answers(config_file, settings or (), questionnaire)
-        if problems := [*generate.target_problems(path), *problems]:
+        written = generate.always_written(source)
+        if problems := [*generate.target_problems(path, written), *problems]:
             raise UserError(*problems)
         answers = config.complete(
             provided, questionnaire, _asker(defaults, provided, questionnaire)
         )
         with terminal.progress("Rendering and checking the project ..."):
-            project = generate.create(source, answers, path)
+            created = generate.create(source, answers, path, repository=not no_git)
         report = summary.as_json if as_json else summary.as_text
-        typer.echo(report(summary.Made(project, answers, source, path)))
+        typer.echo(report(summary.Made(created, answers, source, path)))
 
 
 def _asker(

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from forge_scaffold.cli.terminal import painter
 from forge_scaffold.config import Answers
+from forge_scaffold.generate import Created
 from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
@@ -42,16 +43,26 @@ class Made:
     """A project just made.
 
     Attributes:
-        project: as it is on disk.
+        created: the project, and what was done besides.
         answers: what it was made from.
         source: the template.
         path: the target as the user wrote it.
     """
 
-    project: Project
+    created: Created
     answers: Answers
     source: Source
     path: Path
+
+    @property
+    def project(self) -> Project:
+        """As it is on disk."""
+        return self.created.project
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to know or to do, a sentence each."""
+        return [*filter(None, [self.source.caveat]), *self.created.notes]
 
     @property
     def steps(self) -> list[tuple[str, str]]:
@@ -82,6 +93,8 @@ def as_json(made: Made) -> str:
                 "version": made.source.version,
                 "caveat": made.source.caveat or None,
             },
+            "repository": made.created.repository or None,
+            "notes": made.notes,
             "files": [str(path) for path in made.project.files],
             "next": [command for command, _ in made.steps],
         },
@@ -112,8 +125,10 @@ def _lines(made: Made) -> Iterator[str]:
         yield f"  {paint(branch, dim=True)} {part:<{widest}}  {paint(words, dim=True)}"
     yield ""
     yield "  Checked: every dependency, locked version and import is on the allow-list."
-    if made.source.caveat:
-        yield f"  {paint('Note:', fg='yellow')} {made.source.caveat}."
+    if made.created.repository:
+        yield f"  Git: {made.created.repository}."
+    for note in made.notes:
+        yield f"  {paint('Note:', fg='yellow')} {printable(note)}."
     yield ""
     yield paint("Next", bold=True)
     longest = max((len(command) for command, _ in made.steps), default=0)
