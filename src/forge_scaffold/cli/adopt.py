@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import terminal
+from forge_scaffold.cli import options, terminal
 from forge_scaffold.errors import UserError
 
 
@@ -14,10 +14,7 @@ def adopt(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="The Worker's folder.", show_default=False)
     ] = Path(),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One answer; repeatable; lists as a,b."),
-    ] = None,
+    settings: options.Settings = None,
     add: Annotated[
         list[str] | None,
         typer.Option(
@@ -26,14 +23,10 @@ def adopt(
             help="Also write these files of the template that the project lacks; . for all.",
         ),
     ] = None,
-    template: Annotated[
-        str | None, typer.Option(metavar="PATH|URL", help="Another template: a folder, a git URL.")
-    ] = None,
-    ref: Annotated[
-        str | None, typer.Option(metavar="REF", help="The template's tag, branch or commit.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report in JSON.")] = False,
+    template: options.Template = None,
+    ref: options.Ref = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
 ) -> None:
     """Bring an existing Python Worker under the template.
 
@@ -47,9 +40,11 @@ def adopt(
       forge adopt services/chat --set auth=clerk
       forge adopt --add .github --add tests/support
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         from forge_scaffold import adopt, config, inference, sources
         from forge_scaffold.cli import adopt_report
+        from forge_scaffold.cli.template import chosen as template_of
+        from forge_scaffold.organisation import Organisation
         from forge_scaffold.project import Project
         from forge_scaffold.questions import Questionnaire
         from forge_scaffold.worktree import WorkTree
@@ -67,7 +62,8 @@ def adopt(
         if problems:
             raise UserError(*problems)
         with terminal.progress("Reading the template ..."):
-            source = stack.enter_context(sources.opened(template, ref))
+            chosen = template_of(Organisation.of(project.root), template, ref)
+            source = stack.enter_context(sources.opened(*chosen))
         questionnaire = Questionnaire.load(source.root / "copier.yml", project.root.name)
         provided, problems = config.read_settings(settings or (), questionnaire)
         with terminal.progress("Reading the project ..."):
