@@ -155,16 +155,22 @@ def test_the_users_copier_settings_change_nothing(
     assert make(template, home / "made").pyproject["project"]["description"] != "mine"
 
 
-def test_a_clean_checkout_is_remembered_by_origin_and_commit(tmp_path: Path, home: Path) -> None:
-    origin = repository(small_template(tmp_path / "origin"), "v1.0.0")
-    git(tmp_path, "clone", "--quiet", origin.as_uri(), "checkout")
-    # What is rendered is the checkout's copy: the origin needs not even be reachable.
-    git(origin, "update-ref", "-d", "refs/heads/main")
-    git(origin, "tag", "--delete", "v1.0.0")
-    make(tmp_path / "checkout", home / "made")
+def test_a_checkout_is_recorded_by_its_origin_and_release(tmp_path: Path, home: Path) -> None:
+    checkout = repository(small_template(tmp_path / "checkout"), "v1.0.0")
+    git(checkout, "remote", "add", "origin", "https://example.org/team/forge")
+    make(checkout, home / "made")
     stored = yaml.safe_load((home / "made" / ".copier-answers.yml").read_text())
-    assert stored["_src_path"] == f"git+{origin.as_uri()}"
+    assert stored["_src_path"] == "https://example.org/team/forge.git"
     assert stored["_commit"] == "v1.0.0"
+
+
+def test_a_file_that_depends_on_the_address_is_refused(tmp_path: Path, home: Path) -> None:
+    template = small_template(
+        tmp_path / "template", {"README.md.jinja": "From {{ _copier_conf.src_path }}\n"}
+    )
+    with pytest.raises(RejectedError, match=r"README.md: depends on _src_path"):
+        make(template, home / "made")
+    assert not list(home.iterdir())
 
 
 def test_uncommitted_template_changes_are_in_the_project(tmp_path: Path, home: Path) -> None:

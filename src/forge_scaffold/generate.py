@@ -4,11 +4,13 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks, git, rendered, staging
 from forge_scaffold.checks.template import ANSWERS, root_only
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.render import render
@@ -133,21 +135,43 @@ def create(source: Source, answers: Answers, target: Path, *, repository: bool =
     notes = [*_swept(target), *_kept(target)]
     made = ""
     with staging.staged(target) as folder:
-        render(source, answers.as_dict(), folder)
-        rendered.remove_empty_folders(folder)
-        if wrong := rendered.problems(folder):
-            listed = "".join(f"\n  {problem}" for problem in wrong)
-            raise RejectedError(f"the template is refused; nothing was written{listed}")
-        if target.is_dir() and (taken := _taken(staging.collisions(folder, target))):
-            raise UserError(f"{staging.shortened(target)}: {taken}")
-        project = Project.read(folder)
-        _checked(project)
+        project = _rendered(source, answers, folder, target)
         if top:
             notes += _below(top, target, project)
         elif repository:
             made, missing = git.start(folder, f"Create {target.resolve().name} with Forge")
             notes += [missing] if missing else []
     return Created(replace(project, root=target.resolve()), made, tuple(notes))
+
+
+def preview(source: Source, answers: Answers, target: Path) -> Created:
+    """What `create` would make: rendered and checked in a temporary folder.
+
+    Raises:
+        UserError: as `create`.
+        RejectedError: as `create`.
+    """
+    if problems := target_problems(target):
+        raise UserError(*problems)
+    with TemporaryDirectory(prefix="forge-") as scratch:
+        project = _rendered(source, answers, Path(scratch, "project"), target)
+    top = git.work_tree(target)
+    notes = [*_kept(target), *(_below(top, target, project) if top else ())]
+    return Created(replace(project, root=target.resolve()), "", tuple(notes))
+
+
+def _rendered(source: Source, answers: Answers, folder: Path, target: Path) -> Project:
+    """The project in `folder`, for `target`: rendered, and refused unless all is well."""
+    render(source, answers.as_dict(), folder)
+    rendered.remove_empty_folders(folder)
+    if wrong := rendered.problems(folder):
+        listed = "".join(f"\n  {problem}" for problem in wrong)
+        raise RejectedError(f"the template is refused; nothing was written{listed}")
+    if target.is_dir() and (taken := _taken(staging.collisions(folder, target))):
+        raise UserError(f"{staging.shortened(target)}: {taken}")
+    project = Project.read(folder)
+    _checked(project, target)
+    return project
 
 
 def _swept(target: Path) -> Iterator[str]:
@@ -183,8 +207,8 @@ def _below(top: Path, target: Path, project: Project) -> Iterator[str]:
         )
 
 
-def _checked(project: Project) -> None:
-    """Hold what was rendered against every rule of `forge check`.
+def _checked(project: Project, target: Path) -> None:
+    """Check what was rendered with every rule of `forge check`, under the policy at its target.
 
     Raises:
         RejectedError: there are findings.
@@ -192,7 +216,9 @@ def _checked(project: Project) -> None:
     if not project.is_worker:
         raise RejectedError("the template makes no pyproject.toml; it is no Worker project")
     options = checks.Options.of(project, checks.RULES)
-    found = checks.findings(checks.Subject(project, Policy.of(project)), options)
+    found = checks.findings(
+        checks.Subject(project, Policy.of(project, Organisation.of(target))), options
+    )
     if checks.failed(found):
         listed = "\n".join(
             f"  {finding.place.path}:{finding.place.line}: {finding.rule} {finding.message}"

@@ -76,7 +76,7 @@ def _whole(
             continue
         chosen = lists.setdefault(name, _items(question, recorded, questionnaire))
         for item in filter(None, map(str.strip, value.split(","))):
-            if question.choices and item not in question.choices:
+            if sign == "+" and question.choices and item not in question.choices:
                 problems.append(
                     f"{setting}: {item!r} is not a choice; choose {', '.join(question.choices)}"
                 )

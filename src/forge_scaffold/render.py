@@ -57,9 +57,9 @@ def matcher(source: Source) -> Callable[[str], bool]:
 
     Patterns are those of .gitignore, as in Copier.
     """
-    from pathspec import PathSpec
+    from pathspec import GitIgnoreSpec
 
-    return PathSpec.from_lines("gitwildmatch", source.questionnaire.user_files).match_file
+    return GitIgnoreSpec.from_lines(source.questionnaire.user_files).match_file
 
 
 def _reject_recorded_folder(source: Source, folder: Path) -> None:

@@ -109,7 +109,7 @@ class Repository:
             bundle = releases_folder() / "template.bundle"
             git(scratch, "clone", "--quiet", "--no-checkout", "--", str(bundle), "repository")
         else:
-            git(scratch, "init", "--quiet", "repository")
+            git(scratch, "init", "--quiet", "--template=", "repository")
         tags = set(git(self._clone, "tag", "--list").splitlines())
         if not offline and address != UNKNOWN_ADDRESS:
             tags |= self._tags_at_address()

@@ -24,7 +24,7 @@ from forge_scaffold.recorded import FILE, Recorded
 from forge_scaffold.render import matcher, render
 from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Repository, Source
-from forge_scaffold.worktree import UNHOOKED, WorkTree
+from forge_scaffold.worktree import WorkTree
 
 # Nothing of the user's configuration takes part in the merge, and no hook runs.
 _ISOLATED: Mapping[str, str] = {
@@ -115,8 +115,8 @@ class Update:
     def patch(self, *, colour: bool) -> str:
         """The changes as `git diff` prints them, paths relative to the project."""
         how = "--color=always" if colour else "--color=never"
-        options = ("diff-tree", "-r", "--patch", "--find-renames", "--binary", how)
-        return git(self.merged, *UNHOOKED, *options, *self._trees, variables=_ISOLATED)
+        options = ("diff-tree", "-r", "--patch", "--find-renames", "--full-index", "--binary", how)
+        return git(self.merged, *options, *self._trees, variables=_ISOLATED)
 
     def apply(self) -> None:
         """Write the result into the project's work tree; all of it or nothing.
@@ -202,7 +202,7 @@ class _Merge:
         )
 
     def _git(self, *arguments: str, stdin: bytes = b"") -> str:
-        return git(self.folder, *UNHOOKED, *arguments, variables=_ISOLATED, stdin=stdin)
+        return git(self.folder, *arguments, variables=_ISOLATED, stdin=stdin)
 
     def _initialise(self) -> None:
         options = ("--quiet", "--template=", "--initial-branch=project")

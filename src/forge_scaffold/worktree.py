@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import copy2, copystat, rmtree
 from typing import Self
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git, git_bytes
 
 SHOWN_FILES = 10
-
-UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
-"""Options under which git runs nothing that the repository configures."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class WorkTree:
     def uncommitted(self) -> list[str]:
         """Files of the project that differ from the commit, untracked ones included."""
         listed = git(
-            self.project, *UNHOOKED, "status", "--porcelain", "-z", "--no-renames",
+            self.project, "status", "--porcelain", "-z", "--no-renames",
             "--untracked-files=all", "--", ".",
         )  # fmt: skip
         paths = [entry[3:] for entry in listed.split("\0") if entry]
@@ -121,7 +119,7 @@ class WorkTree:
         self._begin(journal)
         try:
             for path, source in contents.items():
-                _put(source, self.project / path, self.project)
+                put_file(source, self.project / path, self.project)
             yield
             self._note(_Journal(self.head, list(contents), complete=True))
         except BaseException as error:
@@ -148,7 +146,7 @@ class WorkTree:
             raise UserError(*problems)
 
     def _committed(self) -> set[str]:
-        listed = git(self.project, "ls-tree", "-r", "-z", "--name-only", self.tree)
+        listed = git(self.project, "ls-tree", "--full-tree", "-r", "-z", "--name-only", self.tree)
         return set(listed.split("\0"))
 
     def mark_conflict(
@@ -168,12 +166,12 @@ class WorkTree:
             stored = git(self.project, "hash-object", *options, stdin=content)
             lines.append(f"{mode} {stored} {stage}\t{self.prefix}{path}")
         entries = "".join(f"{line}\0" for line in lines).encode(errors="surrogateescape")
-        git(self.project, *UNHOOKED, "update-index", "-z", "--index-info", stdin=entries)
+        git(self.project, "update-index", "-z", "--index-info", stdin=entries)
 
     def waiting(self) -> "_Journal | None":
         """The changes that were made since the last commit by `transaction`, if any."""
         try:
-            noted = json.loads(self._journal.read_text(encoding="utf-8"))
+            noted = json.loads((self._journal / "journal.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
         journal = _Journal(**noted)
@@ -196,38 +194,41 @@ class WorkTree:
         self._undo(journal)
         return len(journal.paths)
 
-    def _undo(self, journal: "_Journal") -> None:
-        committed = self._committed()
-        for path in journal.paths:
-            _scratch(self.project / path).unlink(missing_ok=True)
-            if path not in committed:
-                untrack = ("rm", "--cached", "--quiet", "--ignore-unmatch", "--", path)
-                git(self.project, "--literal-pathspecs", *untrack)
-                _put(None, self.project / path, self.project)
-        if back := [path for path in journal.paths if path in committed]:
-            names = "".join(f"{path}\0" for path in back).encode(errors="surrogateescape")
-            options = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            command = ("--literal-pathspecs", "checkout", "--quiet", "--force", self.head)
-            git(self.project, *UNHOOKED, *command, *options, stdin=names)
-        self._journal.unlink(missing_ok=True)
-
     def _begin(self, journal: "_Journal") -> None:
-        self._journal.unlink(missing_ok=True)  # of an update that was committed since
+        """Keep what is about to change: git would not give every byte of it back."""
+        rmtree(self._journal, ignore_errors=True)  # of an update that was committed since
         self._journal.parent.mkdir(exist_ok=True)
         try:
-            with self._journal.open("x"):
-                self._note(journal)
+            self._journal.mkdir()
         except FileExistsError as error:
             raise UserError(f"{self.project}: another update is under way") from error
+        for path in journal.paths:
+            if os.path.lexists(self.project / path):
+                kept = self._journal / "before" / path
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                copy2(self.project / path, kept, follow_symlinks=False)
+        self._note(journal)
 
     def _note(self, journal: "_Journal") -> None:
-        replace_file(self._journal, json.dumps(asdict(journal), indent=2).encode())
+        replace_file(self._journal / "journal.json", json.dumps(asdict(journal), indent=2).encode())
+
+    def _undo(self, journal: "_Journal") -> None:
+        for path in journal.paths:
+            _scratch(self.project / path).unlink(missing_ok=True)
+            kept = self._journal / "before" / path
+            put_file(kept if os.path.lexists(kept) else None, self.project / path, self.project)
+            if kept.is_file():
+                copystat(kept, self.project / path, follow_symlinks=False)
+        names = "".join(f"{path}\0" for path in journal.paths).encode(errors="surrogateescape")
+        options = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        git(self.project, "--literal-pathspecs", "reset", "--quiet", *options, stdin=names)
+        rmtree(self._journal)
 
     @property
     def _journal(self) -> Path:
-        """One a project: a repository may hold several."""
+        """A folder for each project: a repository may hold several."""
         name = hashlib.sha256(self.prefix.encode(errors="surrogateescape")).hexdigest()[:16]
-        return self._git_path("forge") / f"{name}.json"
+        return self._git_path("forge") / name
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ class _Journal:
     complete: bool = False
 
 
-def _put(source: Path | None, target: Path, top: Path) -> None:
+def put_file(source: Path | None, target: Path, top: Path) -> None:
     """Copy a file to its place in one step; without a source, remove what is there."""
     if source is None:
         target.unlink(missing_ok=True)
@@ -256,7 +257,7 @@ def _put(source: Path | None, target: Path, top: Path) -> None:
         target.unlink(missing_ok=True)
         target.symlink_to(source.readlink())
     else:
-        replace_file(target, source.read_bytes(), executable=bool(source.stat().st_mode & 0o100))
+        replace_file(target, source.read_bytes(), executable=os.access(source, os.X_OK))
 
 
 def replace_file(file: Path, content: bytes, *, executable: bool = False) -> None:

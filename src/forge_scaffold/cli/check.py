@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_scaffold.cli import terminal
-from forge_scaffold.cli.arguments import Parser
+from forge_scaffold.cli.arguments import Command, Parameter
+from forge_scaffold.cli.suggested import rule_ids
 from forge_scaffold.errors import UserError
 from forge_scaffold.reports import FORMATS
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from forge_scaffold.checks import Finding, Options, Subject
     from forge_scaffold.versions import Releases
 
-SUMMARY = "Find what makes a Python Worker fail at deploy or at run time."
+SUMMARY = "Find what makes a Python Worker fail, at deploy or at run time."
 
 DETAILS = """\
-Nothing of the project is imported or run, and nothing is fetched, unless --index
-asks what runs in a Worker of each dependency. Exit code 0: nothing to object to
-(notes aside); 1: findings; 2: the check could not run.
+The project is not imported or run. Nothing is fetched without --index, which
+asks for each dependency what runs in a Worker.
+
+Exit codes: 0 no findings except notes, 1 findings, 2 the check could not run.
 
 Examples:
   forge check
@@ -34,53 +36,27 @@ Examples:
 """
 
 
-def main(arguments: Sequence[str]) -> None:
+def run(args: "Namespace") -> None:
     """Run the command.
 
     Raises:
-        SystemExit: with the exit code, unless that is 0.
+        SystemExit: with 1, when there are findings.
     """
-    with terminal.outcomes():
-        args = _parser().parse_args(arguments)
-        # It ends soon, and until then keeps nearly all that it makes.
-        gc.disable()
-        from forge_scaffold import checks
+    # It ends soon, and until then keeps nearly all that it makes.
+    gc.disable()
+    from forge_scaffold import checks
 
-        subject, options = _opened(args)
-        if args.index:
-            subject = replace(subject, releases=_asked(subject))
+    subject, options = _opened(args)
+    if args.index:
+        subject = replace(subject, releases=_asked(subject))
+    found = checks.findings(subject, options)
+    if args.fix and _fixed(found, subject):
+        subject, options = _opened(args, subject.releases)
         found = checks.findings(subject, options)
-        if args.fix and _fixed(found, subject):
-            subject, options = _opened(args, subject.releases)
-            found = checks.findings(subject, options)
-        if printed := _report(args.format, found, subject):
-            print(printed)
-        if checks.failed(found):
-            sys.exit(1)
-
-
-def _parser() -> Parser:
-    parser = Parser("check", SUMMARY, DETAILS)
-    parser.add_argument(
-        "path", nargs="?", default=".", metavar="PATH", help="the project's folder (default: .)"
-    )
-    for option, meaning in (
-        ("--select", "follow only these rules: ids or prefixes"),
-        ("--ignore", "leave these rules out: ids or prefixes"),
-    ):
-        parser.add_argument(option, action="append", metavar="ID[,ID]", default=[], help=meaning)
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how findings are printed"
-    )
-    parser.add_argument(
-        "--fix", action="store_true", help="mend what can be mended safely; report the rest"
-    )
-    parser.add_argument(
-        "--index",
-        action="store_true",
-        help="ask the package index too; its answers are kept for a day",
-    )
-    return parser
+    if printed := _report(args.format, found, subject):
+        print(printed)
+    if checks.failed(found):
+        sys.exit(1)
 
 
 def _opened(
@@ -136,3 +112,27 @@ def _report(form: str, found: "Sequence[Finding]", subject: "Subject") -> str:
     if form == "text":
         return text.report(found, subject.project, terminal.painter(sys.stdout))
     return reporter(form)(found, subject.project)
+
+
+COMMAND = Command(
+    name="check",
+    summary=SUMMARY,
+    details=DETAILS,
+    parameters=(
+        Parameter("PATH", "The project's folder. [default: .]", default="."),
+        Parameter(
+            "--select", "Check only these rules: ids or prefixes.", "ID[,ID]",
+            many=True, complete=rule_ids,
+        ),
+        Parameter(
+            "--ignore", "Leave these rules out: ids or prefixes.", "ID[,ID]",
+            many=True, complete=rule_ids,
+        ),
+        Parameter(
+            "--format", "How to print findings. [default: text]", choices=FORMATS, default="text"
+        ),
+        Parameter("--fix", "Fix what can be fixed safely, and report the rest."),
+        Parameter("--index", "Ask the package index, too; its answers are kept for a day."),
+    ),
+    run=run,
+)  # fmt: skip

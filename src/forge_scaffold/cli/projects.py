@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from forge_scaffold.recorded import Recorded
     from forge_scaffold.sources import Repository
     from forge_scaffold.update import Update
-
-ProjectOption = Annotated[
-    Path, typer.Option("--project", metavar="PATH", help="The project's folder (default: .).")
-]
-OfflineOption = Annotated[
-    bool, typer.Option("--offline", help="Use the releases that Forge brings; ask no address.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Report in JSON.")]
 
 
 def opened(stack: ExitStack, project: Path, *, offline: bool) -> "tuple[Recorded, Repository]":

@@ -28,5 +28,7 @@ def default_text(question: Question) -> str:
     """A default as people read it; one that is computed from PATH says so."""
     if isinstance(question.default, list):
         return ", ".join(map(str, question.default))
+    if isinstance(question.default, bool):
+        return "yes" if question.default else "no"
     text = str(question.default)
-    return "from PATH's last part" if "_folder_name" in text else text
+    return "the last part of PATH" if "_folder_name" in text else text

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import projects, terminal
+from forge_scaffold.cli import options, terminal
 from forge_scaffold.errors import UserError
 
 
@@ -13,7 +13,7 @@ def relink(
     address: Annotated[
         str, typer.Argument(metavar="ADDRESS", help="https://....git or git@host:path.")
     ],
-    project: projects.ProjectOption = Path(),
+    project: options.Project = Path(),
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the address for the project's version.")
     ] = False,
@@ -28,22 +28,21 @@ def relink(
       forge relink https://git.example.org/team/forge.git
       forge relink git@example.org:team/forge.git
     """
-    with terminal.outcomes():
-        from forge_scaffold.addresses import public_address
-        from forge_scaffold.recorded import Recorded
-        from forge_scaffold.worktree import replace_file
+    from forge_scaffold.addresses import public_address
+    from forge_scaffold.recorded import Recorded
+    from forge_scaffold.worktree import replace_file
 
-        recorded = Recorded.read(project.resolve(), any_address=True)
-        public = public_address(address)
-        if public is None:
-            raise UserError(
-                f"{address}: not an address for others; use https://....git or git@host:path"
-            )
-        if not offline:
-            with terminal.progress(f"Asking {public} ..."):
-                _require_version(public, recorded.version)
-        replace_file(recorded.file, recorded.relinked(public))
-        typer.echo(f"{recorded.file.name}: the template is at {public}")
+    recorded = Recorded.read(project.resolve(), any_address=True)
+    public = public_address(address)
+    if public is None:
+        raise UserError(
+            f"{address}: not an address for others; use https://....git or git@host:path"
+        )
+    if not offline:
+        with terminal.progress(f"Asking {public} ..."):
+            _require_version(public, recorded.version)
+    replace_file(recorded.file, recorded.relinked(public))
+    typer.echo(f"{recorded.file.name}: the template is at {public}")
 
 
 def _require_version(address: str, version: str) -> None:

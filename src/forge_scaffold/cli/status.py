@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forge_scaffold.cli import projects, terminal
+from forge_scaffold.cli import options, projects, terminal
 from forge_scaffold.printable import printable
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def status(
         bool,
         typer.Option("--check", help="Exit with 1 when there is an update, or a conflict is open."),
     ] = False,
-    offline: projects.OfflineOption = False,
-    as_json: projects.JsonOption = False,
-    project: projects.ProjectOption = Path(),
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    project: options.Project = Path(),
 ) -> None:
     """Show a project's template, version, answers, and files that differ from the template.
 
@@ -32,7 +32,7 @@ def status(
       forge status
       forge status --check --json
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         from forge_scaffold.status import status as status_of
 
         _, repository = projects.opened(stack, project, offline=offline)

@@ -1,5 +1,6 @@
 """What every command does with the terminal: errors, exit codes, colour, progress."""
 
+import json
 import os
 import signal
 import sys
@@ -64,11 +65,14 @@ def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def outcomes() -> Iterator[None]:
+def outcomes(*, as_json: bool = False) -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code.
 
     0 it worked, 1 the result failed its check, 2 the user's mistake or the system's refusal,
     129 SIGHUP, 130 Ctrl-C, 141 nobody reads the output, 143 SIGTERM.
+
+    Args:
+        as_json: also print an error on stdout, as JSON.
     """
     # A signal that is ignored stays so: `nohup forge ...` outlives its terminal.
     before = {
@@ -79,10 +83,12 @@ def outcomes() -> Iterator[None]:
     try:
         try:
             yield
+        except ForgeError as error:
+            if as_json:
+                print(_as_json(error))
+            _fail(error)
         finally:
             sys.stdout.flush()
-    except ForgeError as error:
-        _fail(error)
     except BrokenPipeError:  # `forge ... | head`: nobody reads on
         _drop_output()
         raise SystemExit(128 + signal.SIGPIPE) from None
@@ -115,6 +121,14 @@ def _drop_output() -> None:
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _as_json(error: ForgeError) -> str:
+    problems = list(error.problems) if isinstance(error, UserError) else str(error).splitlines()
+    return json.dumps(
+        {"error": {"message": str(error), "problems": problems, "exit_code": error.exit_code}},
+        indent=2,
+    )
 
 
 def _fail(error: ForgeError) -> NoReturn:

@@ -6,30 +6,23 @@ from typing import Annotated
 
 import typer
 
-from forge_scaffold.cli import projects, terminal
+from forge_scaffold.cli import options, projects, suggested, terminal
 
 ToOption = Annotated[
     str | None, typer.Option(metavar="VERSION", help="The release to reach (default: newest).")
-]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change an answer as well; repeatable."),
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")
 ]
 
 
 def update(
     to: ToOption = None,
-    settings: SettingsOption = None,
-    dry_run: DryRunOption = False,
+    settings: options.Settings = None,
+    dry_run: options.DryRun = False,
     abort: Annotated[
         bool, typer.Option("--abort", help="Take back the update that is not committed yet.")
     ] = False,
-    offline: projects.OfflineOption = False,
-    as_json: projects.JsonOption = False,
-    project: projects.ProjectOption = Path(),
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    project: options.Project = Path(),
 ) -> None:
     """Bring a project to a newer version of its template.
 
@@ -43,7 +36,7 @@ def update(
       forge update --to v1.2.0
       forge update --abort
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         from forge_scaffold.worktree import WorkTree
 
         if abort:
@@ -63,9 +56,9 @@ def update(
 
 def diff(
     to: ToOption = None,
-    settings: SettingsOption = None,
-    offline: projects.OfflineOption = False,
-    project: projects.ProjectOption = Path(),
+    settings: options.Settings = None,
+    offline: options.Offline = False,
+    project: options.Project = Path(),
 ) -> None:
     """Print the patch that forge update would make, and write nothing.
 
@@ -77,7 +70,7 @@ def diff(
       forge diff --to v1.2.0
       forge diff --set database=turso
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         import sys
 
         recorded, repository = projects.opened(stack, project, offline=offline)
@@ -94,13 +87,15 @@ def set_(
     settings: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY=VALUE...", help="Answers; KEY+=VALUE and KEY-=VALUE change a list."
+            metavar="KEY=VALUE",
+            help="An answer; KEY+=VALUE and KEY-=VALUE change a list.",
+            autocompletion=suggested.answers,
         ),
     ],
-    dry_run: DryRunOption = False,
-    offline: projects.OfflineOption = False,
-    as_json: projects.JsonOption = False,
-    project: projects.ProjectOption = Path(),
+    dry_run: options.DryRun = False,
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    project: options.Project = Path(),
 ) -> None:
     """Change answers of a project, at the template's version that it has.
 
@@ -111,7 +106,7 @@ def set_(
       forge set database=turso providers+=mistral
       forge set auth=oidc --dry-run
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         from forge_scaffold.worktree import WorkTree
 
         recorded, repository = projects.opened(stack, project, offline=offline)
