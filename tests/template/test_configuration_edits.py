@@ -257,6 +257,65 @@ def test_an_edit_conflicts_only_with_the_removal_of_its_own_line(tmp_path: Path,
             assert conflicts or text == edit(theirs), f"{changed}, {version}"
 
 
+# Edits elsewhere: what they conflict with, and how often. docs/explanation explains them.
+ELSEWHERE: Mapping[str, tuple[Edit, Mapping[str, int]]] = {
+    "npm install --save-dev": (
+        Edit("package.json", r'^  "devDependencies": \{\n', '    "prettier": "^3.0.0",\n'),
+        {"newer pins": 1},
+    ),
+    "another version of a pinned tool": (
+        Edit("package.json", r'^    "wrangler": "(.*)"', "4.170.0"),
+        {"newer pins": 1},
+    ),
+    "another compatibility date": (
+        Edit(WRANGLER, r'^compatibility_date = "(.*)"', "2026-12-01"),
+        {"newer pins": 1},
+    ),
+    "another version of an action": (
+        Edit(WORKFLOW, r"actions/checkout@(v\d+)", "v4"),
+        {"newer pins": 1},
+    ),
+    "a step between the pinned actions": (
+        Edit(WORKFLOW, r"^      - uses: astral-sh/setup-uv.*\n", "      - uses: acme/sign-in@v1\n"),
+        {"newer pins": 1},
+    ),
+    "a binding below the database's": (
+        Edit(WRANGLER, r'^migrations_dir = ".*"\n', '\n[[services]]\nbinding = "OTHER"\n'),
+        {
+            "database: turso": 3,
+            "database: none": 3,
+            "telemetry: otlp": 3,
+            "telemetry: none": 3,
+            "everything": 3,
+        },
+    ),
+    "a secret among the template's": (
+        Edit(WRANGLER, r'^  "ANTHROPIC_API_KEY",\n', '  "MAIL_KEY",\n'),
+        {
+            "+mistral": 3,
+            "+cohere, google, mistral": 3,
+            "-anthropic": 3,
+            "openai -> mistral": 3,
+            "auth: none": 3,
+            "telemetry: none": 3,
+            "everything": 3,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_edits_elsewhere_conflict_with_what_the_documentation_lists(
+    tmp_path: Path, name: str
+) -> None:
+    edit, expected = ELSEWHERE[name]
+    base = rendered(edit.path, edit.needs)
+    texts = {changed: rendered(edit.path, change) for changed, change in CHANGES.items()}
+    texts["newer pins"] = released(edit.path, base)
+    found = {case: merged(tmp_path, edit(base), base, text)[1] for case, text in texts.items()}
+    assert {case: count for case, count in found.items() if count} == expected
+
+
 # Two projects that have, together, every place.
 PROJECTS: Mapping[str, Combination] = {
     "clerk, d1": {**CLERK, "revocation": "kv", "telemetry": "otlp", "queue": True},
