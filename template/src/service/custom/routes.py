@@ -1,0 +1,19 @@
+"""Your own routes.
+
+    async def greet(request: Request) -> Response:
+        greeting = context.settings(GreetingSettings).greeting
+        return json_response({"text": f"{greeting}, {request.caller}!"})
+
+`context.get(chat)`, `context.get(database)` and so on are the service's own parts. Read settings
+in the handlers, not while the routes are listed: a missing one then fails no other route.
+"""
+
+from collections.abc import Sequence
+
+from service.context import Context
+from service.web import Route
+
+
+def routes(_context: Context) -> Sequence[Route]:
+    """The routes, such as `Route("GET", "/v1/greeting", greet)`."""
+    return []
