@@ -13,7 +13,7 @@ from service.providers.base import (
     ProviderTimeoutError,
     RateLimitedError,
 )
-from service.settings import SettingsError, is_local
+from service.settings import Environment, SettingsError, is_local
 from service.web import Problem, Unavailable
 
 DEFAULT_RETRY_AFTER = 5.0
@@ -31,7 +31,7 @@ def explain(context: Context) -> Explain:
                 return error
             case ProviderError():
                 return provider_problem(error)
-        return _failure(error, local=is_local(context.env))
+        return _failure(error, context.env)
 
     return problem
 
@@ -51,7 +51,7 @@ def provider_problem(error: ProviderError) -> Problem:
     return Problem(502, f"{error}.")
 
 
-def _failure(error: Exception, *, local: bool) -> Problem:
+def _failure(error: Exception, env: Environment) -> Problem:
     log(
         "error",
         "failed",
@@ -63,7 +63,7 @@ def _failure(error: Exception, *, local: bool) -> Problem:
     )
     match error:
         case SettingsError():
-            hint = str(error) if local else "Its log says what to set"
+            hint = str(error) if is_local(env) else "Its log says what to set"
             return Problem(500, f"This service is not configured. {hint}.")
         case Unavailable():
             return Problem(503, error.answer)
