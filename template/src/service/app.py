@@ -2,13 +2,14 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from service.about import NAME, VERSION
-from service.context import CALLER, CONSUMERS, Context
+from service.context import CALLER, CONSUMERS, Consumer, Context
 from service.features import FEATURES
 from service.log import log, request_id
 from service.maintenance import maintenance
@@ -64,19 +65,22 @@ class App:
         await self.context.get(maintenance).run()
 
     async def consume(self, batch: Any) -> None:
-        """Hand a batch to the consumer of its queue; a lone consumer takes every queue.
+        """Hand a batch to the consumer of its queue. Raises LookupError where there is none."""
+        consumers: dict[str, Consumer] = {}
+        for each in self.context.every(CONSUMERS):
+            consumers = {**each, **consumers}
+        await find_consumer(consumers, batch.queue)(batch)
 
-        Raises LookupError for a queue without a consumer: Cloudflare delivers the batch again.
-        """
-        consumers = {
-            name: consumer
-            for each in reversed(self.context.every(CONSUMERS))
-            for name, consumer in each.items()
-        }
-        matching = [name for name in consumers if f"-{batch.queue}".endswith(f"-{name}")]
-        if not matching and len(consumers) != 1:
-            raise LookupError(f"no consumer for the queue {batch.queue}")
-        await consumers[max(matching or consumers, key=len)](batch)
+
+def find_consumer(consumers: Mapping[str, Consumer], queue: str) -> Consumer:
+    """The consumer with the longest name that ends the queue's name; a lone one takes every queue.
+
+    Raises LookupError for any other queue: Cloudflare then delivers the batch again.
+    """
+    matching = [name for name in consumers if f"-{queue}".endswith(f"-{name}")]
+    if not matching and len(consumers) != 1:
+        raise LookupError(f"the queue {queue} has no consumer")
+    return consumers[max(matching or consumers, key=len)]
 
 
 async def _healthz(_request: Request) -> Response:

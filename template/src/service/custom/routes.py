@@ -1,10 +1,13 @@
-"""Your own routes.
+"""Your own routes. A route that reads one of your settings:
 
-    async def greet(request: Request) -> Response:
-        greeting = context.settings(GreetingSettings).greeting
-        return json_response({"text": f"{greeting}, {request.caller}!"})
+    def routes(context: Context) -> Sequence[Route]:
+        async def greet(request: Request) -> Response:
+            greeting = context.settings(GreetingSettings).greeting
+            return json_response({"text": f"{greeting}, {request.caller}!"})
 
-`context.get(chat)`, `context.get(database)` and so on are the service's own parts. Read settings
+        return [Route("GET", "/v1/greeting", greet)]
+
+`context.get(chat)`, `context.get(database)` and the like are the service's own parts. Read settings
 in the handlers, not while the routes are listed: a missing one then fails no other route.
 """
 
@@ -15,5 +18,4 @@ from service.web import Route
 
 
 def routes(_context: Context) -> Sequence[Route]:
-    """The routes, such as `Route("GET", "/v1/greeting", greet)`."""
     return []
