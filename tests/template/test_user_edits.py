@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import REPOSITORY, commit, repository, tree, whole_template, write
+from tests.template import variants
 from tests.template.combinations import everything
 from tests.template.conftest import Make
 from tests.template.user_edits import AT_NAMED_PLACES, ELSEWHERE, FILES, edit
@@ -176,6 +177,14 @@ def test_an_update_keeps_the_edits(
         for file in (ANSWERS, *conflicts):
             text.pop(file)
     assert updated == expected
+
+
+def test_the_users_files_depend_on_no_answer() -> None:
+    owned = [file for file in variants.files() if file.path.startswith(OWN)]
+    assert len(owned) > 2
+    for file in owned:
+        assert not file.is_jinja, file.path
+        assert not variants.presence(file.path), file.path
 
 
 def test_every_edit_is_at_a_place_that_the_readme_or_the_page_of_updates_names() -> None:
