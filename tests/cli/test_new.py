@@ -62,7 +62,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
-  Git: a new repository on master, with one commit.
+  Git: a new repository with one commit.
   Note: {template} is not a git repository: update needs one.
 
 Next

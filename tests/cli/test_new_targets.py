@@ -211,7 +211,7 @@ def test_a_folder_outside_git_becomes_a_repository_with_one_commit(
     configuration.write_text("[init]\ndefaultBranch = trunk\n")
     variables = {"GIT_CONFIG_GLOBAL": str(configuration)}
     run = forge(home, "new", "x", "--defaults", "--template", template, variables=variables)
-    assert "  Git: a new repository on trunk, with one commit.\n" in run.stdout
+    assert "  Git: a new repository with one commit.\n" in run.stdout
     assert git(home / "x", "log", "--format=%s %an %D") == "Create x with Forge Test HEAD -> trunk"
     assert git(home / "x", "status", "--porcelain") == ""
     assert ".copier-answers.yml" in git(home / "x", "ls-files").splitlines()
@@ -219,7 +219,7 @@ def test_a_folder_outside_git_becomes_a_repository_with_one_commit(
 
 def test_a_folder_with_other_files_becomes_a_repository_too(home: Path, template: Path) -> None:
     write(home / "x", {"LICENSE": "MIT\n"})
-    assert new(home, template, "x")["repository"] == "a new repository on master, with one commit"
+    assert new(home, template, "x")["repository"] == "a new repository with one commit"
     assert git(home / "x", "status", "--porcelain") == "?? LICENSE"
 
 
@@ -235,7 +235,7 @@ def test_without_git_a_project_is_made_all_the_same(home: Path, template: Path) 
     assert "no git repository was made (git: not found on PATH; install git)" in run.stdout
 
 
-COMMITTED = "with one commit."
+COMMITTED = "a new repository with one commit."
 NOBODY = {
     f"GIT_{who}_{what}": None for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
@@ -248,7 +248,7 @@ NOBODY = {
         (
             "[commit]\ngpgsign = true\n[gpg]\nprogram = /bin/false\n",
             {},
-            "nothing was committed (git commit: gpg failed to sign the data",
+            "nothing was committed: git commit: gpg failed to sign the data",
         ),
         ("[core]\nhooksPath = {home}/hooks\n", {}, COMMITTED),
         ("[init]\ntemplateDir = {home}/template-dir\n", {}, COMMITTED),
