@@ -26,8 +26,9 @@ LOCATION = frozenset(
 # Whatever a repository configures to run does not run.
 _UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 
-# Git's first commands in a new repository: nothing in the background, no invented author.
-_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true")
+# Git's first commands in a new repository: nothing in the background, no invented author, and no
+# refusal of line endings.
+_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true", "-c", "core.safecrlf=false")
 
 _PAIR = ("KEY", "VALUE")
 
