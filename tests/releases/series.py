@@ -37,6 +37,8 @@ OLDEST = (os.environ.get("UV", "uv"), "tool", "run", "--from", "copier==9.19.0",
 
 FIRST = Version("0.1.0")
 
+RELEASED = date(2030, 1, 1)
+
 
 @cache
 def past() -> Sequence[str]:
@@ -94,7 +96,7 @@ class Series:
             edit(work)
             git(work, "add", "--all")
             git(work, "commit", "--quiet", "--allow-empty", f"--message={tag}")
-            add_release(series.bundle, work, "HEAD", tag, date(2030, 1, 1))
+            add_release(series.bundle, work, "HEAD", tag, RELEASED)
         git(folder, "clone", "--quiet", "--bare", str(series.bundle), "template.git")
         return series
 
