@@ -23,33 +23,52 @@ TEMPLATE = REPOSITORY / "template"
 
 def cli() -> str:
     """What `forge --help` prints, and that of each command."""
+    commands = "\n\n".join(_help(command.name or "") for command in app.registered_commands)
     return f"""\
 # Command line
 
 {_help()}
 
-{_help("new")}
+{commands}
 
-{_help("check")}
-
-{_help("rule")}
-
-{_help("audit")}
-
-## Exit codes of forge new
+## Exit codes
 
 | Code | Meaning |
 | --- | --- |
-| 0 | The project is there. |
-| 1 | The template could not be rendered, or `forge check` objects to the result. Nothing was written. |
-| 2 | Something told cannot be done: every problem is listed. Nothing was written. |
+| 0 | It worked. |
+| 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, or the template makes a project that `forge new` refuses. |
+| 2 | The command cannot do what it was asked: a mistake in the arguments, a config file, a `forge.toml` or the project. Every problem is listed. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
-| 141 | Nobody reads the output any more (`forge check \\| head`). |
+| 141 | The reader of the output went away (`forge check \\| head`). |
 
-Those of `forge check` and `forge audit` stand in their help.
+`forge new` writes the whole project or nothing. Results go to stdout, everything else to stderr. Colour
+appears only on a terminal, and not when `NO_COLOR` is set.
 
-Results go to stdout, everything else to stderr. Colour appears only on a terminal, and not when
-`NO_COLOR` is set.
+## JSON
+
+With `--json` (`--format json` for `forge check` and `forge audit`), a command prints one JSON document on stdout.
+When it fails, that is the error, beside the message on stderr; the exit code stays the same:
+
+```json
+{{
+  "error": {{
+    "message": "all problems as one text",
+    "problems": ["team.yaml:3: there is no question \\"auht\\"; did you mean \\"auth\\"?"],
+    "exit_code": 2
+  }}
+}}
+```
+
+`forge new --json` prints:
+
+| Key | Value |
+| --- | --- |
+| `path` | the project's folder |
+| `written` | `false` with `--dry-run` |
+| `answers` | by question: `value`, and its `origin`: `--set KEY=VALUE`, `FILE:LINE`, `preset NAME (FILE:LINE)`, `prompt`, `organisation (FILE:LINE)` or `default` |
+| `template` | `address`, `ref` and `caveat` |
+| `files` | every file of the project, relative to `path` |
+| `next` | commands to run next |
 """
 
 
@@ -60,29 +79,31 @@ def _help(*command: str) -> str:
 
 
 def questions() -> str:
-    """The questions of copier.yml, and the JSON Schema of their answers."""
-    questionnaire = Questionnaire.load(REPOSITORY / "copier.yml")
-    schema = json.dumps(questionnaire.model.model_json_schema(), indent=2)
-    rows = "\n".join(map(_row, questionnaire))
+    """The questions of copier.yml."""
+    rows = "\n".join(map(_row, Questionnaire.load(REPOSITORY / "copier.yml")))
     return f"""\
 # Questions
 
-The keys of `--set KEY=VALUE` and of a `--config` file. They are defined in `copier.yml`, for `copier copy` too.
+The keys of `--set KEY=VALUE`, of a `--config` file, and of the defaults and presets in a
+[`forge.toml`](forge-toml.md). They are defined in `copier.yml`.
 
 | Key | Question | Choices | Default |
 | --- | --- | --- | --- |
 {rows}
 
-A `service_name` is what Cloudflare accepts as a Worker's name. A `description` is any text of at most 500
-characters; of the control characters it may have newlines and tabs. Lists are written as `a,b` or `[a, b]` with
-`--set`, and as lists in a file.
+A `service_name` is a name that Cloudflare accepts for a Worker. A `description` is text of at most 500 characters,
+without control characters other than newlines and tabs. Write lists as `a,b` or `[a, b]` with `--set`, and as lists
+in a file.
 
-## JSON Schema of the answers
-
-```json
-{schema}
-```
+[answers.schema.json](answers.schema.json) is the JSON Schema of a `--config` file; `forge schema` prints it.
+[Answer without being asked](../how-to/answer-without-being-asked.md) shows how to use it in your editor.
 """
+
+
+def schema() -> str:
+    """The JSON Schema of a config file."""
+    questionnaire = Questionnaire.load(REPOSITORY / "copier.yml")
+    return f"{json.dumps(questionnaire.schema, indent=2, ensure_ascii=False)}\n"
 
 
 TYPES: Mapping[type, str] = {str: "text", bool: "yes or no"}
@@ -229,6 +250,7 @@ def sums() -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli,
     "docs/reference/questions.md": questions,
+    "docs/reference/answers.schema.json": schema,
     "docs/reference/rules.md": rules,
     "template/scripts/SHA256SUMS": sums,
     **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},

@@ -102,15 +102,6 @@ def test_a_choice_of_many_keeps_the_order_of_the_questions() -> None:
     assert answers.model_dump()["providers"] == ["openai", "anthropic"]
 
 
-def test_the_schema_says_what_may_be_answered() -> None:
-    schema = QUESTIONS.model.model_json_schema()
-    assert schema["additionalProperties"] is False
-    assert schema["required"] == [name for name in GOOD if name not in {"revocation", "quota"}]
-    assert schema["properties"]["auth"]["enum"] == ["clerk", "cloudflare-access", "oidc", "none"]
-    choices = list(QUESTIONS.questions["providers"].choices)
-    assert schema["properties"]["providers"]["items"]["enum"] == choices
-
-
 def test_another_templates_questions_are_read_alike(tmp_path: Path) -> None:
     questions = load(
         tmp_path,

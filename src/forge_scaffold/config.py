@@ -1,40 +1,42 @@
-"""Answers from a config file, --set, prompts and defaults.
+"""Answers from the command line, a config file, an organisation and defaults.
 
-Each value keeps its origin; all problems are told at once.
+Each value keeps its origin; all problems are reported at once. What wins over what: `--set`, the
+config file, the preset, what is answered at the prompt, the organisation's defaults, the
+template's.
 """
 
-import difflib
 import json
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from forge_scaffold import config_files
 from forge_scaffold.errors import UserError
-from forge_scaffold.questions import Question, Questionnaire
-
-PARSERS: Mapping[str, Callable[[str], object]] = {
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
-    ".toml": tomllib.loads,
-    ".json": json.loads,
-}
-
-SHOWN_CHARACTERS = 60
-
-Asker = Callable[[Question, object, Mapping[str, object]], object]
+from forge_scaffold.organisation import Setting
+from forge_scaffold.questions import SHOWN_CHARACTERS, Question, Questionnaire, either
+from forge_scaffold.suggestions import hint
 
 
 @dataclass(frozen=True)
-class Told:
-    """One value and the place it was told: `--set auth=none`, `team.yaml:3`."""
+class ProvidedAnswer:
+    """One value and the place it came from: `--set auth=none`, `team.yaml:3`.
+
+    Attributes:
+        value: the answer.
+        origin: its place, as the start of an error.
+        written: the text in YAML that became a value of another type.
+    """
 
     value: object
     origin: str
+    written: str = ""
+
+
+Provided = Mapping[str, ProvidedAnswer]
 
 
 @dataclass(frozen=True)
@@ -54,81 +56,59 @@ class Answers:
         return self.values.model_dump(exclude_unset=True)
 
 
-def read_file(path: Path) -> dict[str, Told]:
-    """The answers in a YAML, TOML or JSON file, chosen by its suffix.
+def read_file(path: Path) -> dict[str, ProvidedAnswer]:
+    """The answers in a YAML, TOML or JSON file, or on standard input for `-`.
 
     Raises:
-        UserError: unreadable, unparsable (with the line), or not a table of answers.
+        UserError: it cannot be read, with the line and the reason.
     """
-    parse = PARSERS.get(path.suffix.lower())
-    if parse is None:
-        raise UserError(f"--config {path}: the name must end in {', '.join(PARSERS)}")
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = parse(text)
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"--config {path}: not UTF-8 text") from error
-    except RecursionError as error:
-        raise UserError(f"--config {path}: nested too deep") from error
-    except (yaml.YAMLError, ValueError) as error:
-        line, reason = _where_and_why(error)
-        raise UserError(f"{path}:{line}: cannot be read: {reason}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}:1: expected answers by name, such as  auth: none")
     return {
-        str(name): Told(value, _place(path, text, str(name))) for name, value in content.items()
+        name: ProvidedAnswer(entry.value, f"{path}:{entry.line}", entry.written)
+        for name, entry in config_files.read(path).items()
     }
 
 
-def _where_and_why(error: Exception) -> tuple[int, str]:
-    """The line and the reason of a parser's error, for all three parsers."""
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        return (mark.line + 1 if mark else 1), (error.problem or "not YAML")
-    if isinstance(error, json.JSONDecodeError):
-        return error.lineno, error.msg
-    reason = str(error).splitlines()[0]
-    line = re.search(r"line (\d+)", reason)  # all that tomllib tells before Python 3.14
-    return (int(line[1]) if line else 1), reason
+def from_organisation(settings: Mapping[str, Setting], source: str) -> dict[str, ProvidedAnswer]:
+    """Answers of a forge.toml, whose origin names `source` and the line."""
+    return {
+        name: ProvidedAnswer(setting.value, f"{source} ({setting.place})")
+        for name, setting in settings.items()
+    }
 
 
-def _place(path: Path, text: str, name: str) -> str:
-    """`file:line` of a top-level key."""
-    key = re.search(rf"""(?m)(?:^|[{{,])\s*["']?{re.escape(name)}["']?\s*[:=]""", text)
-    # the match may begin on the line before, with the brace or the white space
-    line = text.count("\n", 0, text.index(name, key.start())) + 1 if key else 1
-    return f"{path}:{line}"
-
-
-def tell(
-    config_file: Path | None, settings: Sequence[str], questionnaire: Questionnaire
-) -> tuple[dict[str, Told], list[str]]:
-    """Everything the user told, --set over the file, and everything that is wrong with it.
+def provided_answers(
+    config_file: Path | None,
+    settings: Sequence[str],
+    questionnaire: Questionnaire,
+    preset: Provided | None = None,
+    defaults: Provided | None = None,
+) -> tuple[dict[str, ProvidedAnswer], list[str]]:
+    """Everything the user provided, and everything that is wrong with it.
 
     Args:
-        config_file: see `read_file`.
-        settings: the values of --set, as `KEY=VALUE`; the last one of a key counts.
+        config_file: see `read_file`; wins over the preset.
+        settings: the values of --set, as `KEY=VALUE`; win over the file; the last of a key counts.
         questionnaire: what can be answered.
+        preset: the answers of an organisation's preset.
+        defaults: the organisation's defaults, which are checked but not part of the result.
     """
-    told: dict[str, Told] = {}
+    provided: dict[str, ProvidedAnswer] = {**(preset or {})}
     problems: list[str] = []
     if config_file:
         try:
-            told.update(read_file(config_file))
+            provided.update(read_file(config_file))
         except UserError as error:
             problems.extend(error.problems)
     from_settings, unreadable = read_settings(settings, questionnaire)
-    told.update(from_settings)
-    return told, [*problems, *unreadable, *problems_with(told, questionnaire)]
+    provided.update(from_settings)
+    return provided, [*problems, *unreadable, *problems_with(provided, questionnaire, defaults)]
 
 
 def read_settings(
     settings: Sequence[str], questionnaire: Questionnaire
-) -> tuple[dict[str, Told], list[str]]:
+) -> tuple[dict[str, ProvidedAnswer], list[str]]:
     """The answers in `KEY=VALUE` texts, and those that cannot be read."""
-    told: dict[str, Told] = {}
+    provided: dict[str, ProvidedAnswer] = {}
     problems: list[str] = []
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -138,12 +118,13 @@ def read_settings(
             problems.append(f"{origin}: write it as --set KEY=VALUE")
             continue
         try:
-            told[name] = Told(_parse(questionnaire.questions.get(name), text), origin)
-        except (yaml.YAMLError, ValueError):
-            problems.append(
-                f"{origin}: {text!r} cannot be read as {_kind(questionnaire.questions[name])}"
-            )
-    return told, problems
+            value = _parse(questionnaire.questions.get(name), text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            kind = _kind(questionnaire.questions[name])
+            problems.append(f"{origin}: {text[:SHOWN_CHARACTERS]!r} cannot be read as {kind}")
+            continue
+        provided[name] = ProvidedAnswer(value, origin)
+    return provided, problems
 
 
 def _parse(question: Question | None, text: str) -> object:
@@ -159,35 +140,95 @@ def _kind(question: Question) -> str:
     return "a list" if question.multiselect else f"a {question.kind.__name__}"
 
 
-def problems_with(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
-    """What is wrong with what was told, the rest taken as the defaults have it."""
-    values = {name: item.value for name, item in told.items()}
-    idle: list[str] = []
+def problems_with(
+    provided: Provided, questionnaire: Questionnaire, defaults: Provided | None = None
+) -> list[str]:
+    """What is wrong with these answers, when defaults are taken for the rest."""
+    return list(_problems(provided, questionnaire, defaults or {}))
+
+
+def _problems(
+    provided: Provided, questionnaire: Questionnaire, defaults: Provided
+) -> Iterator[str]:
+    for answers in (provided, defaults):
+        for name, answer in answers.items():
+            if problem := _type_problem(name, answer, questionnaire):
+                yield f"{answer.origin}: {problem}"
+    # No other rule can judge by an answer of the wrong type.
+    provided = _without_type_problems(provided, questionnaire)
+    defaults = _without_type_problems(defaults, questionnaire)
+    values = {name: answer.value for name, answer in provided.items()}
+    judged: dict[str, ProvidedAnswer] = {}
     for question in questionnaire:
         name = question.name
-        if not questionnaire.applies(question, values):
-            if name in told and values.pop(name) != questionnaire.default(question, values):
-                idle.append(f"{told[name].origin}: {name}: is asked only {_condition(question)}")
-        elif name not in values:
-            values[name] = questionnaire.default(question, values)
-    try:
-        questionnaire.validated(values)
-    except ValidationError as error:
-        origins = {name: item.origin for name, item in told.items()}
-        return [*_explained(error, origins, questionnaire), *idle]
-    return idle
+        if questionnaire.applies(question, values):
+            answer = provided.get(name) or _default(question, values, questionnaire, defaults)
+            values[name] = answer.value
+            if name in provided or name in defaults:
+                judged[name] = answer
+        elif name in provided and values.pop(name) != questionnaire.default(question, values):
+            yield f"{provided[name].origin}: {name}: is asked only {_condition(question)}"
+    for name, answer in judged.items():
+        question = questionnaire.questions[name]
+        if problem := questionnaire.problem(question, answer.value, values):
+            yield f"{answer.origin}: {name}: {problem}"
 
 
-def unanswered(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[str]:
-    """The questions that were not told, of those that apply with the defaults for the rest."""
+def _without_type_problems(
+    answers: Provided, questionnaire: Questionnaire
+) -> dict[str, ProvidedAnswer]:
+    return {
+        name: answer
+        for name, answer in answers.items()
+        if not _type_problem(name, answer, questionnaire)
+    }
+
+
+def _type_problem(name: str, answer: ProvidedAnswer, questionnaire: Questionnaire) -> str | None:
+    question = questionnaire.questions.get(name)
+    if question is None:
+        known = hint(name, questionnaire.questions, "questions")
+        return f'there is no question "{name}"; {known}'
+    problem = question.type_problem(answer.value)
+    if question.kind is str and not question.multiselect and answer.written:
+        problem = problem and _unquoted(question, answer)
+    return f"{name}: {problem}" if problem else None
+
+
+def _unquoted(question: Question, answer: ProvidedAnswer) -> str | None:
+    """Why text without quotes is no text in YAML."""
+    if answer.value is None:
+        return "has no value"
+    kind = "a boolean" if isinstance(answer.value, bool) else "a number"
+    if question.choices:
+        advice = f"choose {either(json.dumps(each) for each in question.choices)}"
+    else:
+        advice = f'put text in quotes: "{answer.written}"'
+    return f"{answer.written[:SHOWN_CHARACTERS]} is {kind} in YAML; {advice}"
+
+
+def _default(
+    question: Question,
+    values: Mapping[str, object],
+    questionnaire: Questionnaire,
+    defaults: Provided,
+) -> ProvidedAnswer:
+    """The organisation's default of a question, or else the template's."""
+    if question.name in defaults:
+        return defaults[question.name]
+    return ProvidedAnswer(questionnaire.default(question, values), "default")
+
+
+def unanswered(provided: Provided, questionnaire: Questionnaire) -> list[str]:
+    """The questions without an answer, of those that apply when defaults are taken for them."""
     values: dict[str, object] = {}
     names: list[str] = []
     for question in questionnaire:
         name = question.name
         if not questionnaire.applies(question, values):
             continue
-        if name in told:
-            values[name] = told[name].value
+        if name in provided:
+            values[name] = provided[name].value
         else:
             values[name] = questionnaire.default(question, values)
             names.append(name)
@@ -196,59 +237,32 @@ def unanswered(told: Mapping[str, Told], questionnaire: Questionnaire) -> list[s
 
 def _condition(question: Question) -> str:
     """When the question is asked, as copier.yml says it."""
-    return f"when {str(question.when).strip('{} ')}"
+    return f"when {re.sub(r'^{{ *| *}}$', '', str(question.when).strip())}"
 
 
-def _explained(
-    error: ValidationError, origins: Mapping[str, str], questionnaire: Questionnaire
-) -> list[str]:
-    """The problems with the values whose origins are given, one line each."""
-    return [
-        f"{origins[name]}: {_explain(name, details, questionnaire)}"
-        for details in error.errors()
-        if (name := str(details["loc"][0])) in origins
-    ]
-
-
-def _explain(name: str, details: Mapping[str, object], questionnaire: Questionnaire) -> str:
-    reason = str(details["msg"])
-    match details["type"]:
-        case "extra_forbidden":
-            names = list(questionnaire.questions)
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"the questions are {', '.join(names)}"
-            return f'there is no question "{name}"; {hint}'
-        case "value_error":
-            return f"{name}: {reason.removeprefix('Value error, ')}"
-        case _:
-            reason = f"{reason[:1].lower()}{reason[1:]}"
-            return f"{name}: {details['input']!r} will not do: {reason}"
-
-
-def complete(told: Mapping[str, Told], questionnaire: Questionnaire, ask: Asker | None) -> Answers:
-    """What was told, completed by asking, or by the defaults when there is no one to ask.
+def complete(
+    provided: Provided, questionnaire: Questionnaire, defaults: Provided | None = None
+) -> Answers:
+    """The answers provided, completed by defaults.
 
     Args:
-        told: valid answers; see `problems_with`.
+        provided: valid answers; see `problems_with`. Those to questions that do not apply are left
+            out.
         questionnaire: what can be answered.
-        ask: asks one question, given its default and the answers before it.
+        defaults: the organisation's defaults, which win over the template's.
 
     Raises:
-        UserError: a question has neither been told nor has a default.
+        UserError: an answer is invalid after all, or a question has neither answer nor default.
     """
+    answers: dict[str, ProvidedAnswer] = {}
     values: dict[str, object] = {}
-    origins: dict[str, str] = {}
     for question in questionnaire:
         name = question.name
         if not questionnaire.applies(question, values):
             continue
-        if name in told:
-            values[name], origins[name] = told[name].value, told[name].origin
-        else:
-            default = questionnaire.default(question, values)
-            values[name] = ask(question, default, values) if ask else default
-            origins[name] = "asked" if ask else "default"
-    try:
-        return Answers(questionnaire.validated(values), origins)
-    except ValidationError as error:
-        raise UserError(*_explained(error, origins, questionnaire)) from error
+        answer = provided.get(name) or _default(question, values, questionnaire, defaults or {})
+        answers[name], values[name] = answer, answer.value
+    if problems := problems_with(answers, questionnaire):
+        raise UserError(*problems)
+    origins = {name: answer.origin for name, answer in answers.items()}
+    return Answers(questionnaire.validated(values), origins)

@@ -159,6 +159,8 @@ def read_toml(text: Text) -> Document:
     Raises:
         Unreadable: it is none.
     """
+    if deep := _DEEP_KEY.search(text.content):  # tomllib's time grows with the square of the depth
+        raise Unreadable(text.place_at(deep.start()), f"nested more than {DEPTH} deep")
     try:
         data = tomllib.loads(text.content)
     except tomllib.TOMLDecodeError as error:
@@ -190,6 +192,10 @@ def _depth(data: object) -> int:
     return deepest
 
 
+_DEEP_KEY = re.compile(
+    r"""(?m)(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)"""
+    rf"{{{DEPTH}}}"
+)
 _HEADER = re.compile(r"""\s*\[(\[)?\s*((?:[^\]"'#]|"[^"]*"|'[^']*')+?)\s*\]\]?\s*(?:#.*)?""")
 _KEY = re.compile(
     r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=\s*"""
@@ -202,6 +208,7 @@ _OPENING = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*|[\[\]{}]')
 def _toml_places(text: Text) -> dict[Address, Place]:
     """Where the keys of a valid TOML text stand: table headers, `key =`, inline tables' keys."""
     places: dict[Address, Place] = {}
+    arrays: dict[Address, int] = {}
     table: Address = ()
     number = 0
     lines = text.lines
@@ -209,7 +216,7 @@ def _toml_places(text: Text) -> dict[Address, Place]:
         line = lines[number]
         number += 1
         if header := _HEADER.fullmatch(line.rstrip("\r")):
-            table = _table(_parts(header[2]), header[1] is not None, places)
+            table = _table(_parts(header[2]), header[1] is not None, arrays)
             place = Place(text.path, number, header.start(2) + 1, header.end(2) + 1)
             for length in range(1, len(table) + 1):
                 places.setdefault(table[:length], place)
@@ -229,18 +236,21 @@ def _parts(dotted: str) -> Address:
     return tuple(match[1] or match[2] or match[3] or "" for match in _PART.finditer(dotted))
 
 
-def _table(name: Address, array: bool, places: Mapping[Address, Place]) -> Address:  # noqa: FBT001
-    """The address of a table, with the index of the arrays of tables on its way."""
+def _table(name: Address, array: bool, arrays: dict[Address, int]) -> Address:  # noqa: FBT001
+    """The address of a table, with the index of the arrays of tables on its way.
+
+    Args:
+        name: the header's parts.
+        array: whether it is the header of an array's next table.
+        arrays: how many tables each array has; counted on.
+    """
     address: Address = ()
     for position, part in enumerate(name):
         address = (*address, part)
-        count = 0
-        while (*address, count) in places:
-            count += 1
         if position == len(name) - 1 and array:
-            address = (*address, count)
-        elif count:
-            address = (*address, count - 1)
+            arrays[address] = arrays.get(address, 0) + 1
+        if address in arrays:
+            address = (*address, arrays[address] - 1)
     return address
 
 
@@ -275,18 +285,23 @@ _SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
 _SCALARS = {"true": True, "false": False, "null": None}
 
 
-def read_jsonc(text: Text) -> Document:
+def read_jsonc(text: Text, *, unique: bool = False) -> Document:
     """A JSON document as wrangler reads it: with comments and trailing commas.
+
+    Args:
+        text: the file.
+        unique: refuse a key that is given twice; otherwise the last one counts, as in JavaScript.
 
     Raises:
         Unreadable: it is none, or no object.
     """
-    return _Jsonc(text).document()
+    return _Jsonc(text, unique=unique).document()
 
 
 class _Jsonc:
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, *, unique: bool) -> None:
         self.text = text
+        self.unique = unique
         self.places: dict[Address, Place] = {}
 
     def document(self) -> Document:
@@ -345,6 +360,9 @@ class _Jsonc:
             start = offset
             key, offset = self.string(offset)
             place = self.text.place_at(start + 1, offset - start - 2)
+            if self.unique and key in table:
+                first = self.places[(*address, key)].line
+                raise Unreadable(place, f"{key}: given twice, first in line {first}")
             self.places[(*address, key)] = place
             offset = self.skip(offset)
             if not self.text.content.startswith(":", offset):

@@ -29,7 +29,7 @@ UV_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def ask(names: Collection[str], told: Callable[[int, int], None]) -> dict[str, Releases]:
+def ask(names: Collection[str], progress: Callable[[int, int], None]) -> dict[str, Releases]:
     """What the index has of packages; those that it gives no answer about are missing.
 
     An answer is kept in the user's cache folder and counts for a day; an older one counts when the
@@ -37,7 +37,7 @@ def ask(names: Collection[str], told: Callable[[int, int], None]) -> dict[str, R
 
     Args:
         names: as PEP 503 normalises them.
-        told: is called with how many are done, and of how many.
+        progress: called with the number done and the total.
 
     Raises:
         UserError: there can be no cache folder.
@@ -56,7 +56,7 @@ def ask(names: Collection[str], told: Callable[[int, int], None]) -> dict[str, R
         if time.time() - at >= FRESH:
             kept[name] = file
     for done, (name, releases) in enumerate(_asked([*kept]), start=1):
-        told(done, len(kept))
+        progress(done, len(kept))
         if releases:
             found[name] = releases
             write(kept[name], json.dumps({"at": time.time(), **releases._asdict()}))

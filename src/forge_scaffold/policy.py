@@ -1,24 +1,20 @@
 """The dependency policy: what a Worker may depend on, and who says so.
 
 The allow-list is data of the project (`[tool.forge]` in pyproject.toml), so that `copier update`
-carries changes of it; a project without one gets the list in policy.toml beside this module. An
-organisation adds and bans in a `forge.toml`, found upward from the project or in the user's
-configuration folder, each time with a reason, which the messages repeat.
+carries changes to it; a project without one gets the list in policy.toml beside this module. An
+organisation adds and bans packages in its `forge.toml`, with reasons that the messages repeat.
 """
 
-import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from forge_scaffold.documents import Text, Unreadable, read_toml
 from forge_scaffold.errors import UserError
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.project import Project
 from forge_scaffold.versions import Versions, canonical
-
-ORGANISATION = "forge.toml"
 
 
 class Allowed(NamedTuple):
@@ -77,12 +73,12 @@ class Policy:
     own: bool
 
     @classmethod
-    def of(cls, project: Project, organisation: bool = True) -> Self:  # noqa: FBT001, FBT002
+    def of(cls, project: Project, organisation: Organisation | None = None) -> Self:
         """The policy for a project.
 
         Args:
             project: it may have a list of its own.
-            organisation: whether a `forge.toml` above it, or the user's own, counts.
+            organisation: its settings; None for those that apply to the project's folder.
 
         Raises:
             UserError: one of the lists is none.
@@ -90,11 +86,12 @@ class Policy:
         own = "allow" in project.settings
         table = project.settings if own else _built_in()
         direct = dict(_allowed(table.get("allow"), "pyproject.toml: [tool.forge.allow]"))
-        banned: dict[str, Banned] = {}
-        for file in _organisation_files(project.root) if organisation else ():
-            added, bans = _organisation(file)
-            direct = {**added, **direct}
-            banned = {**bans, **banned}
+        settings = organisation or Organisation.of(project.root)
+        direct = {**_added(settings), **direct}
+        banned = {
+            canonical(name): Banned(rule.origin, rule.reason, rule.detail)
+            for name, rule in settings.ban.items()
+        }
         transitive = _names(table.get("transitive"))
         return cls(direct, transitive, _names(table.get("platform")), banned, own)
 
@@ -129,60 +126,9 @@ def _versions(text: object, place: str) -> Versions:
         raise UserError(f'{place}: {error}; write it as  ">=1,<2"') from error
 
 
-def _organisation_files(root: Path) -> Iterator[Path]:
-    """The nearest forge.toml from the project upward, then the user's own."""
-    home = root.resolve()
-    for folder in (home, *home.parents):
-        if (folder / ORGANISATION).is_file():
-            yield folder / ORGANISATION
-            break
-    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
-    user = Path(configuration) / "forge" / ORGANISATION
-    if user.is_file():
-        yield user
-
-
-def _organisation(file: Path) -> tuple[dict[str, Allowed], dict[str, Banned]]:
-    """An organisation's additions and bans.
-
-    Raises:
-        UserError: the file is none of its kind.
-    """
-    try:
-        text = Text.decoded(PurePosixPath(file.name), file.read_bytes())
-        document = read_toml(text)
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from error
-    except Unreadable as error:
-        raise UserError(f"{file}:{error.place.line}: {error.reason}") from error
-    if unknown := sorted(document.data.keys() - {"allow", "ban"}):
-        raise UserError(f"{file}: {unknown[0]}: there are [allow] and [ban]")
-    origin = str(file)
-    allowed: dict[str, Allowed] = {
-        canonical(name): Allowed(
-            _versions(entry.get("versions", ""), f"{file}: [allow] {name}"), origin, reason
-        )
-        for name, entry, reason in _entries(document.data, "allow", {"versions"}, file)
+def _added(settings: Organisation) -> dict[str, Allowed]:
+    """What the organisation allows beyond the project's list."""
+    return {
+        canonical(name): Allowed(_versions(rule.detail, rule.place), rule.origin, rule.reason)
+        for name, rule in settings.allow.items()
     }
-    banned: dict[str, Banned] = {
-        canonical(name): Banned(origin, reason, str(entry.get("instead", "")))
-        for name, entry, reason in _entries(document.data, "ban", {"instead"}, file)
-    }
-    return allowed, banned
-
-
-def _entries(
-    data: Mapping[str, Any], kind: str, keys: set[str], file: Path
-) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """The entries of [allow] or [ban]: name, table, reason."""
-    entries = data.get(kind, {})
-    if not isinstance(entries, dict):
-        raise UserError(f"{file}: [{kind}]: not a table")
-    for name, entry in entries.items():
-        reason = entry.get("reason") if isinstance(entry, dict) else None
-        if not isinstance(reason, str) or not reason.strip():
-            raise UserError(f'{file}: [{kind}] {name}: say why: {{ reason = "..." }}')
-        if unknown := sorted(entry.keys() - keys - {"reason"}):
-            known = ", ".join(sorted({*keys, "reason"}))
-            raise UserError(f"{file}: [{kind}] {name}: {unknown[0]}: there are {known}")
-        yield name, entry, reason.strip()

@@ -4,9 +4,10 @@ Works for the copier.yml of any fork that keeps to the question features read he
 default, choices, multiselect, validator and when.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Self
@@ -17,9 +18,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model,
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
 
+NOUNS: Mapping[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+SHOWN_CHARACTERS = 60
+
 TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "path": str}
+
+# Settings with which a template runs programs, or reads files outside of itself.
+REFUSED = ("_tasks", "_migrations", "_jinja_extensions", "_external_data")
 
 
 @dataclass(frozen=True)
@@ -74,15 +90,21 @@ class Question:
         """The type of the whole answer: a list for multiselect."""
         return GenericAlias(list, (self.kind,)) if self.multiselect else self.kind
 
-    @property
-    def choice_schema(self) -> dict[str, Any]:
-        """What JSON Schema says of the choices."""
-        if not self.choices:
-            return {}
-        enum: dict[str, Any] = {"enum": list(self.choices)}
-        if self.multiselect:
-            return {"items": {"type": "string", **enum}, "uniqueItems": True}
-        return enum
+    def type_problem(self, answer: object) -> str | None:
+        """What is wrong with an answer's type; None when it is right."""
+        if answer is None:
+            return "has no value"
+        if not self.multiselect:
+            return None if self._is_one(answer) else f"{_shown(answer)} is not {NOUNS[self.kind]}"
+        if not isinstance(answer, list):
+            return f"{_shown(answer)} is not a list"
+        wrong = [item for item in answer if not self._is_one(item)]
+        return f"{_shown(wrong[0])} is not {NOUNS[self.kind]}" if wrong else None
+
+    def _is_one(self, answer: object) -> bool:
+        if self.kind is float:
+            return type(answer) is int or (isinstance(answer, float) and isfinite(answer))
+        return type(answer) is self.kind
 
     def outside_choices(self, answer: object) -> list[object]:
         """The parts of an answer that are not among the choices."""
@@ -90,6 +112,35 @@ class Question:
             return []
         items = answer if isinstance(answer, list) else [answer]
         return [item for item in items if item not in self.choices]
+
+
+def _shown(answer: object) -> str:
+    """An answer in an error, as YAML and JSON write it, and no longer than a line."""
+    word = {True: "true", False: "false"}.get(answer) if isinstance(answer, bool) else None
+    text = word or repr(answer)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
+def _limit(question: Question, test: object) -> dict[str, Any]:
+    """The JSON Schema of a test for a wrong answer, if it has one of three common forms."""
+    from jinja2.nodes import Compare, Const, Filter, Name, Not, Operand
+
+    unit = "Items" if question.multiselect else "Length"
+    own = question.name
+    match test:
+        case Not(node=Name(name=name)) if name == own and question.kind is str:
+            return {f"min{unit}": 1}
+        case Not(
+            node=Filter(node=Name(name=name), name="regex_search", args=[Const(value=pattern)])
+        ) if name == own:
+            return {"pattern": str(pattern).replace(r"\A", "^").replace(r"\Z", "$")}
+        case Compare(
+            expr=Filter(node=Name(name=name), name="length"),
+            ops=[Operand(op="gt", expr=Const(value=most))],
+        ) if name == own:
+            return {f"max{unit}": most}
+        case _:
+            return {}
 
 
 def _is_computed(entry: object) -> bool:
@@ -107,7 +158,7 @@ def _choices(name: str, entry: object) -> dict[str, str]:
     return {str(value): str(label) for label, value in pairs}
 
 
-def _either(choices: Iterable[str]) -> str:
+def either(choices: Iterable[str]) -> str:
     """The choices as English lists them: a, b or c."""
     *first, last = choices
     return f"{', '.join(first)} or {last}" if first else last
@@ -117,24 +168,29 @@ def _either(choices: Iterable[str]) -> str:
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
 
-    A question with `when: false` is not among them: the template computes it, nobody may tell it.
+    A question with `when: false` is not among them: the template computes it, nobody may answer it.
 
     Attributes:
         questions: by name.
         folder: the name of the folder that the project will have; a default may be made of it.
         subdirectory: the folder of the repository that holds the template's files.
+        answers_file: the file that records the answers, in the project.
+        user_files: patterns of files that are written once and then belong to the user
+            (`_skip_if_exists`).
     """
 
     questions: Mapping[str, Question]
     folder: str
     subdirectory: str
+    answers_file: str = ".copier-answers.yml"
+    user_files: Sequence[str] = ()
 
     @classmethod
     def load(cls, path: Path, folder: str = "") -> Self:
         """The questions of the copier.yml at `path`.
 
         Raises:
-            UserError: it cannot be read or is no copier.yml.
+            UserError: it cannot be read, is no copier.yml, or wants more than to be rendered.
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -144,6 +200,11 @@ class Questionnaire:
             raise UserError(f"{path}: not YAML: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected questions by name")
+        if wanted := [name for name in REFUSED if content.get(name)]:
+            raise UserError(
+                f"{path}: {', '.join(wanted)}: Forge only renders templates: it runs no code from "
+                "them and reads no other files; use a template without that"
+            )
         return cls(
             questions={
                 name: Question.read(name, entry)
@@ -152,7 +213,56 @@ class Questionnaire:
             },
             folder=folder,
             subdirectory=str(content.get("_subdirectory", ".")),
+            answers_file=str(content.get("_answers_file", ".copier-answers.yml")),
+            user_files=tuple(map(str, content.get("_skip_if_exists") or ())),
         )
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a config file: any of the answers, and nothing else."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Answers for forge new",
+            "type": "object",
+            "properties": {
+                "$schema": {"type": "string", "description": "Where this schema is."},
+                **{question.name: self._property(question) for question in self},
+            },
+            "additionalProperties": False,
+        }
+
+    def _property(self, question: Question) -> dict[str, Any]:
+        one: dict[str, Any] = {"type": JSON_TYPES[question.kind]}
+        if question.choices:
+            one |= {
+                "enum": list(question.choices),
+                "enumDescriptions": list(question.choices.values()),
+            }
+        if question.multiselect:
+            one = {"type": "array", "items": one}
+        one |= self._limits(question)
+        if not (isinstance(question.default, str) and "{" in question.default):
+            one["default"] = question.default
+        return {"description": question.help, **one}
+
+    def _limits(self, question: Question) -> dict[str, Any]:
+        """What JSON Schema can say of the question's validator.
+
+        Each test of an `if` with a message refuses an answer, whatever the other tests say.
+        """
+        from jinja2 import TemplateError, nodes
+
+        try:
+            tree = self._jinja.parse(question.validator)
+        except TemplateError:
+            return {}
+        limits: dict[str, Any] = {}
+        for rule in tree.body:
+            if isinstance(rule, nodes.If):
+                for branch in (rule, *rule.elif_):
+                    if any(isinstance(node, nodes.Output) for node in branch.body):
+                        limits |= _limit(question, branch.test)
+        return limits
 
     def __iter__(self) -> Iterator[Question]:
         return iter(self.questions.values())
@@ -176,7 +286,7 @@ class Questionnaire:
         """What is wrong with an answer of the right type; None when it will do."""
         if wrong := question.outside_choices(answer):
             listed = ", ".join(map(repr, wrong))
-            return f"{listed} is not a choice; choose {_either(question.choices)}"
+            return f"{listed} is not a choice; choose {either(question.choices)}"
         return self._render(question.validator, {**answers, question.name: answer}).strip() or None
 
     def validated(self, answers: Mapping[str, object]) -> BaseModel:
@@ -194,11 +304,7 @@ class Questionnaire:
         fields: dict[str, Any] = {
             question.name: (
                 question.answer_type if question.when is True else question.answer_type | None,
-                Field(
-                    default=... if question.when is True else None,
-                    description=question.help,
-                    json_schema_extra=question.choice_schema,
-                ),
+                Field(default=... if question.when is True else None, description=question.help),
             )
             for question in self
         }
@@ -222,13 +328,20 @@ class Questionnaire:
         return field_validator(question.name)(check)
 
     def _render(self, template: str, answers: Mapping[str, object]) -> str:
+        if "{" not in template:
+            return template
         from jinja2 import TemplateError
 
         try:
-            jinja = self._jinja.from_string(template)
+            jinja = self._compiled.get(template) or self._jinja.from_string(template)
+            self._compiled[template] = jinja
             return jinja.render({"_folder_name": self.folder, **answers})
-        except TemplateError as error:
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise UserError(f"copier.yml: {template.strip()!r}: {error}") from error
+
+    @cached_property
+    def _compiled(self) -> dict[str, "Template"]:
+        return {}
 
     @cached_property
     def _jinja(self) -> "SandboxedEnvironment":

@@ -12,6 +12,7 @@ from pip._vendor.packaging.utils import parse_wheel_filename
 from forge_scaffold.audit.pip_resolver import Resolver
 from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
 from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.pyodide import known_to_pyodide
@@ -56,7 +57,7 @@ def test_the_code_that_an_entry_points_at_is_in_the_template(known: Replacement)
 
 
 def test_what_is_kept_is_what_the_policy_allows(tmp_path: Path) -> None:
-    allowed = Policy.of(Project.read(tmp_path), organisation=False).direct
+    allowed = Policy.of(Project.read(tmp_path), Organisation()).direct
     assert {name for name, known in replacements().items() if known.policy == "keep"} == set(
         allowed
     )

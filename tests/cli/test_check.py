@@ -233,11 +233,18 @@ def test_the_users_own_configuration_counts_too(forge: Forge, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[ban]\nrequests = {}", 'forge.toml: [ban] requests: say why: { reason = "..." }'),
+        ("[ban]\nrequests = {}", 'forge.toml:2: [ban] requests: say why: { reason = "..." }'),
         ("[ban]\nrequests = 'no'", "[ban] requests: say why"),
-        ("[forbid]", "forge.toml: forbid: there are [allow] and [ban]"),
-        ("[allow]\nx = { reason = 'r', versions = 'new' }", "[allow] x: Invalid specifier: 'new'"),
-        ("[allow]\nx = { reason = 'r', version = '>1' }", "x: version: there are reason, versions"),
+        ("[bann]", 'forge.toml:1: bann: no such key; did you mean "ban"?'),
+        ("[forbid]", "forge.toml:1: forbid: no such key; the keys are template, ref, defaults,"),
+        (
+            "[allow]\nx = { reason = 'r', versions = 'new' }",
+            "forge.toml:2: [allow] x: Invalid specifier: 'new'",
+        ),
+        (
+            "[allow]\nx = { reason = 'r', version = '>1' }",
+            'forge.toml:2: allow.x.version: no such key; did you mean "versions"?',
+        ),
         ("[", "forge.toml:1: not TOML"),
     ],
 )

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from forge_scaffold.cli.commands import app
 from forge_scaffold.questions import Questionnaire
-from tests.support import SMALL_TEMPLATE, small_template, tree
+from tests.support import REPOSITORY, SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
 
@@ -62,6 +62,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
+  Git: a new repository on master, with one commit.
   Note: {template} is not a git repository: update needs one.
 
 Next
@@ -87,7 +88,7 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
     forge: Forge, home: Path, template: Path
 ) -> None:
     (home / "taken").mkdir()
-    (home / "taken" / "notes.md").touch()
+    (home / "taken" / "README.md").touch()
     (home / "team.yaml").write_text("auth: [\n")
     run = forge(
         "new", "taken", "--config", "team.yaml", "--template", template,
@@ -99,15 +100,15 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
         """\
 Reading the template ...
 error: 5 problems, nothing was written
-  taken: not empty: it has notes.md; name a new or an empty folder
-  team.yaml:2: cannot be read: expected the node content, but found '<stream end>'
+  taken: README.md: the template writes that too; move it away, or name a new or an empty folder
+  team.yaml:2: not YAML: expected the node content, but found '<stream end>'
+  --set provider=openai: there is no question "provider"; did you mean "providers"?
   --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
 with no hyphen first or last
   --set database=mysql: database: 'mysql' is not a choice; choose d1, turso or none
-  --set provider=openai: there is no question "provider"; did you mean "providers"?
 """
     )
-    assert set(tree(home)) == {"taken/notes.md", "team.yaml"}
+    assert set(tree(home)) == {"taken/README.md", "team.yaml"}
 
 
 def test_without_a_terminal_open_questions_are_named(
@@ -197,22 +198,60 @@ def test_what_could_steer_a_terminal_is_shown_as_escapes(forge: Forge, template:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["new"], ["new", "x", "--nonsense"], ["nonsense"], ["new", "x", "y"]]
+    ("arguments", "message"),
+    [
+        ("new", "missing argument: PATH; see  forge new --help"),
+        ("new x --default", "no such option: --default; did you mean --defaults?; see  forge new"),
+        ("new x --nonsense", "no such option: --nonsense; see  forge new --help"),
+        ("new x --set", "--set needs a value; see  forge new --help"),
+        ("new x y", "unexpected argument: y; see  forge new --help"),
+        ("nwe x", "no such command: nwe; did you mean new?; see  forge --help"),
+        ("zzz", "no such command: zzz; see  forge --help"),
+        ("--versoin", "no such option: --versoin; did you mean --version?; see  forge --help"),
+        ("check --selct X", "no such option: --selct; did you mean --select?; see  forge check"),
+        ("check --select", "--select needs a value; see  forge check --help"),
+        ("check x y", "unexpected argument: y; see  forge check --help"),
+        ("check --format xml", "--format: 'xml' is not one of text, json, sarif, github; see  "),
+        ("audit --forse", "no such option: --forse; did you mean --force?; see  forge audit"),
+        ("rule --al", "no such option: --al; did you mean --all?; see  forge rule --help"),
+        ("completion tcsh", "tcsh: choose one of bash, zsh, fish"),
+    ],
 )
-def test_a_command_that_is_not_understood_is_refused(forge: Forge, arguments: list[str]) -> None:
-    run = forge(*arguments)
-    assert run.exit_code == 2
-    assert "Usage: " in run.stderr
-    assert "Traceback" not in run.stderr
+def test_arguments_that_are_not_understood_are_refused_alike(
+    forge: Forge, arguments: str, message: str
+) -> None:
+    run = forge(*arguments.split())
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"error: {message}")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["new", "check", "audit", "rule", "schema", "completion"])
+def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) -> None:
+    run = forge(command, "-h")
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert forge(command, "--help").stdout == run.stdout
+    assert run.stdout.startswith(f"Usage: forge {command} [OPTIONS]")
+    sections = [line for line in run.stdout.splitlines() if line and not line.startswith(" ")]
+    assert "Options:" in sections
+    summary = run.stdout.splitlines()[2].strip()
+    everything = " ".join(forge("--help").stdout.split())
+    assert f"{command} {summary}" in everything
+
+
+def test_forge_alone_shows_the_commands_by_purpose(forge: Forge) -> None:
+    run = forge()
+    assert run.exit_code == 0
+    assert run.stdout == forge("--help").stdout
+    sections = [line for line in run.stdout.splitlines() if line and not line.startswith(" ")]
+    assert sections[0] == "Usage: forge [OPTIONS] COMMAND ..."
+    assert {"Start a project:", "Work with any Worker:", "Set up Forge:"} < set(sections)
+    assert "..." not in run.stdout.partition("\n")[2]
 
 
 def test_the_help_lists_the_questions(forge: Forge) -> None:
     run = forge("new", "--help")
     assert run.exit_code == 0
-    assert "forge new my-service --defaults" in run.stdout
-    for line in (
-        "  service_name  Service name (1-63",
-        "                default: from PATH's last part",
-        "                any of: openai, anthropic, cohere, google, mistral; default: ",
-    ):
-        assert line in run.stdout
+    for question in Questionnaire.load(REPOSITORY / "copier.yml"):
+        assert f"\n  {question.name} " in run.stdout
+        assert ", ".join(question.choices) in run.stdout

@@ -181,6 +181,8 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     for part in ("R2 bucket?", "Vectorize?", "over a queue?", "by the clock", "in a Workflow?"):
         terminal.expect(part)
         terminal.type("\r")
+    terminal.expect("Continue with these answers")
+    terminal.type("\r")
     terminal.expect("\x1b[1mnamed\x1b[0m is a Worker")
     assert terminal.exit_code() == 0
     stored = yaml.safe_load((home / "asked" / ".copier-answers.yml").read_text())

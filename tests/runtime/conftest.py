@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_scaffold.config import Told, complete
+from forge_scaffold.config import ProvidedAnswer, complete
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
@@ -38,10 +38,10 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
     questions = Questionnaire.load(template / "copier.yml", folder="my-service")
 
     def generate(combination: Combination) -> Path:
-        told = {name: Told(value, "test") for name, value in combination.items()}
+        provided = {name: ProvidedAnswer(value, "test") for name, value in combination.items()}
         folder = tmp_path_factory.mktemp("project") / "my-service"
         with opened(str(template), None) as source:
-            create(source, complete(told, questions, None), folder)
+            create(source, complete(provided, questions, None), folder)
         return folder
 
     def make(combination: Combination) -> Path:

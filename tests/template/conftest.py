@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_scaffold.config import Told, complete
+from forge_scaffold.config import ProvidedAnswer, complete
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
@@ -26,8 +26,8 @@ def make(template: Path) -> Make:
 
     def make(folder: Path, answers: Mapping[str, object]) -> Path:
         questions = Questionnaire.load(template / "copier.yml", folder="my-service")
-        told = {name: Told(value, "test") for name, value in answers.items()}
+        provided = {name: ProvidedAnswer(value, "test") for name, value in answers.items()}
         with opened(str(template), None) as source:
-            return create(source, complete(told, questions, None), folder).root
+            return create(source, complete(provided, questions, None), folder).project.root
 
     return make

@@ -146,14 +146,16 @@ class Audit:
         return sum(row.verdict == verdict for row in self.rows)
 
 
-def audit(inputs: Inputs, policy: Policy, index: Index, told: Callable[[int, int], None]) -> Audit:
+def audit(
+    inputs: Inputs, policy: Policy, index: Index, progress: Callable[[int, int], None]
+) -> Audit:
     """Ask the index about every dependency and judge it.
 
     Args:
         inputs: the dependencies.
         policy: what a Worker may depend on.
         index: whom to ask.
-        told: is called with how many questions are answered, and of how many.
+        progress: called with the number of questions answered and the total.
     """
     sources = imports.scan(inputs.root)
     askable = {
@@ -161,7 +163,7 @@ def audit(inputs: Inputs, policy: Policy, index: Index, told: Callable[[int, int
         for dependency in inputs.dependencies
         if not dependency.problem
     }
-    probes = index.probes(list(askable.values()), told)
+    probes = index.probes(list(askable.values()), progress)
     names = {dependency.name for dependency in inputs.dependencies}
     rows = [
         _row(dependency, probes.get(askable.get(dependency.name, "")), sources, policy, names)

@@ -141,23 +141,23 @@ class Index:
             self._process = None
 
     def probes(
-        self, requirements: Sequence[str], told: Callable[[int, int], None]
+        self, requirements: Sequence[str], progress: Callable[[int, int], None]
     ) -> dict[str, Probe]:
         """What is known of each requirement.
 
         Args:
             requirements: PEP 508, without markers.
-            told: is called with how many are done, and of how many.
+            progress: called with the number done and the total.
         """
         wanted = sorted(set(requirements))
         unknown = [one for one in wanted if self._kept("probe", [one]) is None]
-        told(0, len(wanted))
+        progress(0, len(wanted))
         if unknown and not self.offline:
             self._run("read-ahead", unknown)
         found: dict[str, Probe] = {}
         for requirement in wanted:
             found[requirement] = self.probe(requirement)
-            told(len(found), len(wanted))
+            progress(len(found), len(wanted))
         return found
 
     def probe(self, requirement: str) -> Probe:

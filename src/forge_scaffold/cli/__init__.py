@@ -1,32 +1,75 @@
 """The command line: one thin module a command. Nothing heavy is imported before a command runs.
 
-Typer loads pydantic for any command, which takes longer than a whole check. So what has no
-questions to ask (`forge check` and `forge rule`, which run before each commit, and `forge audit`)
-is read by argparse; Typer knows it by name only.
+Typer loads pydantic to read a command's arguments, which takes longer than a whole check. So the
+commands in `FAST` are read by argparse, from the same description that Typer shows in the help
+and the shell completes (`cli/arguments.py`).
 """
 
+import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from forge_scaffold.cli import terminal
+
+if TYPE_CHECKING:
+    from forge_scaffold.cli.arguments import Command
+
+# Each is a module of this package with a COMMAND.
+FAST = ("check", "audit", "rule")
 
 
 def main() -> None:
     """The `forge` command."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    match sys.argv[1:]:
-        case ["check", *arguments]:
-            from forge_scaffold.cli import check
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if shell := os.environ.get("_FORGE_COMPLETE"):
+        from forge_scaffold.cli import completion
 
-            check.main(arguments)
-        case ["audit", *arguments]:
-            from forge_scaffold.cli import audit
+        completion.answer(shell, sys.argv[1:])
+    else:
+        run(sys.argv[1:])
 
-            audit.main(arguments)
-        case ["rule", *arguments]:
-            from forge_scaffold.cli import rule
 
-            rule.main(arguments)
-        case _:
-            from forge_scaffold.cli.commands import app
+def run(arguments: Sequence[str]) -> None:
+    """Run the command that the arguments name.
 
-            app(prog_name="forge")
+    Raises:
+        SystemExit: with the exit code, unless that is 0.
+    """
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    with terminal.outcomes(as_json=_wants_json(options)):
+        match arguments:
+            case ["--version"]:
+                print(version())
+            case [name, *rest] if name in FAST and not {"-h", "--help"} & set(options):
+                fast(name).main(rest)
+            case _:
+                from forge_scaffold.cli.commands import run as run_typer
+
+                run_typer(arguments or ["--help"])
+
+
+def fast(name: str) -> "Command":
+    """A command that argparse reads."""
+    command: Command = import_module(f"forge_scaffold.cli.{name}").COMMAND
+    return command
+
+
+def version() -> str:
+    """What `forge --version` prints."""
+    from importlib.metadata import version
+
+    return f"forge {version('forge-workers')}"
+
+
+def _wants_json(options: Sequence[str]) -> bool:
+    return (
+        "--json" in options
+        or "--format=json" in options
+        or ("--format", "json") in pairwise(options)
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_scaffold.cli import terminal
-from forge_scaffold.cli.arguments import Parser
+from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ SUMMARY = "Say what it takes to move an existing project to Workers."
 
 DETAILS = """\
 PATH is a folder, or a pyproject.toml, Pipfile, setup.cfg, requirements file,
-uv.lock, poetry.lock or pylock.toml. Nothing of the project is imported or run.
-The package index that pip is configured for is asked (uv's UV_DEFAULT_INDEX,
-UV_INDEX and UV_FIND_LINKS count too); answers are kept for a day.
+uv.lock, poetry.lock or pylock.toml. The project is not imported or run. Forge
+asks the package index that pip is configured for (uv's UV_DEFAULT_INDEX,
+UV_INDEX and UV_FIND_LINKS count, too) and keeps its answers for a day.
 
-Exit code 0: nothing blocks; 1: something does; 2: the audit could not run, or
+Exit codes: 0 nothing blocks, 1 something does, 2 the audit could not run, or
 not for every dependency.
 
 Examples:
@@ -35,64 +35,38 @@ Examples:
 FORMATS = ("text", "markdown", "json")
 
 
-def main(arguments: Sequence[str]) -> None:
+def run(args: Namespace) -> None:
     """Run the command.
 
     Raises:
         SystemExit: with the exit code, unless that is 0.
     """
-    with terminal.outcomes():
-        said = _parser().parse_args(arguments)
-        if said.html:
-            _check_target(said.html, force=said.force)
-        audit = _audited(said)
-        from forge_scaffold.audit.plan import plan
+    if args.html:
+        _check_target(Path(args.html), force=args.force)
+    audit = _audited(args)
+    from forge_scaffold.audit.plan import plan
 
-        steps = plan(audit)
-        if said.html:
-            _write_page(said.html, audit, steps)
-        print(_report(said.format, audit, steps))
-        sys.exit(_code(audit))
+    steps = plan(audit)
+    if args.html:
+        _write_page(Path(args.html), audit, steps)
+    print(_report(args.format, audit, steps))
+    sys.exit(_code(audit))
 
 
-def _parser() -> Parser:
-    parser = Parser("audit", SUMMARY, DETAILS)
-    parser.add_argument(
-        "path", nargs="?", default=".", metavar="PATH", help="what to look at (default: .)"
-    )
-    parser.add_argument(
-        "--extra", action="append", metavar="NAME", default=[], help="an extra too; all for all"
-    )
-    parser.add_argument(
-        "--group", action="append", metavar="NAME", default=[], help="a group too; all for all"
-    )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how the audit is printed"
-    )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one page, too")
-    parser.add_argument(
-        "--force", action="store_true", help="overwrite FILE though no audit wrote it"
-    )
-    parser.add_argument(
-        "--offline", action="store_true", help="ask no index: use what is known from earlier"
-    )
-    return parser
-
-
-def _audited(said: Namespace) -> "Audit":
+def _audited(args: Namespace) -> "Audit":
     from forge_scaffold.audit import inputs, resolve
     from forge_scaffold.audit.analysis import audit
     from forge_scaffold.index import cache_folder
     from forge_scaffold.policy import Policy
     from forge_scaffold.project import Project
 
-    read = inputs.read(Path(said.path), frozenset(said.extra), frozenset(said.group))
+    read = inputs.read(Path(args.path), frozenset(args.extra), frozenset(args.group))
     policy = Policy.of(Project.read(read.root))
     with (
-        resolve.Index(cache_folder("audit"), offline=said.offline) as index,
-        terminal.counted("Resolving for Workers") as told,
+        resolve.Index(cache_folder("audit"), offline=args.offline) as index,
+        terminal.counted("Resolving for Workers") as progress,
     ):
-        return audit(read, policy, index, told)
+        return audit(read, policy, index, progress)
 
 
 def _check_target(page: Path, *, force: bool) -> None:
@@ -146,3 +120,22 @@ def _code(audit: "Audit") -> int:
     from forge_scaffold.audit.analysis import BLOCKED, UNKNOWN
 
     return 1 if audit.count(BLOCKED) else 2 if audit.count(UNKNOWN) else 0
+
+
+COMMAND = Command(
+    name="audit",
+    summary=SUMMARY,
+    details=DETAILS,
+    parameters=(
+        Parameter("PATH", "The project: a folder or a file. [default: .]", default="."),
+        Parameter("--extra", "Include an extra; all for all of them.", "NAME", many=True),
+        Parameter("--group", "Include a group; all for all of them.", "NAME", many=True),
+        Parameter(
+            "--format", "How to print the audit. [default: text]", choices=FORMATS, default="text"
+        ),
+        Parameter("--html", "Also write the audit as one HTML page.", "FILE"),
+        Parameter("--force", "Overwrite FILE even if no audit wrote it."),
+        Parameter("--offline", "Ask no index; use what is known from earlier audits."),
+    ),
+    run=run,
+)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_scaffold.cli import terminal
-from forge_scaffold.cli.arguments import Parser
+from forge_scaffold.cli.arguments import Command, Parameter
+from forge_scaffold.cli.suggested import rule_ids
 from forge_scaffold.errors import UserError
 from forge_scaffold.reports import FORMATS
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from forge_scaffold.checks import Finding, Options, Subject
     from forge_scaffold.versions import Releases
 
-SUMMARY = "Find what makes a Python Worker fail at deploy or at run time."
+SUMMARY = "Find what makes a Python Worker fail, at deploy or at run time."
 
 DETAILS = """\
-Nothing of the project is imported or run, and nothing is fetched, unless --index
-asks what runs in a Worker of each dependency. Exit code 0: nothing to object to
-(notes aside); 1: findings; 2: the check could not run.
+The project is not imported or run. Nothing is fetched without --index, which
+asks for each dependency what runs in a Worker.
+
+Exit codes: 0 no findings except notes, 1 findings, 2 the check could not run.
 
 Examples:
   forge check
@@ -34,57 +36,31 @@ Examples:
 """
 
 
-def main(arguments: Sequence[str]) -> None:
+def run(args: "Namespace") -> None:
     """Run the command.
 
     Raises:
-        SystemExit: with the exit code, unless that is 0.
+        SystemExit: with 1, when there are findings.
     """
-    with terminal.outcomes():
-        said = _parser().parse_args(arguments)
-        # It ends soon, and until then keeps nearly all that it makes.
-        gc.disable()
-        from forge_scaffold import checks
+    # It ends soon, and until then keeps nearly all that it makes.
+    gc.disable()
+    from forge_scaffold import checks
 
-        subject, options = _opened(said)
-        if said.index:
-            subject = replace(subject, releases=_asked(subject))
+    subject, options = _opened(args)
+    if args.index:
+        subject = replace(subject, releases=_asked(subject))
+    found = checks.findings(subject, options)
+    if args.fix and _fixed(found, subject):
+        subject, options = _opened(args, subject.releases)
         found = checks.findings(subject, options)
-        if said.fix and _fixed(found, subject):
-            subject, options = _opened(said, subject.releases)
-            found = checks.findings(subject, options)
-        if printed := _report(said.format, found, subject):
-            print(printed)
-        if checks.failed(found):
-            sys.exit(1)
-
-
-def _parser() -> Parser:
-    parser = Parser("check", SUMMARY, DETAILS)
-    parser.add_argument(
-        "path", nargs="?", default=".", metavar="PATH", help="the project's folder (default: .)"
-    )
-    for option, meaning in (
-        ("--select", "follow only these rules: ids or prefixes"),
-        ("--ignore", "leave these rules out: ids or prefixes"),
-    ):
-        parser.add_argument(option, action="append", metavar="ID[,ID]", default=[], help=meaning)
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how findings are printed"
-    )
-    parser.add_argument(
-        "--fix", action="store_true", help="mend what can be mended safely; report the rest"
-    )
-    parser.add_argument(
-        "--index",
-        action="store_true",
-        help="ask the package index too; its answers are kept for a day",
-    )
-    return parser
+    if printed := _report(args.format, found, subject):
+        print(printed)
+    if checks.failed(found):
+        sys.exit(1)
 
 
 def _opened(
-    said: "Namespace", releases: "Mapping[str, Releases] | None" = None
+    args: "Namespace", releases: "Mapping[str, Releases] | None" = None
 ) -> "tuple[Subject, Options]":
     """The project in a folder, its policy, and which rules count.
 
@@ -94,7 +70,7 @@ def _opened(
     from forge_scaffold.checks import RULES, Options, Project, Subject
     from forge_scaffold.policy import Policy
 
-    path = Path(said.path)
+    path = Path(args.path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     try:
@@ -105,7 +81,7 @@ def _opened(
         below = [str(path / folder) for folder in project.workers_below]
         more = f"; name one of {', '.join(below)}" if below else ""
         raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
-    options = Options.of(project, RULES, said.select, said.ignore)
+    options = Options.of(project, RULES, args.select, args.ignore)
     return Subject(project, Policy.of(project), releases=releases or {}), options
 
 
@@ -115,8 +91,8 @@ def _asked(subject: "Subject") -> "Mapping[str, Releases]":
 
     released = {one.name for one in subject.declared if one.requirement and not one.requirement.url}
     names = released | {lock.name for lock in subject.locked}
-    with terminal.counted("Asking the index") as told:
-        releases = ask(names, told)
+    with terminal.counted("Asking the index") as progress:
+        releases = ask(names, progress)
     if silent := sorted(names - releases.keys()):
         print(f"no answer from the index, and not judged: {', '.join(silent)}", file=sys.stderr)
     if absent := sorted(name for name, found in releases.items() if not found.anywhere):
@@ -136,3 +112,27 @@ def _report(form: str, found: "Sequence[Finding]", subject: "Subject") -> str:
     if form == "text":
         return text.report(found, subject.project, terminal.painter(sys.stdout))
     return reporter(form)(found, subject.project)
+
+
+COMMAND = Command(
+    name="check",
+    summary=SUMMARY,
+    details=DETAILS,
+    parameters=(
+        Parameter("PATH", "The project's folder. [default: .]", default="."),
+        Parameter(
+            "--select", "Check only these rules: ids or prefixes.", "ID[,ID]",
+            many=True, complete=rule_ids,
+        ),
+        Parameter(
+            "--ignore", "Leave these rules out: ids or prefixes.", "ID[,ID]",
+            many=True, complete=rule_ids,
+        ),
+        Parameter(
+            "--format", "How to print findings. [default: text]", choices=FORMATS, default="text"
+        ),
+        Parameter("--fix", "Fix what can be fixed safely, and report the rest."),
+        Parameter("--index", "Ask the package index, too; its answers are kept for a day."),
+    ),
+    run=run,
+)  # fmt: skip

@@ -1,105 +1,125 @@
 """`forge new`: from answers to a Worker."""
 
-from collections.abc import Mapping
+import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forge_scaffold.cli import terminal
+from forge_scaffold.cli.help import ForgeCommand
+from forge_scaffold.cli.options import (
+    Config,
+    Defaults,
+    DryRun,
+    Json,
+    Preset,
+    Ref,
+    Settings,
+    Template,
+)
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
-    from forge_scaffold.config import Asker, Told
-    from forge_scaffold.questions import Questionnaire
+    from forge_scaffold.config import Provided
+    from forge_scaffold.interview import Interview
 
 
-def _help(context: typer.Context, wanted: bool) -> None:
-    """The usual help, then the questions as copier.yml has them now."""
-    if wanted:
+class NewCommand(ForgeCommand):
+    """Its help ends with the questions, as copier.yml has them now."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as Typer has it
+        """The questions."""
         from forge_scaffold.cli import questions_help
 
-        typer.echo(f"{context.get_help()}\n\n{questions_help.text()}")
-        raise typer.Exit
+        formatter.write(f"\n{questions_help.text()}\n")
 
 
 def new(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="The folder to make: new, or there and empty.")
+        Path, typer.Argument(metavar="PATH", help="The folder to create, or an empty one.")
     ],
-    defaults: Annotated[
-        bool, typer.Option("--defaults", help="Ask nothing: open questions take their default.")
+    defaults: Defaults = False,
+    settings: Settings = None,
+    config_file: Config = None,
+    preset: Preset = None,
+    template: Template = None,
+    ref: Ref = None,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Do not make a git repository.")] = False,
+    dry_run: DryRun = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where each answer comes from.")
     ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One answer; repeatable; lists as a,b."),
-    ] = None,
-    config_file: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="Answers in YAML, TOML or JSON; --set wins."),
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option(metavar="PATH|URL", help="Another template: a folder, a git URL.")
-    ] = None,
-    ref: Annotated[
-        str | None, typer.Option(metavar="REF", help="The template's tag, branch or commit.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report in JSON.")] = False,
-    _help: Annotated[
-        bool,
-        typer.Option(
-            "--help", "-h", is_eager=True, callback=_help, help="Show this and the questions."
-        ),
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Write a Cloudflare Python Worker into PATH, from answers.
+    """Create a Cloudflare Python Worker in PATH.
 
-    What neither --set nor --config answers is asked. Without a terminal, add --defaults.
+    Forge asks what --set, --config and --preset leave open. Where it cannot ask, in CI for
+    example, add --defaults.
 
     \b
     Examples:
       forge new my-service
-      forge new my-service --defaults
       forge new my-service --defaults --set providers=openai --set auth=none
       forge new my-service --config team.yaml --json
+      forge new my-service --preset team-chat --dry-run --explain
     """
-    with terminal.outcomes(), ExitStack() as stack:
+    with ExitStack() as stack:
         from forge_scaffold import config, generate, sources
         from forge_scaffold.cli import summary
+        from forge_scaffold.cli.template import chosen
+        from forge_scaffold.interview import Interview
+        from forge_scaffold.organisation import Organisation
         from forge_scaffold.questions import Questionnaire
 
+        organisation = Organisation.of(path)
         with terminal.progress("Reading the template ..."):
-            source = stack.enter_context(sources.opened(template, ref))
-        questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
-        told, problems = config.tell(config_file, settings or (), questionnaire)
-        if problems := [*generate.target_problems(path), *problems]:
+            source = stack.enter_context(sources.opened(*chosen(organisation, template, ref)))
+        questionnaire = Questionnaire.load(
+            source.root / "copier.yml", Path(os.path.realpath(path)).name
+        )
+        suggested = config.from_organisation(organisation.defaults, "organisation")
+        from_preset = (
+            config.from_organisation(organisation.preset(preset), f"preset {preset}")
+            if preset
+            else {}
+        )
+        provided, problems = config.provided_answers(
+            config_file, settings or (), questionnaire, from_preset, suggested
+        )
+        written = generate.always_written(source)
+        if problems := [*generate.target_problems(path, written), *problems]:
             raise UserError(*problems)
-        answers = config.complete(told, questionnaire, _asker(defaults, told, questionnaire))
+        if not defaults:
+            provided = dict(_asked(Interview(questionnaire, provided, suggested)))
+        answers = config.complete(provided, questionnaire, suggested)
         with terminal.progress("Rendering and checking the project ..."):
-            project = generate.create(source, answers, path)
-        report = summary.as_json if as_json else summary.as_text
-        typer.echo(report(summary.Made(project, answers, source, path)))
+            if dry_run:
+                created = generate.preview(source, answers, path)
+            else:
+                created = generate.create(source, answers, path, repository=not no_git)
+        made = summary.Made(created, answers, source, path, dry_run=dry_run)
+        print(summary.as_json(made) if as_json else summary.as_text(made, explain=explain))
 
 
-def _asker(
-    defaults: bool, told: "Mapping[str, Told]", questionnaire: "Questionnaire"
-) -> "Asker | None":
-    """Who answers the open questions: the person at the terminal, or the defaults (None).
+def _asked(interview: "Interview") -> "Provided":
+    """The answers, after the person at the terminal has given those that are open.
 
     Raises:
-        UserError: there are neither.
+        UserError: answers are open, and there is no terminal.
     """
     from forge_scaffold.config import unanswered
 
-    open_questions = unanswered(told, questionnaire)
-    if defaults or not open_questions:
-        return None
+    provided = interview.answers
+    open_questions = unanswered(provided, interview.questionnaire)
+    if not open_questions:
+        return provided
     if not terminal.interactive():
         raise UserError(
             f"not answered: {', '.join(open_questions)}; there is no terminal to ask on, so take "
             "their defaults with --defaults, or answer with --set KEY=VALUE or --config FILE"
         )
-    from forge_scaffold.cli.prompts import asker
+    from forge_scaffold.cli import prompts
 
-    return asker(questionnaire)
+    return prompts.ask(interview)

@@ -1,17 +1,17 @@
 """`forge rule`: what a rule of `forge check` is about."""
 
-from collections.abc import Sequence
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from forge_scaffold.cli import terminal
-from forge_scaffold.cli.arguments import Parser
+from forge_scaffold.cli.arguments import Command, Parameter
+from forge_scaffold.cli.suggested import rule_ids
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from forge_scaffold.checks import Rule
     from forge_scaffold.checks.base import Files
 
-SUMMARY = "Explain a rule of forge check: why it is there, what to do, an example."
+SUMMARY = "Explain a rule of forge check: why it matters, what to do, an example."
 
 DETAILS = """\
 Examples:
@@ -21,20 +21,15 @@ Examples:
 """
 
 
-def main(arguments: Sequence[str]) -> None:
+def run(args: Namespace) -> None:
     """Run the command.
 
     Raises:
-        SystemExit: with the exit code, unless that is 0.
+        UserError: no rule is named, or there is no such rule.
     """
-    with terminal.outcomes():
-        parser = Parser("rule", SUMMARY, DETAILS)
-        parser.add_argument("id", nargs="?", metavar="ID", help="a rule, or a family's letters")
-        parser.add_argument("--all", action="store_true", help="list every rule")
-        said = parser.parse_args(arguments)
-        if said.id is None and not said.all:
-            raise UserError("name a rule, such as RUN101, or list them with --all")
-        _explain(said.id or "")
+    if args.id is None and not args.all:
+        raise UserError("name a rule, such as RUN101, or list them with --all")
+    _explain(args.id or "")
 
 
 def _explain(name: str) -> None:
@@ -67,3 +62,15 @@ def _files(files: "Files") -> str:
         f"    {name}\n" + "\n".join(f"    | {line}".rstrip() for line in text.splitlines())
         for name, text in files.items()
     )
+
+
+COMMAND = Command(
+    name="rule",
+    summary=SUMMARY,
+    details=DETAILS,
+    parameters=(
+        Parameter("ID", "A rule, or the letters of a family.", complete=rule_ids),
+        Parameter("--all", "List every rule."),
+    ),
+    run=run,
+)

@@ -1,14 +1,15 @@
-"""What `forge new` says when it is done: what was made, from which answers, and what to do next."""
+"""What `forge new` prints: the project, its answers, and what to do next."""
 
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from forge_scaffold.cli.terminal import painter
 from forge_scaffold.config import Answers
+from forge_scaffold.generate import Created
 from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
@@ -42,16 +43,28 @@ class Made:
     """A project just made.
 
     Attributes:
-        project: as it is on disk.
+        created: the project, and what was done besides.
         answers: what it was made from.
         source: the template.
         path: the target as the user wrote it.
+        dry_run: nothing was written.
     """
 
-    project: Project
+    created: Created
     answers: Answers
     source: Source
     path: Path
+    dry_run: bool = False
+
+    @property
+    def project(self) -> Project:
+        """As it is on disk."""
+        return self.created.project
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to know or to do, a sentence each."""
+        return [*filter(None, [self.source.caveat]), *self.created.notes]
 
     @property
     def steps(self) -> list[tuple[str, str]]:
@@ -73,15 +86,18 @@ def as_json(made: Made) -> str:
     return json.dumps(
         {
             "path": str(made.project.root),
+            "written": not made.dry_run,
             "answers": {
                 name: {"value": value, "origin": made.answers.origins[name]}
                 for name, value in answers.items()
             },
             "template": {
                 "address": made.source.address,
-                "ref": made.source.ref,
+                "version": made.source.version,
                 "caveat": made.source.caveat or None,
             },
+            "repository": made.created.repository or None,
+            "notes": made.notes,
             "files": [str(path) for path in made.project.files],
             "next": [command for command, _ in made.steps],
         },
@@ -89,40 +105,88 @@ def as_json(made: Made) -> str:
     )
 
 
-def as_text(made: Made) -> str:
-    """The result for people."""
-    return "\n".join(_lines(made))
+def as_text(made: Made, *, explain: bool = False) -> str:
+    """The result for people.
+
+    Args:
+        made: the project.
+        explain: show where each answer comes from.
+    """
+    lines = [*_answers(made, explain=explain), "", f"  {printable(str(made.path))}/"]
+    if made.dry_run:
+        heading = f"{_name(made)} would be written; nothing is, because of --dry-run."
+        lines = [heading, "", *lines, *_tree(made.project.files)]
+    else:
+        lines = [
+            f"{_paint('✓', fg='green', bold=True)} {_name(made)} is a Worker, ready to run.",
+            "",
+            *lines,
+            *_overview(made),
+        ]
+    return "\n".join(lines)
 
 
-def _lines(made: Made) -> Iterator[str]:
-    paint = painter(sys.stdout)
-    answers = made.answers.as_dict()
+def _paint(text: str, **style: str | bool) -> str:
+    return painter(sys.stdout)(text, **style)
+
+
+def _name(made: Made) -> str:
+    name = str(made.answers.as_dict().get("service_name", made.project.root.name))
+    return _paint(printable(name), bold=True)
+
+
+def _answers(made: Made, *, explain: bool) -> Iterator[str]:
+    answers = {key: shown(value) for key, value in made.answers.as_dict().items()}
     width = max(map(len, answers), default=0)
-    name = printable(str(answers.get("service_name", made.project.root.name)))
-    yield f"{paint('✓', fg='green', bold=True)} {paint(name, bold=True)} is a Worker, ready to run."
-    yield ""
+    widest = max(map(len, answers.values()), default=0)
     for key, value in answers.items():
-        yield f"  {paint(f'{key:<{width}}', dim=True)}  {_shown(value)}"
-    yield ""
-    yield f"  {printable(str(made.path))}/"
+        line = f"  {_paint(f'{key:<{width}}', dim=True)}  {value}"
+        if explain:
+            origin = printable(made.answers.origins[key])
+            line += f"{'':<{widest - len(value)}}  {_paint(origin, dim=True)}"
+        yield line
+
+
+def _tree(files: Iterable[PurePosixPath], indent: str = "  ") -> Iterator[str]:
+    """The files as a tree, folders first."""
+    entries: dict[str, list[PurePosixPath]] = {}
+    for file in files:
+        entries.setdefault(file.parts[0], [])
+        if len(file.parts) > 1:
+            entries[file.parts[0]].append(PurePosixPath(*file.parts[1:]))
+    ordered = sorted(entries.items(), key=lambda entry: (not entry[1], entry[0]))
+    for index, (name, below) in enumerate(ordered):
+        last = index == len(ordered) - 1
+        branch = _paint("└─" if last else "├─", dim=True)
+        yield f"{indent}{branch} {printable(name)}{'/' if below else ''}"
+        yield from _tree(below, indent + ("   " if last else f"{_paint('│', dim=True)}  "))
+
+
+def _overview(made: Made) -> Iterator[str]:
+    """The parts worth a word, and what to do next."""
     parts = list(_parts(made.project))
     widest = max((len(part) for part, _ in parts), default=0)
     for index, (part, words) in enumerate(parts):
         branch = "└─" if index == len(parts) - 1 else "├─"
-        yield f"  {paint(branch, dim=True)} {part:<{widest}}  {paint(words, dim=True)}"
+        yield f"  {_paint(branch, dim=True)} {part:<{widest}}  {_paint(words, dim=True)}"
     yield ""
     yield "  Checked: every dependency, locked version and import is on the allow-list."
-    if made.source.caveat:
-        yield f"  {paint('Note:', fg='yellow')} {made.source.caveat}."
+    if made.created.repository:
+        yield f"  Git: {made.created.repository}."
+    for note in made.notes:
+        yield f"  {_paint('Note:', fg='yellow')} {printable(note)}."
     yield ""
-    yield paint("Next", bold=True)
+    yield _paint("Next", bold=True)
     longest = max((len(command) for command, _ in made.steps), default=0)
     for number, (command, gives) in enumerate(made.steps, start=1):
-        line = f"  {number}. {paint(f'{command:<{longest}}', fg='cyan')}  {paint(gives, dim=True)}"
+        line = (
+            f"  {number}. {_paint(f'{command:<{longest}}', fg='cyan')}  {_paint(gives, dim=True)}"
+        )
         yield line.rstrip()
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """An answer on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

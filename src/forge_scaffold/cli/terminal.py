@@ -1,11 +1,13 @@
 """What every command does with the terminal: errors, exit codes, colour, progress."""
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -54,41 +56,79 @@ def progress(doing: str) -> Iterator[None]:
 def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
     """The same with how much of it is done, for what comes in parts: a line that is rewritten."""
 
-    def told(done: int, of: int) -> None:
+    def report(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{doing}: {done} of {of} ...", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{doing}: {done} of {total} ...", end="", file=sys.stderr, flush=True)
 
     with progress(f"{doing} ..."):
-        yield told
+        yield report
 
 
 @contextmanager
-def outcomes() -> Iterator[None]:
+def outcomes(*, as_json: bool = False) -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code.
 
-    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 nobody
-    reads the output, 143 SIGTERM.
+    0 it worked, 1 the result failed its check, 2 the user's mistake or the system's refusal,
+    129 SIGHUP, 130 Ctrl-C, 141 nobody reads the output, 143 SIGTERM.
+
+    Args:
+        as_json: also print an error on stdout, as JSON.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # A signal that is ignored stays so: `nohup forge ...` outlives its terminal.
+    before = {
+        number: signal.signal(number, _terminate)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         try:
             yield
+        except ForgeError as error:
+            if as_json:
+                print(_as_json(error))
+            _fail(error)
         finally:
             sys.stdout.flush()
-    except ForgeError as error:
-        _fail(error)
-    except BrokenPipeError:  # `forge ... | head`: nobody reads on, and nobody is to be told
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `forge ... | head`: nobody reads on
+        _drop_output()
         raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:
+        _drop_output()
+        _fail(UserError(_explained(error)))
     except KeyboardInterrupt:
         print("stopped; nothing was left behind", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explained(error: OSError) -> str:
+    """What the system refused. Errors of writing name no file, nor does a folder that is gone."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder is gone; change to another"
+    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{name}{error.strerror or error}"
+
+
+def _drop_output() -> None:
+    """Write nothing more to stdout: Python would try again at its end, and fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _as_json(error: ForgeError) -> str:
+    problems = list(error.problems) if isinstance(error, UserError) else str(error).splitlines()
+    return json.dumps(
+        {"error": {"message": str(error), "problems": problems, "exit_code": error.exit_code}},
+        indent=2,
+    )
 
 
 def _fail(error: ForgeError) -> NoReturn:
