@@ -33,7 +33,7 @@ def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
 @pytest.fixture
 def project(forge: Forge, template: Path, tmp_path: Path) -> Path:
     """A committed project of the first release; forge runs in it."""
-    made = forge("new", ".", "--defaults", "--template", template, "--ref", "v1.0.0")
+    made = forge("new", ".", "--defaults", "--no-git", "--template", template, "--ref", "v1.0.0")
     assert made.exit_code == 0, made.stderr
     return repository(tmp_path / "project")
 
@@ -126,7 +126,7 @@ Review with git diff, then commit; or take it back: forge update --abort
         write(template / "template", {"README.md": "# Unreleased\n"})
         commit(template)
         ahead = tmp_path / "ahead"
-        ok(forge("new", ahead, "--defaults", "--template", template, "--ref", "HEAD"))
+        ok(forge("new", ahead, "--defaults", "--no-git", "--template", template, "--ref", "HEAD"))
         repository(ahead)
         assert "up to date" in ok(forge("update", "--project", ahead))
         write(template / "template", {"README.md": "# Released\n"})
