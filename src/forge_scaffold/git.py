@@ -149,7 +149,8 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in LOCATION}
     if "GIT_SSH" not in kept and not _ssh_configured():
         kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    # Reading takes no lock: it would get in the way of another process that writes.
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
 @cache

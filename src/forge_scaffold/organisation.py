@@ -160,7 +160,7 @@ class _Reader:
                 )
 
     def table(self, *address: str) -> Mapping[str, Any]:
-        """A table; empty where there is none."""
+        """A table; empty if the file does not have it."""
         value: Any = self.document.data
         for step in address:
             value = value.get(step, {})

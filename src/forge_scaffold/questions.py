@@ -168,11 +168,11 @@ def either(choices: Iterable[str]) -> str:
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
 
-    A question with `when: false` is not among them: the template computes it, nobody may answer it.
+    A question with `when: false` is not among them: the template computes it.
 
     Attributes:
         questions: by name.
-        folder: the name of the folder that the project will have; a default may be made of it.
+        folder: the name of the folder that the project will have; defaults may depend on it.
         subdirectory: the folder of the repository that holds the template's files.
         answers_file: the file that records the answers, in the project.
         user_files: patterns of files that are written once and then belong to the user
@@ -204,6 +204,10 @@ class Questionnaire:
             raise UserError(
                 f"{path}: {', '.join(wanted)}: Forge only renders templates: it runs no code from "
                 "them and reads no other files; use a template without that"
+            )
+        if unnamed := [key for key in content if not isinstance(key, str)]:
+            raise UserError(
+                f"{path}: {unnamed[0]}: a question's name must be text; put it in quotes"
             )
         return cls(
             questions={
@@ -241,8 +245,9 @@ class Questionnaire:
         if question.multiselect:
             one = {"type": "array", "items": one}
         one |= self._limits(question)
-        if not (isinstance(question.default, str) and "{" in question.default):
-            one["default"] = question.default
+        default = question.default
+        if default is not None and not (isinstance(default, str) and "{" in default):
+            one["default"] = default
         return {"description": question.help, **one}
 
     def _limits(self, question: Question) -> dict[str, Any]:
@@ -268,7 +273,7 @@ class Questionnaire:
         return iter(self.questions.values())
 
     def default(self, question: Question, answers: Mapping[str, object]) -> object:
-        """The default of a question after the given answers; None where there is none."""
+        """The default of a question after the given answers; None without a default."""
         if not isinstance(question.default, str):
             return question.default
         text = self._render(question.default, answers)

@@ -22,7 +22,6 @@ from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
 from forge_scaffold.render import matcher, render
-from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Repository, Source
 from forge_scaffold.worktree import WorkTree
 
@@ -122,15 +121,15 @@ class Update:
         """Write the result into the project's work tree; all of it or nothing.
 
         Raises:
-            UserError: a file is in the way, or cannot be written.
+            UserError: the project has uncommitted changes, or a file is in the way or cannot be
+                written.
         """
         work_tree = WorkTree.of(self.project)
-        work_tree.require_clean()
         contents = {
             change.path: self.merged / change.path if change.kind != "removed" else None
             for change in self.changes
         }
-        with held_signals(), work_tree.transaction(contents):
+        with work_tree.transaction(contents):
             for conflict in self.conflicts:
                 work_tree.mark_conflict(conflict.path, self.merged, conflict.stages)
 

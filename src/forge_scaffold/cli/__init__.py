@@ -24,9 +24,8 @@ FAST = ("check", "audit", "rule")
 
 def main() -> None:
     """The `forge` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if shell := os.environ.get("_FORGE_COMPLETE"):
         from forge_scaffold.cli import completion
 

@@ -37,7 +37,7 @@ class Parameter:
 
     @property
     def is_argument(self) -> bool:
-        """Whether it is told by its place."""
+        """Whether its position says what it is."""
         return not self.name.startswith("-")
 
     @property
