@@ -179,8 +179,9 @@ def test_a_dry_run_shows_everything_and_writes_nothing(
     assert "  auth          none\n" in shown.stdout
     assert "  ├─ src/\n" in shown.stdout
     written = json.loads(forge(*arguments, "--json").stdout)
-    assert written.pop("written") is True
-    assert written == {key: value for key, value in planned.items() if key != "written"}
+    differing = {"written": False, "repository": None}
+    assert planned == {**written, **differing}
+    assert (written["written"], written["repository"]) == (True, "a new repository with one commit")
     names = {path.rpartition("/")[2] for path in tree(home / "a" / "b" / "x")}
     assert all(f"─ {name}\n" in f"{shown.stdout}\n" for name in names)
 
@@ -193,7 +194,7 @@ def test_a_dry_run_finds_what_the_run_would(forge: Forge, home: Path, tmp_path: 
     assert run.exit_code == 1
     assert "it blocks" in run.stderr
     (home / "x").mkdir()
-    (home / "x" / "mine").touch()
+    (home / "x" / "README.md").touch()
     assert forge("new", "x", "--defaults", "--dry-run", "--template", template).exit_code == 2
 
 
