@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from forge_scaffold import config_files
 from forge_scaffold.errors import UserError
 from forge_scaffold.organisation import Setting
 from forge_scaffold.questions import SHOWN_CHARACTERS, Question, Questionnaire, either
 from forge_scaffold.suggestions import hint
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Answers:
         origins: name -> the place the value came from.
     """
 
-    values: BaseModel
+    values: "BaseModel"
     origins: Mapping[str, str]
 
     def as_dict(self) -> dict[str, object]:

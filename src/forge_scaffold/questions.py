@@ -13,13 +13,13 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
+    from pydantic import BaseModel, ValidationInfo
 
 NOUNS: Mapping[type, str] = {
     str: "text",
@@ -294,7 +294,7 @@ class Questionnaire:
             return f"{listed} is not a choice; choose {either(question.choices)}"
         return self._render(question.validator, {**answers, question.name: answer}).strip() or None
 
-    def validated(self, answers: Mapping[str, object]) -> BaseModel:
+    def validated(self, answers: Mapping[str, object]) -> "BaseModel":
         """The answers as an instance of `model`.
 
         Raises:
@@ -304,8 +304,10 @@ class Questionnaire:
         return self.model.model_validate(answers, context=answers)
 
     @cached_property
-    def model(self) -> type[BaseModel]:
+    def model(self) -> "type[BaseModel]":
         """A strict, frozen model of all the answers; unknown names are refused."""
+        from pydantic import ConfigDict, Field, create_model
+
         fields: dict[str, Any] = {
             question.name: (
                 question.answer_type if question.when is True else question.answer_type | None,
@@ -321,7 +323,7 @@ class Questionnaire:
         )
 
     def _check(self, question: Question) -> Callable[..., Any]:
-        def check(answer: object, info: ValidationInfo) -> object:
+        def check(answer: object, info: "ValidationInfo") -> object:
             if answer is None:
                 return None
             if problem := self.problem(question, answer, {**(info.context or {}), **info.data}):
@@ -329,6 +331,8 @@ class Questionnaire:
             if isinstance(answer, list):  # in the order of the choices, each once, as Copier has it
                 return [choice for choice in question.choices if choice in answer]
             return answer
+
+        from pydantic import field_validator
 
         return field_validator(question.name)(check)
 

@@ -40,12 +40,11 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: with the exit code, unless that is 0.
     """
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    with terminal.outcomes(as_json=_wants_json(options)):
+    with terminal.outcomes(as_json=_wants_json(arguments)):
         match arguments:
             case ["--version"]:
                 print(version())
-            case [name, *rest] if name in FAST and not {"-h", "--help"} & set(options):
+            case [name, *rest] if name in FAST and not wants_help(arguments):
                 fast(name).main(rest)
             case _:
                 from forge_scaffold.cli.commands import run as run_typer
@@ -66,9 +65,19 @@ def version() -> str:
     return f"forge {version('forge-workers')}"
 
 
-def _wants_json(options: Sequence[str]) -> bool:
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Whether the help is asked for, whatever else is."""
+    return not {"-h", "--help"}.isdisjoint(_options(arguments))
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    options = _options(arguments)
     return (
         "--json" in options
         or "--format=json" in options
         or ("--format", "json") in pairwise(options)
     )
+
+
+def _options(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
