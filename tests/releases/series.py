@@ -119,7 +119,7 @@ class Series:
         project = self.folder / name / "my-service"
         with alone(self.folder / f"{name}.lock"):
             if not project.exists():
-                project.parent.mkdir()
+                project.parent.mkdir(exist_ok=True)
                 data = project.with_suffix(".yml")
                 data.write_text(json.dumps(answers), encoding="utf-8")
                 options = ("--quiet", "--defaults", "--vcs-ref", tag, "--data-file", data)

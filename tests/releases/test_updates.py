@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.release import add_release
 from tests.releases.conftest import Project, Update
@@ -46,9 +47,9 @@ def test_releases_in_turn_come_to_the_same(series: Series, project: Project) -> 
 
 
 @pytest.mark.parametrize("program", [OLDEST, NEWEST], ids=["oldest", "newest"])
-@pytest.mark.parametrize("guard", ["", "audit_log is defined and "], ids=["bare", "guarded"])
-def test_a_new_question_in_exclude_must_be_guarded(
-    tmp_path: Path, guard: str, program: Sequence[str]
+@pytest.mark.parametrize("where", ["_exclude", "excluded"])
+def test_a_new_question_is_named_in_excluded_only(
+    tmp_path: Path, where: str, program: Sequence[str]
 ) -> None:
     template = repository(small_template(tmp_path / "template"))
     series = Series(tmp_path)
@@ -56,17 +57,22 @@ def test_a_new_question_in_exclude_must_be_guarded(
     project = tmp_path / "my-service"
     series.copier("copy", "--defaults", ADDRESS, project, folder=tmp_path, program=program)
     repository(project)
-    questions = (template / "copier.yml").read_text()
-    excluded = f"{{% if {guard}not audit_log %}}/src/service/audit_log.py{{% endif %}}"
+    questions = yaml.safe_load((template / "copier.yml").read_text())
+    paths = "{% if not audit_log %}/src/service/audit_log.py{% endif %}\n"
+    if where == "_exclude":
+        questions["_exclude"].append(paths)
+    else:
+        questions["excluded"]["default"] += paths
+    questions = {"audit_log": {"type": "bool", "default": False}, **questions}
     new = {
-        "copier.yml": f"audit_log: {{type: bool, default: false}}\n{questions}  - '{excluded}'\n",
+        "copier.yml": yaml.safe_dump(questions, sort_keys=False),
         "template/src/service/audit_log.py": '"""The audit log."""\n',
     }
     write(template, new)
     commit(template)
     add_release(series.bundle, template, "HEAD", "v1.1.0", RELEASED)
 
-    if guard:
+    if where == "excluded":
         series.copier("update", "--defaults", folder=project, program=program)
         answers = (project / ".copier-answers.yml").read_text()
         assert "_commit: v1.1.0" in answers
