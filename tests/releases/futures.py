@@ -33,15 +33,15 @@ class Future:
 def _add(template: Path) -> None:
     """New questions and files, a bumped version, a changed text."""
     copier = _Questions(template)
-    copier.questions |= {
-        "audit_log": {"type": "bool", "default": False, "help": "Keep an audit log?"},
-        "motto": {"type": "str", "default": "onward"},
-        "tier": {"type": "str", "choices": ["free", "pro", "legacy"], "default": "free"},
-        "region": {"type": "str", "choices": ["eu", "us"], "default": "eu"},
-    }
-    copier.exclude(
-        "{% if audit_log is defined and not audit_log %}\n/src/service/audit_log.py\n{% endif %}"
+    copier.add(
+        {
+            "audit_log": {"type": "bool", "default": False, "help": "Keep an audit log?"},
+            "motto": {"type": "str", "default": "onward"},
+            "tier": {"type": "str", "choices": ["free", "pro", "legacy"], "default": "free"},
+            "region": {"type": "str", "choices": ["eu", "us"], "default": "eu"},
+        }
     )
+    copier.exclude("{% if not audit_log %}\n/src/service/audit_log.py\n{% endif %}")
     copier.save()
     files = template / "template"
     _write(files / "src/service/audit_log.py", '"""The audit log."""\n')
@@ -55,8 +55,8 @@ def _add(template: Path) -> None:
 def _rename(template: Path) -> None:
     """A question under another name, one more choice, files moved, renamed and deleted."""
     copier = _Questions(template)
-    # An answer that no question asks for any more is still there to be read; one that is computed
-    # is not: Copier forgets it before it renders the default.
+    # An answer that no question asks for can be read in a default. Of a computed question (when:
+    # false) Copier forgets the answer first.
     copier.replace(
         "audit_log",
         "audit",
@@ -66,13 +66,11 @@ def _rename(template: Path) -> None:
             "default": "{{ 'log' if audit_log is defined and audit_log else 'none' }}",
         },
     )
-    copier.exclusions = [each for each in copier.exclusions if "audit_log" not in each]
-    copier.exclude(
-        "{% if audit is defined and audit == 'none' %}\n/src/service/audit/log.py\n{% endif %}"
-    )
+    copier.excluded = copier.excluded.replace(
+        "{% if not audit_log %}\n/src/service/audit_log.py\n",
+        "{% if audit == 'none' %}\n/src/service/audit\n",
+    ).replace("/dev/standins", "/dev/fakes")
     copier.questions["region"]["choices"].append("apac")
-    standins = "/dev/standins/"
-    copier.exclusions = [each.replace(standins, "/dev/fakes/") for each in copier.exclusions]
     copier.save()
     files = template / "template"
     _move(files / "src/service/audit_log.py", files / "src/service/audit/log.py")
@@ -98,12 +96,7 @@ def _remove(template: Path) -> None:
         "pro": "pro",
         "legacy (retired: use pro)": "legacy",
     }
-    # Copier excludes from the old version what the new one excludes, by the old answers; what it
-    # never saw it does not delete. A name that only the new version has keeps the file in view.
-    copier.questions["without_choices"] = {"type": "bool", "when": False, "default": True}
-    copier.exclude(
-        "{% if without_choices is defined and database == 'none' %}\n/docs/choices.md\n{% endif %}"
-    )
+    copier.exclude("{% if database == 'none' %}\n/docs/choices.md\n{% endif %}")
     copier.save()
     files = template / "template"
     _edit(files / "docs/about.md.jinja", "{{ motto }}\n", "onward\n")
@@ -154,12 +147,26 @@ class _Questions:
 
     def __init__(self, template: Path) -> None:
         self._file = template / "copier.yml"
-        content: dict[str, Any] = yaml.safe_load(self._file.read_text(encoding="utf-8"))
-        self.exclusions: list[str] = content.pop("_exclude")
-        self.questions: dict[str, Any] = content
+        self.questions: dict[str, Any] = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+
+    @property
+    def excluded(self) -> str:
+        """The template of the paths that answers exclude."""
+        return str(self.questions["excluded"]["default"])
+
+    @excluded.setter
+    def excluded(self, paths: str) -> None:
+        assert paths != self.excluded
+        self.questions["excluded"]["default"] = paths
 
     def exclude(self, paths: str) -> None:
-        self.exclusions.append(paths)
+        self.excluded = f"{self.excluded}\n{paths}\n"
+
+    def add(self, entries: Mapping[str, Any]) -> None:
+        """Add questions above the computed values."""
+        facts = list(self.questions).index("provider_facts")
+        listed = list(self.questions.items())
+        self.questions = dict([*listed[:facts], *entries.items(), *listed[facts:]])
 
     def replace(self, old: str, new: str, entry: object) -> None:
         """Put another question where one is."""
@@ -169,8 +176,7 @@ class _Questions:
         }
 
     def save(self) -> None:
-        content = {**self.questions, "_exclude": self.exclusions}
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(self.questions, sort_keys=False, allow_unicode=True)
         self._file.write_text(text, encoding="utf-8")
 
 
