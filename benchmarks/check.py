@@ -1,6 +1,6 @@
 """How long `forge check` takes, beside `ruff check` and `deptry` on the same trees.
 
-    uv run --with deptry python benchmarks/check.py
+    uv run --group dev --with deptry python benchmarks/check.py
 
 A generated project, and trees of 10, 100 and 1,000 modules like its own: whole processes, in turn,
 with warm file caches. Prints a Markdown table of medians, and of the fastest runs, in seconds.

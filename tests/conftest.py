@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import settings
 
+from tests.support import GIT_ENVIRONMENT
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("forge", deadline=None)
 settings.load_profile("forge")
@@ -14,3 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="check whole projects of all combinations of answers, not only of all pairs",
     )
+
+
+@pytest.fixture(autouse=True)
+def git_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git has an author and no configuration of the user's, also when forge runs it."""
+    for name, value in GIT_ENVIRONMENT.items():
+        if name.startswith("GIT_"):
+            monkeypatch.setenv(name, value)

@@ -52,6 +52,17 @@ workers-runtime-sdk==1.9.5 --hash=sha256:cc
     "{{_copier_conf.answers_file}}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
 }
 
+# The configuration of such a Worker, where a test needs one.
+CONFIGURATION = """\
+name = "{{ service_name }}"
+main = "src/entry.py"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["python_workers"]
+
+[observability]
+enabled = true
+"""
+
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
@@ -117,6 +128,13 @@ def commit(folder: Path, tag: str | None = None) -> Path:
     git(folder, "commit", "--quiet", "--message=A state of things")
     if tag:
         git(folder, "tag", tag)
+    return folder
+
+
+def bundle(repository: Path, folder: Path) -> Path:
+    """Write a repository's branches and tags to the bundle of a releases folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(repository, "bundle", "create", "--quiet", str(folder / "template.bundle"), "HEAD", "--all")
     return folder
 
 

@@ -24,7 +24,7 @@ def answers(*settings: str, template: Path = REPOSITORY) -> Answers:
 
 def make(template: Path, target: Path, *settings: str) -> Project:
     with opened(str(template), None) as source:
-        return create(source, answers(*settings, template=template), target)
+        return create(source, answers(*settings, template=template), target).project
 
 
 @pytest.fixture
@@ -88,14 +88,16 @@ def test_the_folder_can_be_entered_by_whom_the_umask_lets(template: Path, home: 
     assert (home / "made").stat().st_mode & 0o777 == 0o750
 
 
-def test_a_folder_with_files_is_refused_naming_some(home: Path) -> None:
-    for number in range(12):
-        (home / f"file{number:02}").touch()
+def test_a_folder_with_what_the_template_writes_is_refused_naming_some(home: Path) -> None:
+    names = [f"file{number:02}" for number in range(12)]
+    for name in names:
+        (home / name).touch()
     (home / ".git").mkdir()
-    (problem,) = target_problems(home)
-    assert ".git/, file00, file01" in problem
-    assert "file08 and 3 more" in problem
-    assert "file09" not in problem
+    (problem,) = target_problems(home, names)
+    assert "home: file00, file01" in problem
+    assert "file09 and 2 more: the template writes" in problem
+    assert ".git" not in problem
+    assert target_problems(home, ["README.md"]) == []
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "dangling"])
@@ -134,7 +136,7 @@ def test_a_template_that_wants_to_run_something_is_refused(tmp_path: Path, home:
     template = small_template(tmp_path / "template")
     with (template / "copier.yml").open("a") as file:
         file.write(f'\n_tasks: ["touch {home}/ran"]\n')
-    with pytest.raises(RejectedError, match="unsafe feature: tasks"):
+    with pytest.raises(UserError, match="_tasks: Forge only renders templates"):
         make(template, home / "made")
     assert not list(home.iterdir())
 
@@ -153,16 +155,22 @@ def test_the_users_copier_settings_change_nothing(
     assert make(template, home / "made").pyproject["project"]["description"] != "mine"
 
 
-def test_a_clean_checkout_is_remembered_by_origin_and_commit(tmp_path: Path, home: Path) -> None:
-    origin = repository(small_template(tmp_path / "origin"), "v1.0.0")
-    git(tmp_path, "clone", "--quiet", origin.as_uri(), "checkout")
-    # What is rendered is the checkout's copy: the origin needs not even be reachable.
-    git(origin, "update-ref", "-d", "refs/heads/main")
-    git(origin, "tag", "--delete", "v1.0.0")
-    make(tmp_path / "checkout", home / "made")
+def test_a_checkout_is_recorded_by_its_origin_and_release(tmp_path: Path, home: Path) -> None:
+    checkout = repository(small_template(tmp_path / "checkout"), "v1.0.0")
+    git(checkout, "remote", "add", "origin", "https://example.org/team/forge")
+    make(checkout, home / "made")
     stored = yaml.safe_load((home / "made" / ".copier-answers.yml").read_text())
-    assert stored["_src_path"] == f"git+{origin.as_uri()}"
+    assert stored["_src_path"] == "https://example.org/team/forge.git"
     assert stored["_commit"] == "v1.0.0"
+
+
+def test_a_file_that_depends_on_the_address_is_refused(tmp_path: Path, home: Path) -> None:
+    template = small_template(
+        tmp_path / "template", {"README.md.jinja": "From {{ _copier_conf.src_path }}\n"}
+    )
+    with pytest.raises(RejectedError, match=r"README.md: depends on _src_path"):
+        make(template, home / "made")
+    assert not list(home.iterdir())
 
 
 def test_uncommitted_template_changes_are_in_the_project(tmp_path: Path, home: Path) -> None:

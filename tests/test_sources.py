@@ -1,125 +1,243 @@
-"""Where a template comes from and what a project remembers of it."""
+"""Where a template comes from, and which address and version a project records of it."""
 
 from pathlib import Path
 
 import pytest
 
+from forge_scaffold import sources
 from forge_scaffold.errors import UserError
-from forge_scaffold.sources import copier_address, opened, own_checkout
-from tests.support import REPOSITORY, commit, git, repository, small_template
+from forge_scaffold.sources import UNKNOWN_ADDRESS, is_own, opened, own_address, repository
+from tests.support import bundle, commit, git, small_template
+from tests.support import repository as git_repository
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    return repository(small_template(tmp_path / "checkout"), "v1.0.0")
+    return git_repository(small_template(tmp_path / "checkout"), "v1.0.0")
 
 
-def published(checkout: Path, origin: str) -> Path:
-    """Give the checkout an origin that has its commits, as after a push."""
-    git(checkout, "remote", "add", "origin", origin)
-    git(checkout, "update-ref", "refs/remotes/origin/main", "HEAD")
-    return checkout
+def release(checkout: Path, tag: str) -> None:
+    (checkout / "template" / "README.md").write_text(f"# {tag}\n")
+    commit(checkout, tag)
 
 
-def test_a_folder_outside_git_is_rendered_as_it_is(tmp_path: Path) -> None:
-    folder = small_template(tmp_path / "plain")
-    with opened(str(folder), None) as source:
-        assert (source.root, source.address, source.ref) == (folder, str(folder), None)
-        assert "not a git repository" in source.caveat
+def readme(source: sources.Source) -> str:
+    return (source.root / "template" / "README.md").read_text()
 
 
-def test_a_commit_that_only_this_machine_has_is_remembered_by_folder(checkout: Path) -> None:
-    with opened(str(checkout), None) as source:
-        assert source.address == str(checkout)
-        assert source.ref == git(checkout, "rev-parse", "HEAD")
-        assert "update works only here" in source.caveat
+@pytest.fixture
+def installed(tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The releases folder of a Forge that was built with two releases and no address."""
+    release(checkout, "v1.1.0")
+    folder = tmp_path / "installed" / "releases"
+    bundle(checkout, folder)
+    monkeypatch.setattr(sources, "releases_folder", lambda: folder)
+    monkeypatch.setattr(sources, "_own_checkout", lambda: None)
+    return folder
 
 
-@pytest.mark.parametrize(
-    ("origin", "address"),
-    [
-        ("https://github.com/team/forge", "git+https://github.com/team/forge"),
-        ("https://example.org/forge.git", "https://example.org/forge.git"),
-        ("https://me:secret@example.org/forge.git", "https://example.org/forge.git"),
-        ("https://token@example.org/forge", "git+https://example.org/forge"),
-        ("git@example.org:team/forge.git", "git@example.org:team/forge.git"),
-        ("git@example.org:team/forge", "git@example.org:team/forge"),
-        ("ssh://git@example.org/forge", "git+ssh://git@example.org/forge"),
-    ],
-)
-def test_a_shared_commit_is_remembered_by_its_origin_without_credentials(
-    checkout: Path, origin: str, address: str
-) -> None:
-    with opened(str(published(checkout, origin)), None) as source:
-        assert source.address == address
-        assert source.caveat == ""
-    assert copier_address(origin) == address
+@pytest.mark.usefixtures("installed")
+class TestTheTemplateThatForgeBrings:
+    def test_is_the_newest_release(self) -> None:
+        with opened(None, None) as source:
+            assert (source.version, readme(source)) == ("v1.1.0", "# v1.1.0\n")
+            assert source.caveat == ""
+
+    def test_can_be_an_earlier_release(self) -> None:
+        with opened(None, "v1.0.0") as source:
+            assert (source.version, readme(source)) == ("v1.0.0", "# A Worker\n")
+
+    def test_has_a_reserved_address_when_none_is_known(self) -> None:
+        with opened(None, None) as source:
+            assert source.address == UNKNOWN_ADDRESS == "https://forge-workers.invalid/template.git"
+
+    def test_has_the_address_that_forge_was_built_with(self, installed: Path) -> None:
+        (installed / "address").write_text("git@example.org:team/forge.git\n")
+        with opened(None, None) as source:
+            assert source.address == "git@example.org:team/forge.git"
+
+    @pytest.mark.parametrize(
+        "written",
+        ["https://example.org/team/forge.git", "https://EXAMPLE.org/team/forge",
+         "git@example.org:team/forge", "ssh://git@example.org/team/forge.git"],
+    )  # fmt: skip
+    def test_serves_its_address_however_it_is_written(self, installed: Path, written: str) -> None:
+        (installed / "address").write_text("git@example.org:team/forge.git")
+        assert is_own(written)
+        with repository(written, offline=True) as found:
+            assert list(found.releases.values()) == ["v1.0.0", "v1.1.0"]
+            assert found.at("v1.0.0").address == written
+
+    def test_does_not_serve_another_address(self, installed: Path) -> None:
+        (installed / "address").write_text("git@example.org:team/forge.git")
+        assert not is_own("git@example.org:team/fork.git")
+        with repository("git@example.org:team/fork.git", offline=True) as found:
+            assert not found.releases
+
+    def test_a_release_that_it_lacks_is_named_with_those_it_has(self) -> None:
+        with (
+            pytest.raises(UserError, match=r"v9: no such release here; .*: v1.0.0, v1.1.0"),
+            repository(UNKNOWN_ADDRESS, offline=False) as found,
+        ):
+            found.at("v9")
 
 
-def test_an_origin_without_the_commit_is_not_remembered(checkout: Path) -> None:
-    published(checkout, "https://example.org/forge.git")
-    (checkout / "new.md").write_text("not pushed\n")
-    commit(checkout)
-    with opened(str(checkout), None) as source:
-        assert source.address == str(checkout)
+class TestAnAddress:
+    def test_has_releases_that_the_bundle_lacks(
+        self, installed: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        release(checkout, "v1.2.0")
+        address = "https://example.org/team/forge.git"
+        (installed / "address").write_text(address)
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{checkout}.insteadOf")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", address)
+        with repository(address, offline=False) as found:
+            assert found.newest == "v1.2.0"
+            assert readme(found.at("v1.2.0")) == "# v1.2.0\n"
+            assert readme(found.at("v1.1.0")) == "# v1.1.0\n"
+        with repository(address, offline=True) as found:
+            assert found.newest == "v1.1.0"
+
+    def test_that_does_not_answer_leaves_the_bundle(self, installed: Path) -> None:
+        (installed / "address").write_text("https://127.0.0.1:1/team/forge.git")
+        with repository("https://127.0.0.1:1/team/forge.git", offline=False) as found:
+            assert "127.0.0.1" in found.unreachable
+            assert found.newest == "v1.1.0"
+
+    def test_can_be_a_folder_that_has_more_than_releases(self, checkout: Path) -> None:
+        release(checkout, "v2.0.0")
+        (checkout / "template" / "README.md").write_text("later\n")
+        commit(checkout)
+        with repository(str(checkout), offline=False) as found:
+            version = sources.described(checkout, git(checkout, "rev-parse", "main"))
+            assert readme(found.at(version)) == "later\n"
+            assert found.at(version).version == version
+
+    @pytest.mark.parametrize(
+        "address",
+        ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "-oProxyCommand=x", "", "a b",
+         "../forge", "file.git", "https://example.org/\n"],
+    )  # fmt: skip
+    def test_that_git_could_mistake_is_refused(self, address: str) -> None:
+        with (
+            pytest.raises(UserError, match="not a git address"),
+            repository(address, offline=False),
+        ):
+            pass
+
+    @pytest.mark.parametrize("ref", ["--all", "a..b", "", "v1 v2", "x" * 300, "v1\n"])
+    def test_a_version_that_git_could_mistake_is_refused(self, checkout: Path, ref: str) -> None:
+        with (
+            pytest.raises(UserError, match="not a version"),
+            repository(str(checkout), offline=False) as found,
+        ):
+            found.at(ref)
 
 
-def test_uncommitted_changes_are_rendered_and_told(checkout: Path) -> None:
-    published(checkout, "https://example.org/forge.git")
-    (checkout / "template" / "new.md").write_text("not committed\n")
-    with opened(str(checkout), None) as source:
-        assert source.ref == "HEAD"
-        assert "uncommitted changes" in source.caveat
+class TestAFolder:
+    def test_outside_git_is_rendered_as_it_is(self, tmp_path: Path) -> None:
+        folder = small_template(tmp_path / "plain")
+        with opened(str(folder), None) as source:
+            assert (source.root, source.address, source.version) == (folder, str(folder), None)
+            assert "not a git repository" in source.caveat
+
+    def test_gives_its_newest_release_not_its_work_tree(self, checkout: Path) -> None:
+        (checkout / "template" / "README.md").write_text("uncommitted\n")
+        with opened(str(checkout), None) as source:
+            assert (source.version, readme(source)) == ("v1.0.0", "# A Worker\n")
+
+    def test_gives_its_work_tree_as_head(self, checkout: Path) -> None:
+        (checkout / "template" / "README.md").write_text("uncommitted\n")
+        (checkout / "template" / "new.md").write_text("untracked\n")
+        with opened(str(checkout), "HEAD") as source:
+            assert readme(source) == "uncommitted\n"
+            assert (source.root / "template" / "new.md").exists()
+            assert "uncommitted changes" in source.caveat
+
+    def test_ahead_of_its_release_is_never_recorded_as_a_bare_hash(self, checkout: Path) -> None:
+        (checkout / "template" / "README.md").write_text("later\n")
+        commit(checkout)
+        short = git(checkout, "rev-parse", "--short=12", "HEAD")
+        with opened(str(checkout), "HEAD") as source:
+            assert source.version == f"v1.0.0-1-g{short}"
+            assert "not a release" in source.caveat
+
+    def test_without_any_release_is_recorded_as_after_version_zero(self, tmp_path: Path) -> None:
+        checkout = git_repository(small_template(tmp_path / "checkout"))
+        short = git(checkout, "rev-parse", "--short=12", "HEAD")
+        with opened(str(checkout), None) as source:
+            assert source.version == f"v0.0.0-1-g{short}"
+
+    @pytest.mark.parametrize(
+        ("origin", "address"),
+        [
+            ("https://github.com/team/forge", "https://github.com/team/forge.git"),
+            ("https://me:secret@example.org/forge.git", "https://example.org/forge.git"),
+            ("git@example.org:team/forge", "git@example.org:team/forge"),
+        ],
+    )
+    def test_is_recorded_by_its_public_origin(
+        self, checkout: Path, origin: str, address: str
+    ) -> None:
+        git(checkout, "remote", "add", "origin", origin)
+        for ref in (None, "HEAD", "v1.0.0"):
+            with opened(str(checkout), ref) as source:
+                assert source.address == address
+
+    @pytest.mark.parametrize("origin", [None, "/srv/forge.git", "file:///srv/forge.git"])
+    def test_without_a_public_origin_says_that_updates_work_only_here(
+        self, checkout: Path, origin: str | None
+    ) -> None:
+        if origin:
+            git(checkout, "remote", "add", "origin", origin)
+        with opened(str(checkout), None) as source:
+            assert source.address == str(checkout)
+            assert "works only here" in source.caveat
+
+    def test_is_read_at_a_ref_as_it_was_then(self, checkout: Path) -> None:
+        release(checkout, "v2.0.0")
+        with opened(str(checkout), "v1.0.0") as source:
+            assert (source.version, readme(source)) == ("v1.0.0", "# A Worker\n")
 
 
-def test_changes_outside_the_template_do_not_count(checkout: Path) -> None:
-    (checkout / "my-service").mkdir()
-    (checkout / "my-service" / "file").write_text("made by forge new\n")
-    with opened(str(checkout), None) as source:
-        assert source.ref == git(checkout, "rev-parse", "HEAD")
+class TestAUrl:
+    @pytest.mark.parametrize(
+        ("tags", "chosen"),
+        [
+            (["v1.10.0", "v1.9.0"], "v1.10.0"),
+            (["v2.0.0rc1"], "v1.0.0"),
+            (["nightly"], "v1.0.0"),
+        ],
+    )
+    def test_gives_its_newest_release(self, checkout: Path, tags: list[str], chosen: str) -> None:
+        for tag in tags:
+            release(checkout, tag)
+        with opened(checkout.as_uri(), None) as source:
+            assert source.version == chosen
+            assert source.address == f"git+{checkout.as_uri()}"
 
+    def test_gives_a_branch_when_told(self, checkout: Path) -> None:
+        git(checkout, "checkout", "--quiet", "-b", "next")
+        (checkout / "template" / "README.md").write_text("next")
+        commit(checkout)
+        git(checkout, "checkout", "--quiet", "main")
+        with opened(checkout.as_uri(), "next") as source:
+            assert readme(source) == "next"
 
-def test_a_ref_is_read_as_it_was_then(checkout: Path) -> None:
-    then = (checkout / "copier.yml").read_text()
-    (checkout / "copier.yml").write_text("_subdirectory: template\nother: question\n")
-    commit(checkout, "v2.0.0")
-    with opened(str(checkout), "v1.0.0") as source:
-        assert (source.root / "copier.yml").read_text() == then
-        assert source.address == str(checkout)
-        assert source.ref == git(checkout, "rev-parse", "v1.0.0")
+    def test_of_a_well_known_host_can_be_abbreviated(
+        self, checkout: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{checkout}.insteadOf")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/team/forge")
+        with opened("gh:team/forge", None) as source:
+            assert source.address == "https://github.com/team/forge.git"
 
-
-@pytest.mark.parametrize(
-    ("tags", "chosen"),
-    [
-        (["v1.0.0", "v1.10.0", "v1.9.0"], "v1.10.0"),
-        (["v1.0.0", "v2.0.0rc1"], "v1.0.0"),
-        (["v1.0.0", "nightly"], "v1.0.0"),
-    ],
-)
-def test_a_url_gives_its_latest_release(checkout: Path, tags: list[str], chosen: str) -> None:
-    for tag in tags[1:]:
-        (checkout / "template" / "README.md").write_text(tag)
-        commit(checkout, tag)
-    with opened(checkout.as_uri(), None) as source:
-        assert source.ref == git(checkout, "rev-parse", chosen)
-        assert source.address == f"git+{checkout.as_uri()}"
-        assert source.caveat == ""
-
-
-def test_a_url_gives_a_branch_when_told(checkout: Path) -> None:
-    git(checkout, "checkout", "--quiet", "-b", "next")
-    (checkout / "template" / "README.md").write_text("next")
-    commit(checkout)
-    git(checkout, "checkout", "--quiet", "main")
-    with opened(checkout.as_uri(), "next") as source:
-        assert (source.root / "template" / "README.md").read_text() == "next"
-
-
-def test_nothing_of_a_clone_stays(checkout: Path) -> None:
-    with opened(checkout.as_uri(), None) as source:
-        assert source.root.exists()
-    assert not source.root.exists()
+    def test_leaves_nothing_behind(self, checkout: Path) -> None:
+        with opened(checkout.as_uri(), None) as source:
+            assert source.root.exists()
+        assert not source.root.exists()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +252,7 @@ def test_nothing_of_a_clone_stays(checkout: Path) -> None:
         ("https://127.0.0.1:1/x.git", None, "git clone: "),
     ],
 )
-def test_a_template_that_is_not_there_is_told(
+def test_a_template_that_is_not_there_is_named(
     tmp_path: Path, checkout: Path, template: str, ref: str | None, message: str
 ) -> None:
     plain = small_template(tmp_path / "plain")
@@ -145,5 +263,8 @@ def test_a_template_that_is_not_there_is_told(
         pass
 
 
-def test_the_programs_own_template_is_this_checkout() -> None:
-    assert own_checkout() == REPOSITORY
+def test_a_checkout_of_forge_has_the_address_of_its_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_origin", lambda _: "https://example.org/team/forge.git")
+    assert own_address() == "https://example.org/team/forge.git"
+    monkeypatch.setattr(sources, "_origin", lambda _: None)
+    assert own_address() == UNKNOWN_ADDRESS

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from shutil import copy
+from shutil import copy, copytree, ignore_patterns
 
 import pytest
 
@@ -57,11 +57,38 @@ def test_without_one_uv_is_fetched_once_and_kept(tmp_path: Path, uvw: Path) -> N
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("uv 0.")
     assert first.stderr == "uvw: fetching uv, once ...\n"
-    assert [kept.name for kept in (tmp_path / ".uv").iterdir()] == ["uv"]
+    assert sorted(kept.name for kept in (tmp_path / ".uv").iterdir()) == ["uv", "uvx"]
     second = run(uvw, path, "--version")
     assert (second.stdout, second.stderr) == (first.stdout, "")
     third = run(uvw, stand_in(tmp_path / "old", "0.13.3"), "--version")
     assert third.stdout == first.stdout
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where uvw has fetched uv."""
+    folder = tmp_path_factory.mktemp("fetched")
+    done = run(Path(copy(REPOSITORY / "uvw", folder)), path_without_uv(folder), "--version")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_what_uv_runs_finds_uvx_and_the_same_uv(tmp_path: Path, fetched: Path) -> None:
+    path = stand_in(tmp_path / "old", "0.13.3")
+    which = "import shutil; print(shutil.which('uv'), shutil.which('uvx'))"
+    found = run(fetched / "uvw", path, "run", "--no-project", "python", "-c", which)
+    assert found.stdout == f"{fetched / '.uv' / 'uv'} {fetched / '.uv' / 'uvx'}\n", found.stderr
+    uvx = subprocess.run(
+        [fetched / ".uv" / "uvx", "--version"], check=True, capture_output=True, text=True
+    )
+    assert uvx.stdout.startswith("uvx 0.")
+
+
+@pytest.mark.parametrize("missing", ["uv", "uvx"])
+def test_half_of_it_is_completed(tmp_path: Path, uvw: Path, fetched: Path, missing: str) -> None:
+    copytree(fetched / ".uv", tmp_path / ".uv", ignore=ignore_patterns(missing))
+    assert run(uvw, path_without_uv(tmp_path), "--version").stdout.startswith("uv 0.")
+    assert sorted(kept.name for kept in (tmp_path / ".uv").iterdir()) == ["uv", "uvx"]
 
 
 def test_pips_own_failure_is_shown(tmp_path: Path, uvw: Path) -> None:

@@ -107,7 +107,7 @@ HELPS: Mapping[str, frozenset[str]] = {
 TOOLS = frozenset(
     {
         "autopep8", "bandit", "black", "build", "bump2version", "coverage", "deptry", "flake8",
-        "forge-scaffold", "hypothesis", "invoke", "ipdb", "ipykernel", "ipython", "isort",
+        "forge-workers", "hypothesis", "invoke", "ipdb", "ipykernel", "ipython", "isort",
         "jupyter", "mkdocs", "mypy", "nox", "pip", "pip-audit", "pip-tools", "poetry",
         "pre-commit", "pycodestyle", "pydocstyle", "pyflakes", "pylint", "pyright", "pytest",
         "pytest-asyncio", "pytest-cov", "pytest-mock", "pytest-xdist", "ruff", "setuptools",

@@ -182,7 +182,7 @@ def cache_folder(of: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     if not base:
         base = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
-    folder = Path(base).expanduser() / "forge-scaffold" / of
+    folder = Path(base).expanduser() / "forge-workers" / of
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,7 @@ Works for the copier.yml of any fork that keeps to the question features read he
 default, choices, multiselect, validator and when.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cached_property
@@ -34,6 +34,9 @@ JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number"
 SHOWN_CHARACTERS = 60
 
 TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "path": str}
+
+# Settings with which a template runs programs, or reads files outside of itself.
+REFUSED = ("_tasks", "_migrations", "_jinja_extensions", "_external_data")
 
 
 @dataclass(frozen=True)
@@ -172,18 +175,23 @@ class Questionnaire:
         questions: by name.
         folder: the name of the folder that the project will have; defaults may depend on it.
         subdirectory: the folder of the repository that holds the template's files.
+        answers_file: the file that records the answers, in the project.
+        user_files: patterns of files that are written once and then belong to the user
+            (`_skip_if_exists`).
     """
 
     questions: Mapping[str, Question]
     folder: str
     subdirectory: str
+    answers_file: str = ".copier-answers.yml"
+    user_files: Sequence[str] = ()
 
     @classmethod
     def load(cls, path: Path, folder: str = "") -> Self:
         """The questions of the copier.yml at `path`.
 
         Raises:
-            UserError: it cannot be read or is no copier.yml.
+            UserError: it cannot be read, is no copier.yml, or wants more than to be rendered.
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -193,6 +201,11 @@ class Questionnaire:
             raise UserError(f"{path}: not YAML: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected questions by name")
+        if wanted := [name for name in REFUSED if content.get(name)]:
+            raise UserError(
+                f"{path}: {', '.join(wanted)}: Forge only renders templates: it runs no code from "
+                "them and reads no other files; use a template without that"
+            )
         if unnamed := [key for key in content if not isinstance(key, str)]:
             raise UserError(
                 f"{path}: {unnamed[0]}: a question's name must be text; put it in quotes"
@@ -205,6 +218,8 @@ class Questionnaire:
             },
             folder=folder,
             subdirectory=str(content.get("_subdirectory", ".")),
+            answers_file=str(content.get("_answers_file", ".copier-answers.yml")),
+            user_files=tuple(map(str, content.get("_skip_if_exists") or ())),
         )
 
     @property

@@ -1,195 +1,395 @@
-"""Where a template comes from, and what Copier will remember of it.
+"""Where templates come from: the released bundle, a git URL, a folder.
 
-A template is always rendered from a checkout on this machine. What the project remembers
-(`_src_path`) is what its team can use: the address of the repository when that commit can be
-fetched from there, the folder otherwise.
+A template is rendered from a plain folder. What a project records of it (`_src_path` and `_commit`)
+is an address and a release that teammates, CI and Renovate can use.
 """
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from shutil import copy2
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
+from forge_scaffold.addresses import public_address
 from forge_scaffold.errors import UserError
+from forge_scaffold.git import environment, git, masked
 from forge_scaffold.questions import Questionnaire
 
-URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
+URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:(?!/))\S+")
+_SHORTHANDS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+_SCP_LIKE = re.compile(r"(?P<user>[\w.-]+@)(?P<host>[\w.-]+):(?P<path>\S+)")
+# A tag, branch or commit as git names them: nothing that git could take for an option or a range.
+_REF = re.compile(r"(?!-)(?!.*\.\.)[\w./+@-]{1,250}")
+
+UNKNOWN_ADDRESS = "https://forge-workers.invalid/template.git"
+"""Recorded when a Forge was built without an address: a reserved name (RFC 2606), the same on every
+machine. Forge serves it from its bundle; Copier and Renovate need `forge relink ADDRESS` first."""
+
+LS_REMOTE_TIMEOUT = 20
+"""Seconds to wait for the list of a repository's tags."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A template on this machine, and how a project made from it will find it again.
+    """A version of a template, as a plain folder.
 
     Attributes:
         root: the folder with copier.yml.
-        address: what the project remembers: a git URL that Copier understands, or the folder.
-        ref: the commit to render; "HEAD" for the folder with its changes; None outside git.
-        caveat: what is to know about `copier update`; empty when it works for everybody.
+        address: recorded as `_src_path`.
+        version: recorded as `_commit`: a release's tag, or `TAG-COUNT-gHASH` between releases;
+            None outside git.
+        caveat: what limits updates of a project made from it; empty when nothing does.
     """
 
     root: Path
     address: str
-    ref: str | None
+    version: str | None
     caveat: str = ""
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """Variables under which git reads the remembered address from this machine."""
-        if not URL.fullmatch(self.address):
-            return {}
-        count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-        return {
-            "GIT_CONFIG_COUNT": str(count + 1),
-            f"GIT_CONFIG_KEY_{count}": f"url.{self.root}.insteadOf",
-            f"GIT_CONFIG_VALUE_{count}": clone_url(self.address),
-        }
+    @cached_property
+    def questionnaire(self) -> Questionnaire:
+        """The questions of this version."""
+        return Questionnaire.load(self.root / "copier.yml")
 
 
 @contextmanager
 def opened(template: str | None, ref: str | None) -> Iterator[Source]:
-    """The template to use, until the block ends.
+    """A template to render, until the block ends.
 
     Args:
-        template: a folder or git URL; None for the template that came with this program.
-        ref: a tag, branch or commit; None for a folder as it stands, or a URL's latest release.
+        template: a folder or git URL; None for the template that Forge brings.
+        ref: a tag, branch or commit. None is the newest release, or a folder as it stands when it
+            has no release; "HEAD" is a folder as it stands, uncommitted changes included.
 
     Raises:
         UserError: there is no such template or ref.
     """
     with TemporaryDirectory(prefix="forge-") as scratch:
-        if template and URL.fullmatch(template):
-            yield _cloned(template.removeprefix("git+"), ref, Path(scratch))
-        elif ref:
-            yield _at_ref(_folder(template), ref, Path(scratch))
+        if template and (url := _url(template)):
+            yield _at(url, ref, Path(scratch))
+        elif template:
+            yield _from_folder(_folder(template), ref, Path(scratch))
+        elif checkout := _checkout_for(ref):
+            found = _from_folder(checkout, ref, Path(scratch))
+            yield replace(found, address=own_address())
         else:
-            yield _as_it_stands(_folder(template))
+            with repository(own_address(), offline=ref is None) as own:
+                yield own.at(ref or own.newest)
 
 
-def _folder(template: str | None) -> Path:
-    root = Path(template).expanduser().resolve() if template else own_checkout()
-    if not (root / "copier.yml").is_file():
-        place = f"--template {template}" if template else str(root)
-        raise UserError(f"{place}: no copier.yml there; name a folder or git URL with --template")
-    return root
+class Repository:
+    """The repository of a template: its releases, and each as a folder.
+
+    Releases that Forge brings are read from its bundle, all others from the address.
+    """
+
+    def __init__(self, address: str, scratch: Path, *, offline: bool) -> None:
+        """Read what is there without a network, and the address's list of tags unless `offline`.
+
+        Args:
+            address: as projects record it, or a folder.
+            scratch: an empty folder, kept as long as this object is used.
+            offline: never ask the address.
+        """
+        self.address = address
+        self.unreachable = ""
+        """Why the address did not answer; empty when it did or was not asked."""
+        self._scratch = scratch
+        self._clone = scratch / "repository"
+        # A folder is there without a network.
+        self._offline = offline = offline and not Path(address).is_absolute()
+        if is_own(address):
+            bundle = releases_folder() / "template.bundle"
+            git(scratch, "clone", "--quiet", "--no-checkout", "--", str(bundle), "repository")
+        else:
+            git(scratch, "init", "--quiet", "--template=", "repository")
+        tags = set(git(self._clone, "tag", "--list").splitlines())
+        if not offline and address != UNKNOWN_ADDRESS:
+            tags |= self._tags_at_address()
+        self.releases: Mapping[Version, str] = _released(tags)
+        """The tag of each release, by its version; in ascending order."""
+
+    def _tags_at_address(self) -> set[str]:
+        command = ["git", "ls-remote", "--tags", "--refs", "--", clone_url(self.address)]
+        try:
+            answer = subprocess.run(
+                command,
+                env=environment(),
+                cwd=self._scratch,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                text=True,
+                timeout=LS_REMOTE_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired:
+            self.unreachable = f"no answer within {LS_REMOTE_TIMEOUT} seconds"
+        except subprocess.CalledProcessError as error:
+            words = masked(error.stderr).strip().splitlines() or ["git ls-remote failed"]
+            self.unreachable = words[-1]
+        except FileNotFoundError as error:
+            raise UserError("git: not found on PATH; install git") from error
+        else:
+            return {line.rpartition("refs/tags/")[2] for line in answer.stdout.splitlines()}
+        return set()
+
+    @property
+    def newest(self) -> str:
+        """The tag of the newest release.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not self.releases:
+            reason = f" ({self.unreachable})" if self.unreachable else ""
+            raise UserError(f"{self.address}: no release found{reason}")
+        return self.releases[max(self.releases)]
+
+    def at(self, ref: str) -> Source:
+        """The template at a tag, branch or commit.
+
+        Raises:
+            UserError: neither the bundle nor the address has it.
+        """
+        commit = self._commit(ref)
+        root = self._scratch / commit
+        if not root.exists():
+            _check_out(self._clone, commit, root)
+        version = ref if ref in self.releases.values() else described(self._clone, commit)
+        return Source(root, self.address, version, _caveat_of(version))
+
+    def _commit(self, ref: str) -> str:
+        if not _REF.fullmatch(ref):
+            raise UserError(f"{ref!r}: not a version, tag, branch or commit")
+        with suppress(UserError):
+            return _resolved(self._clone, ref)
+        if self._offline or self.address == UNKNOWN_ADDRESS:
+            known = ", ".join(self.releases.values()) or "none"
+            raise UserError(f"{ref}: no such release here; known without the network: {known}")
+        with suppress(UserError):  # a release needs no history
+            self._fetch("--depth=1", "--no-tags", f"refs/tags/{ref}:refs/tags/{ref}")
+            return _resolved(self._clone, ref)
+        self._fetch("--tags", "+refs/heads/*:refs/remotes/origin/*")
+        try:
+            return _resolved(self._clone, ref)
+        except UserError:
+            known = ", ".join(self.releases.values()) or "none"
+            raise UserError(f"{ref}: {self.address} has no such version; it has {known}") from None
+
+    def _fetch(self, *what: str) -> None:
+        *options, refspec = what
+        url = clone_url(self.address)
+        git(self._clone, "fetch", "--quiet", "--no-write-fetch-head", *options, "--", url, refspec)
 
 
-def own_checkout() -> Path:
-    """The checkout that this program runs from."""
-    return Path(__file__).resolve().parents[2]
+@contextmanager
+def own_template() -> Iterator[Path]:
+    """The newest release that Forge brings, until the block ends: the folder with copier.yml."""
+    with opened(None, None) as source:
+        yield source.root
 
 
-def _as_it_stands(root: Path) -> Source:
-    if not _is_repository(root):
-        return Source(root, str(root), None, f"{root} is not a git repository: update needs one")
-    template = Questionnaire.load(root / "copier.yml").subdirectory
-    if _git(root, "status", "--porcelain", "--", "copier.yml", template):
-        return Source(
-            root,
-            str(root),
-            "HEAD",
-            f"made from uncommitted changes in {root}: update will not find them again",
-        )
-    return _remembered(root, _git(root, "rev-parse", "HEAD"))
+@contextmanager
+def repository(address: str, *, offline: bool) -> Iterator[Repository]:
+    """The repository at an address, until the block ends.
+
+    Raises:
+        UserError: the address is none that Forge reads.
+    """
+    if not (URL.fullmatch(address) or (Path(address).is_absolute() and Path(address).is_dir())):
+        raise UserError(f"{address!r}: not a git address; use https://....git or git@host:path")
+    with TemporaryDirectory(prefix="forge-") as scratch:
+        yield Repository(address, Path(scratch), offline=offline)
 
 
-def _at_ref(root: Path, ref: str, scratch: Path) -> Source:
-    if not _is_repository(root):
-        raise UserError(f"--ref {ref}: {root} is not a git repository")
-    commit = _commit(root, ref)
-    _git(scratch, "clone", "--quiet", "--no-checkout", "--", str(root), "template")
-    clone = scratch / "template"
-    _git(clone, "checkout", "--quiet", "--detach", commit)
-    return replace(_remembered(root, commit), root=clone)
+def releases_folder() -> Path:
+    """The folder with the released versions: in the package, or in the checkout it runs from."""
+    package = Path(__file__).resolve().parent
+    packaged = package / "releases"
+    return packaged if packaged.is_dir() else package.parents[1] / "releases"
 
 
-def _cloned(url: str, ref: str | None, scratch: Path) -> Source:
-    _git(scratch, "clone", "--quiet", "--no-checkout", "--", url, "template")
-    clone = scratch / "template"
-    commit = _commit(clone, ref or _latest_release(clone) or "HEAD")
-    _git(clone, "checkout", "--quiet", "--detach", commit)
-    if not (clone / "copier.yml").is_file():
-        raise UserError(f"--template {url}: no copier.yml there")
-    return Source(clone, copier_address(url), commit)
+def own_address() -> str:
+    """The address of the template that Forge brings: its checkout's origin, or as it was built."""
+    if checkout := _own_checkout():
+        return _origin(checkout) or UNKNOWN_ADDRESS
+    with suppress(OSError):
+        built_with = (releases_folder() / "address").read_text(encoding="utf-8").strip()
+        return public_address(built_with) or UNKNOWN_ADDRESS
+    return UNKNOWN_ADDRESS
 
 
-def _remembered(root: Path, commit: str) -> Source:
-    """A commit of a checkout, with its origin as the address when it can be fetched from there."""
-    try:
-        origin = _git(root, "config", "--get", "remote.origin.url")
-        published = _git(root, "branch", "--remotes", "--list", "origin/*", "--contains", commit)
-    except UserError:
-        origin = published = ""
-    if published and URL.fullmatch(origin):
-        return Source(root, copier_address(origin), commit)
-    return Source(root, str(root), commit, f"only {root} has this version: update works only here")
+def is_own(address: str) -> bool:
+    """Whether the bundle holds the releases of this address."""
+    own = own_address()
+    return address == UNKNOWN_ADDRESS or (own != UNKNOWN_ADDRESS and _place(address) == _place(own))
 
 
-def copier_address(url: str) -> str:
-    """A git URL as Copier recognises it and as a project may remember it: without credentials."""
-    parts = urlsplit(url)
-    if parts.scheme in {"http", "https"}:
-        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    recognised = url.startswith(("git@", "git://", "git+")) or url.endswith(".git")
-    return url if recognised else f"git+{url}"
+def _place(address: str) -> tuple[str, str]:
+    """Host and path of an address, the same for each way to write it."""
+    if scp := _SCP_LIKE.fullmatch(address):
+        host, path = scp["host"], scp["path"]
+    else:
+        parts = urlsplit(clone_url(address))
+        host, path = parts.hostname or "", parts.path
+    return host.lower(), path.strip("/").removesuffix(".git")
 
 
 def clone_url(address: str) -> str:
-    """The URL that Copier hands to git for an address."""
+    """The URL that git reads for an address."""
     return address.removeprefix("git+")
 
 
-def _latest_release(root: Path) -> str | None:
-    """The newest tag that is a released version (PEP 440), as Copier would choose it."""
-    versions: dict[Version, str] = {}
-    for tag in _git(root, "tag", "--list").splitlines():
-        try:
-            version = Version(tag)
-        except InvalidVersion:
-            continue
-        if not version.is_prerelease:
-            versions[version] = tag
-    return versions[max(versions)] if versions else None
+def _url(template: str) -> str | None:
+    for shorthand, host in _SHORTHANDS.items():
+        if template.startswith(shorthand):
+            return f"{host}{template.removeprefix(shorthand)}"
+    return template if URL.fullmatch(template) else None
 
 
-def _commit(root: Path, ref: str) -> str:
-    for candidate in (ref, f"origin/{ref}"):
-        try:
-            return _git(root, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}")
-        except UserError:
-            continue
+def _at(url: str, ref: str | None, scratch: Path) -> Source:
+    """A URL's newest release, or its default branch when it has none, or at `ref`."""
+    git(scratch, "clone", "--quiet", "--no-checkout", "--", clone_url(url), "repository")
+    found = _at_commit(scratch / "repository", ref, scratch)
+    if not (found.root / "copier.yml").is_file():
+        raise UserError(f"--template {masked(url)}: no copier.yml there")
+    # Of a file: URL only Copier's own spelling is known to be a repository.
+    return replace(found, address=public_address(url) or f"git+{clone_url(url)}")
+
+
+def _from_folder(folder: Path, ref: str | None, scratch: Path) -> Source:
+    if not (folder / ".git").exists():
+        if ref:
+            raise UserError(f"--ref {ref}: {folder} is not a git repository")
+        return Source(
+            folder, str(folder), None, f"{folder} is not a git repository: update needs one"
+        )
+    address = _origin(folder) or str(folder)
+    if ref == "HEAD" or (ref is None and not _released(git(folder, "tag").splitlines())):
+        return _as_it_stands(folder, address, scratch)
+    git(scratch, "clone", "--quiet", "--no-checkout", "--", str(folder), "repository")
+    found = _at_commit(scratch / "repository", ref, scratch)
+    if address == str(folder):
+        found = replace(found, caveat=f"only {folder} has this template: update works only here")
+    return replace(found, address=address)
+
+
+def _as_it_stands(folder: Path, address: str, scratch: Path) -> Source:
+    """The work tree of a repository: all that git does not ignore."""
+    root = scratch / "work-tree"
+    listed = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (folder / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            copy2(folder / name, root / name, follow_symlinks=False)
+    version = described(folder, _resolved(folder, "HEAD"))
+    template = Questionnaire.load(folder / "copier.yml").subdirectory
+    if git(folder, "status", "--porcelain", "--", "copier.yml", template):
+        caveat = f"made from uncommitted changes in {folder}: an update cannot find them again"
+    else:
+        caveat = _caveat_of(version)
+    return Source(root, address, version, caveat)
+
+
+def _at_commit(clone: Path, ref: str | None, scratch: Path) -> Source:
+    releases = _released(git(clone, "tag", "--list").splitlines())
+    if ref is None:
+        ref = releases[max(releases)] if releases else "HEAD"
+    commit = _resolved(clone, ref)
+    root = scratch / "template"
+    _check_out(clone, commit, root)
+    version = ref if ref in releases.values() else described(clone, commit)
+    return Source(root, "", version, _caveat_of(version))
+
+
+def _check_out(clone: Path, commit: str, root: Path) -> None:
+    root.mkdir()
+    # The user's line endings are for the user's repositories.
+    options = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", f"--work-tree={root}")
+    git(clone, *options, "checkout", "--quiet", "--force", commit, "--", ".")
+
+
+def _resolved(repository: Path, ref: str) -> str:
+    """The commit that a tag, branch or commit names.
+
+    Raises:
+        UserError: nothing has that name.
+    """
+    if _REF.fullmatch(ref):
+        for candidate in (f"refs/tags/{ref}", ref, f"origin/{ref}"):
+            with suppress(UserError):
+                return git(
+                    repository, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}"
+                )
     raise UserError(f"--ref {ref}: no such tag, branch or commit in the template")
 
 
-def _is_repository(root: Path) -> bool:
-    """Whether `root` is the top of a git work tree."""
-    return (root / ".git").exists()
+def described(repository: Path, commit: str) -> str:
+    """A commit as a project records it: its release, or `TAG-COUNT-gHASH` after the last one.
 
-
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        UserError: git is missing or fails; with its own last words.
+    git and Copier read that form; a bare hash may look like a version.
     """
-    try:
-        process = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError as error:
-        raise UserError("git is not installed; templates are read with git") from error
-    except subprocess.CalledProcessError as error:
-        last_words = (error.stderr.strip().splitlines() or ["failed"])[-1]
-        raise UserError(f"git {arguments[0]}: {last_words}") from error
-    return process.stdout.strip()
+    merged = _released(git(repository, "tag", "--merged", commit).splitlines())
+    newest = merged[max(merged)] if merged else None
+    span = f"refs/tags/{newest}..{commit}" if newest else commit
+    count = git(repository, "rev-list", "--count", span)
+    if newest and count == "0":
+        return newest
+    return f"{newest or 'v0.0.0'}-{count}-g{commit[:12]}"
+
+
+def _caveat_of(version: str) -> str:
+    if parsed_version(version):
+        return ""
+    return f"{version} is not a release: update waits for the next one"
+
+
+def parsed_version(tag: str) -> Version | None:
+    """The version that a tag names (PEP 440); None when it names none."""
+    with suppress(InvalidVersion):
+        return Version(tag)
+    return None
+
+
+def _released(tags: "set[str] | list[str]") -> dict[Version, str]:
+    """Of the tags those that are released versions, in ascending order, as Copier chooses them."""
+    found = {
+        version: tag
+        for tag in sorted(tags)
+        if (version := parsed_version(tag)) and not version.is_prerelease
+    }
+    return dict(sorted(found.items()))
+
+
+def _origin(checkout: Path) -> str | None:
+    """The address that others can use for a checkout: where it was cloned from."""
+    with suppress(UserError):
+        return public_address(git(checkout, "config", "--get", "remote.origin.url"))
+    return None
+
+
+def _folder(template: str) -> Path:
+    root = Path(template).expanduser().resolve()
+    if not (root / "copier.yml").is_file():
+        raise UserError(f"--template {template}: no copier.yml there; name a folder or a git URL")
+    return root
+
+
+def _own_checkout() -> Path | None:
+    """The checkout that this program runs from; None when it is installed."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "copier.yml").is_file() and (root / ".git").exists() else None
+
+
+def _checkout_for(ref: str | None) -> Path | None:
+    """The checkout to read `ref` from, unless the bundle has it."""
+    if ref is None or parsed_version(ref):
+        return None
+    return _own_checkout()

@@ -281,7 +281,7 @@ def test_what_takes_too_long_is_undecided_and_says_so(
 
 
 def test_a_broken_cache_is_no_cache(local: Mapping[str, str], tmp_path: Path) -> None:
-    kept = tmp_path / "cache" / "forge-scaffold" / "audit" / "wheels.sqlite"
+    kept = tmp_path / "cache" / "forge-workers" / "audit" / "wheels.sqlite"
     write(tmp_path, {str(kept.relative_to(tmp_path)): "no database", "requirements.txt": "plain\n"})
     run = forge({**local, "XDG_CACHE_HOME": str(tmp_path / "cache")}, "audit", tmp_path)
     assert (run.returncode, "outside the policy (1)" in run.stdout) == (0, True), run.stderr

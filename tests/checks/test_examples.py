@@ -9,12 +9,14 @@ import pytest
 from forge_scaffold.checks import FAMILIES, RULES, Rule
 from forge_scaffold.checks.examples import BASE, files
 from tests.checks.support import checked
+from tests.support import repository, write
 
 EVERY = pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 
 
 @EVERY
 def test_a_rule_objects_to_its_failing_example(rule: Rule, tmp_path: Path) -> None:
+    _commit(rule, tmp_path)
     found = [each for each in checked(tmp_path, files(rule.failing)) if each.rule == rule.id]
     assert found
     for finding in found:
@@ -27,7 +29,14 @@ def test_a_rule_objects_to_its_failing_example(rule: Rule, tmp_path: Path) -> No
 
 @EVERY
 def test_nothing_objects_to_a_passing_example(rule: Rule, tmp_path: Path) -> None:
+    _commit(rule, tmp_path)
     assert checked(tmp_path, files(rule.passing)) == []
+
+
+def _commit(rule: Rule, folder: Path) -> None:
+    if rule.committed:
+        write(folder, files(rule.committed))
+        repository(folder)
 
 
 def test_nothing_objects_to_the_project_that_examples_change(tmp_path: Path) -> None:

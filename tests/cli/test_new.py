@@ -1,6 +1,7 @@
 """`forge new` as it is typed, where nobody is at the terminal."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY, SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
+
+COMMANDS = [command.name or "" for command in app.registered_commands]
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
+  Git: a new repository with one commit.
   Note: {template} is not a git repository: update needs one.
 
 Next
@@ -179,8 +183,9 @@ def test_a_dry_run_shows_everything_and_writes_nothing(
     assert "  auth          none\n" in shown.stdout
     assert "  ├─ src/\n" in shown.stdout
     written = json.loads(forge(*arguments, "--json").stdout)
-    assert written.pop("written") is True
-    assert written == {key: value for key, value in planned.items() if key != "written"}
+    differing = {"written": False, "repository": None}
+    assert planned == {**written, **differing}
+    assert (written["written"], written["repository"]) == (True, "a new repository with one commit")
     names = {path.rpartition("/")[2] for path in tree(home / "a" / "b" / "x")}
     assert all(f"─ {name}\n" in f"{shown.stdout}\n" for name in names)
 
@@ -193,7 +198,7 @@ def test_a_dry_run_finds_what_the_run_would(forge: Forge, home: Path, tmp_path: 
     assert run.exit_code == 1
     assert "it blocks" in run.stderr
     (home / "x").mkdir()
-    (home / "x" / "mine").touch()
+    (home / "x" / "README.md").touch()
     assert forge("new", "x", "--defaults", "--dry-run", "--template", template).exit_code == 2
 
 
@@ -244,7 +249,7 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
     forge: Forge, home: Path, template: Path
 ) -> None:
     (home / "taken").mkdir()
-    (home / "taken" / "notes.md").touch()
+    (home / "taken" / "README.md").touch()
     (home / "team.yaml").write_text("auth: [\n")
     run = forge(
         "new", "taken", "--config", "team.yaml", "--template", template,
@@ -256,7 +261,7 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
         """\
 Reading the template ...
 error: 5 problems, nothing was written
-  taken: not empty: it has notes.md; name a new or an empty folder
+  taken: README.md: the template writes that too; move it away, or name a new or an empty folder
   team.yaml:2: not YAML: expected the node content, but found '<stream end>'
   --set provider=openai: there is no question "provider"; did you mean "providers"?
   --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
@@ -264,7 +269,7 @@ with no hyphen first or last
   --set database=mysql: database: 'mysql' is not a choice; choose d1, turso or none
 """
     )
-    assert set(tree(home)) == {"taken/notes.md", "team.yaml"}
+    assert set(tree(home)) == {"taken/README.md", "team.yaml"}
 
 
 def test_without_a_terminal_open_questions_are_named(
@@ -382,7 +387,7 @@ def test_arguments_that_are_not_understood_are_refused_alike(
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["new", "check", "audit", "rule", "schema", "completion"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) -> None:
     run = forge(command, "-h")
     assert (run.exit_code, run.stderr) == (0, "")
@@ -390,6 +395,9 @@ def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) ->
     assert run.stdout.startswith(f"Usage: forge {command} [OPTIONS]")
     sections = [line for line in run.stdout.splitlines() if line and not line.startswith(" ")]
     assert "Options:" in sections
+    assert re.search(r"\n  -h, --help +Show this message and exit\.\n", run.stdout)
+    questions = "Questions"  # whose lines are the template's
+    assert all(len(line) <= 80 for line in run.stdout.partition(questions)[0].splitlines())
     summary = run.stdout.splitlines()[2].strip()
     everything = " ".join(forge("--help").stdout.split())
     assert f"{command} {summary}" in everything

@@ -308,4 +308,4 @@ def test_python_m_is_forge(home: Path) -> None:
     run = subprocess.run(
         [*FORGE, "--version"], capture_output=True, check=True, text=True, cwd=home
     )
-    assert run.stdout == f"forge {version('forge-scaffold')}\n"
+    assert run.stdout == f"forge {version('forge-workers')}\n"

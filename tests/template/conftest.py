@@ -28,6 +28,6 @@ def make(template: Path) -> Make:
         questions = Questionnaire.load(template / "copier.yml", folder="my-service")
         provided = {name: ProvidedAnswer(value, "test") for name, value in answers.items()}
         with opened(str(template), None) as source:
-            return create(source, complete(provided, questions, None), folder).root
+            return create(source, complete(provided, questions, None), folder).project.root
 
     return make

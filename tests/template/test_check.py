@@ -13,7 +13,7 @@ from forge_scaffold.generate import create
 from forge_scaffold.policy import Policy
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
-from tests.support import REPOSITORY, git, repository, whole_template
+from tests.support import REPOSITORY, git, repository, tree, whole_template
 from tests.template.combinations import Combination, every_pair, label
 from tests.template.conftest import Make
 
@@ -22,7 +22,7 @@ def make_from(template: Path, folder: Path) -> Path:
     """Make a project by default from a template, remembered as Forge remembers it."""
     questions = Questionnaire.load(template / "copier.yml", folder=folder.name)
     with opened(str(template), None) as source:
-        return create(source, complete({}, questions, None), folder).root
+        return create(source, complete({}, questions, None), folder).project.root
 
 
 @pytest.mark.parametrize("answers", every_pair(), ids=label)
@@ -46,37 +46,42 @@ def test_a_project_without_a_list_of_its_own_is_held_against_the_same(
     assert (built_in.own, own.own) == (False, True)
 
 
-@pytest.mark.parametrize(
-    ("origin", "address"),
-    [
-        ("https://example.org/team/forge", "https://example.org/team/forge"),
-        ("https://example.org/team/forge.git", "https://example.org/team/forge.git"),
-        ("git@example.org:team/forge.git", "ssh://git@example.org/team/forge.git"),
-    ],
-)
-def test_its_own_checks_run_forge_from_where_the_template_is(
-    tmp_path: Path, origin: str, address: str
+def test_only_the_answers_file_depends_on_the_templates_address_and_version(
+    tmp_path: Path,
 ) -> None:
-    template = repository(whole_template(tmp_path / "template"))
-    git(template, "remote", "add", "origin", origin)
-    git(template, "update-ref", "refs/remotes/origin/main", "HEAD")
-    commit = git(template, "rev-parse", "HEAD")
-    project = make_from(template, tmp_path / "my-service")
+    template = repository(whole_template(tmp_path / "template"), "v1.0.0")
+    made: list[tuple[str, str, dict[str, bytes]]] = []
+    for origin in (None, "https://example.org/team/forge.git", "git@example.org:team/forge.git"):
+        if origin:
+            git(template, "remote", "add", "origin", origin)
+            git(template, "update-ref", "refs/remotes/origin/main", "HEAD")
+        files = tree(make_from(template, tmp_path / f"from-{len(made)}" / "my-service"))
+        answers = yaml.safe_load(files.pop(".copier-answers.yml"))
+        made.append((answers["_src_path"], answers["_commit"], files))
+        git(template, "commit", "--quiet", "--allow-empty", "--message=The next release")
+        git(template, "tag", f"v2.{len(made)}.0")
+        if origin:
+            git(template, "remote", "remove", "origin")
+    assert len({address for address, _, _ in made}) == len({tag for _, tag, _ in made}) == 3
+    assert made[0][2] == made[1][2] == made[2][2]
+
+
+def test_its_ci_and_its_commits_run_forge_check(tmp_path: Path, make: Make) -> None:
+    project = make(tmp_path / "my-service", {})
     workflow = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step.get("run") for step in workflow["jobs"]["check"]["steps"]]
-    assert f'uvx --from "git+{address}@{commit}" forge check --format github' in steps
-    hooks = yaml.safe_load((project / ".pre-commit-config.yaml").read_text())["repos"]
-    assert {"repo": address, "rev": commit, "hooks": [{"id": "forge-check"}]} in hooks
-
-
-def test_what_only_this_machine_has_is_no_step_of_the_projects_checks(
-    tmp_path: Path, make: Make
-) -> None:
-    project = make(tmp_path / "my-service", {})
-    for name in (".github/workflows/ci.yml", ".pre-commit-config.yaml"):
-        text = (project / name).read_text()
-        assert "forge" not in text
-        assert yaml.safe_load(text)
+    assert "uv run python scripts/forge.py check --format github" in steps
+    # What its first lines say to add where the project is a folder of a repository.
+    text = (project / ".github" / "workflows" / "ci.yml").read_text()
+    (added,) = re.findall(r"above `jobs`: +(.+)$", text, re.MULTILINE)
+    moved = yaml.safe_load(text.replace("\njobs:", f"\n{added}\njobs:"))
+    assert moved["defaults"]["run"]["working-directory"] == "FOLDER"
+    (local,) = yaml.safe_load((project / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {hook["id"]: hook for hook in local["hooks"]}
+    (offered,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+    hook = hooks["forge-check"]
+    assert hook["entry"] == "uv run python scripts/forge.py check"
+    assert (hook["files"], hook["pass_filenames"]) == (offered["files"], False)
 
 
 def test_the_hook_that_this_repository_offers_is_the_command() -> None:

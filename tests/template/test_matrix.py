@@ -118,6 +118,11 @@ def test_every_file_is_clean_and_parses(project: Path) -> None:
         check_text(name, text)
 
 
+def test_no_folder_is_empty(project: Path) -> None:
+    empty = [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    assert not empty, "exclude the folder in copier.yml where its last file is excluded"
+
+
 def test_no_file_that_is_copied_as_it_is_names_an_answer() -> None:
     names = "|".join([*questionnaire().questions, "_copier"])
     for file in variants.files():

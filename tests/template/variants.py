@@ -46,28 +46,24 @@ def _copier_yml() -> Mapping[str, object]:
 
 @cache
 def _computed() -> Mapping[str, object]:
-    """What the template computes and nobody is asked for."""
+    """What the template computes and nobody is asked for, other than the excluded paths."""
     return {
         name: entry["default"]
         for name, entry in _copier_yml().items()
-        if isinstance(entry, dict) and entry.get("when") is False
+        if isinstance(entry, dict) and entry.get("when") is False and name != "excluded"
     }
 
 
-REMEMBERED = {"_src_path": "/a/folder", "_commit": "v1.0.0"}
-"""What Copier tells of the template: this one is a folder, of which nobody else knows."""
-
-
 def _rendered(text: str, combination: Combination) -> str:
-    known = {**_computed(), **completed(combination), "_copier_answers": REMEMBERED}
-    return _compiled(text).render(known)
+    # Nothing of Copier's own, such as _copier_answers: only the answers file may depend on that.
+    return _compiled(text).render({**_computed(), **completed(combination)})
 
 
 _compiled = cache(JINJA.from_string)
 
 
 @cache
-def _mentioned(text: str) -> frozenset[str]:
+def mentioned(text: str) -> frozenset[str]:
     """The closed questions that a Jinja template depends on."""
     names = meta.find_undeclared_variables(JINJA.parse(text))
     return frozenset(names & {question.name for question in closed_questions()})
@@ -84,7 +80,7 @@ class File:
     @cached_property
     def questions(self) -> frozenset[str]:
         """The questions that its text depends on."""
-        return _mentioned(self.source) if self.is_jinja else frozenset()
+        return mentioned(self.source) if self.is_jinja else frozenset()
 
     def text(self, combination: Combination) -> str:
         """Its text in a project of these answers, whether or not it is in there."""
@@ -122,11 +118,11 @@ def files() -> list[File]:
 
 
 @cache
-def _excluding() -> list[str]:
-    """The entries of copier.yml's _exclude that depend on answers."""
-    entries = _copier_yml()["_exclude"]
-    assert isinstance(entries, list)
-    return [entry for entry in entries if "{%" in entry]
+def paragraphs() -> list[str]:
+    """The paragraphs of copier.yml's `excluded`, each of which depends on few answers."""
+    entry = _copier_yml()["excluded"]
+    assert isinstance(entry, dict)
+    return str(entry["default"]).split("\n\n")
 
 
 @cache
@@ -136,8 +132,8 @@ def _excluded(entry: str, answers: tuple[tuple[str, str], ...]) -> frozenset[str
     return frozenset(line.strip().strip("/") for line in lines if line.strip())
 
 
-def _excluded_by(entry: str, combination: Combination) -> frozenset[str]:
-    names = sorted(_mentioned(entry) & {*combination})
+def excluded_by(entry: str, combination: Combination) -> frozenset[str]:
+    names = sorted(mentioned(entry) & {*combination})
     return _excluded(entry, tuple((name, repr(combination[name])) for name in names))
 
 
@@ -147,21 +143,21 @@ def _deciding(path: str) -> list[str]:
     places = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
     return [
         entry
-        for entry in _excluding()
-        if any(places & _excluded_by(entry, each) for each in every_combination(_mentioned(entry)))
+        for entry in paragraphs()
+        if any(places & excluded_by(entry, each) for each in every_combination(mentioned(entry)))
     ]
 
 
 def exists(path: str, combination: Combination) -> bool:
     """Whether a project of these answers has the file."""
     places = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
-    return not any(places & _excluded_by(entry, combination) for entry in _deciding(path))
+    return not any(places & excluded_by(entry, combination) for entry in _deciding(path))
 
 
 @cache
 def presence(path: str) -> frozenset[str]:
     """The questions that decide whether the file exists."""
-    return frozenset[str]().union(*map(_mentioned, _deciding(path)))
+    return frozenset[str]().union(*map(mentioned, _deciding(path)))
 
 
 @cache

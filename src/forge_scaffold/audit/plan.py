@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from forge_scaffold.audit.analysis import BLOCKED, OUTSIDE, READY, UNKNOWN, Audit, Row
 from forge_scaffold.audit.replacements import AREAS, Replacement
-from forge_scaffold.sources import own_checkout
+from forge_scaffold.sources import own_template
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,12 @@ def command(audit: Audit) -> str:
 
 def code(steps: Iterable[Step]) -> dict[str, str]:
     """The template's files that the steps point at: path in a generated project -> text."""
-    template = own_checkout() / "template"
-    found = {}
     named = (path for step in steps for move in step.moves for path in move.code)
-    for path in dict.fromkeys(named):
-        file = template / path
-        if file.is_file():
-            found[path] = file.read_text(encoding="utf-8")
-    return found
+    with own_template() as root:
+        files = {path: root / "template" / path for path in dict.fromkeys(named)}
+        return {
+            path: file.read_text(encoding="utf-8") for path, file in files.items() if file.is_file()
+        }
 
 
 def _step(title: str, about: str, moves: list[Move]) -> Step:

@@ -109,6 +109,7 @@ class Rule:
         severity: of its findings, unless they say otherwise.
         failing: files of a project, beside those of `checks.examples.BASE`, that it objects to.
         passing: the same without a flaw.
+        committed: what git's last commit has where these two differ from it.
         nodes: types of syntax nodes to visit.
         calls: dotted names whose calls to visit: "time.sleep", "secrets.*".
         reads: dotted names to visit where they stand: "os.environ".
@@ -122,6 +123,7 @@ class Rule:
     severity: ClassVar[Severity] = Severity.ERROR
     failing: ClassVar[Files]
     passing: ClassVar[Files]
+    committed: ClassVar[Files] = {}
     nodes: ClassVar[Collection[type[ast.AST]]] = ()
     calls: ClassVar[Collection[str]] = ()
     reads: ClassVar[Collection[str]] = ()

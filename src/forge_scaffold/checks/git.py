@@ -1,14 +1,35 @@
-"""What git has of a project, read from its files: no program is started, no hook can run."""
+"""What git has of a project. Nothing that the project's git configuration names is run.
+
+The index is read here. Objects may be packed, so git itself reads those, but in a repository made
+for that: an empty one, which borrows the project's objects and has no configuration at all.
+"""
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
+from os import devnull
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from forge_scaffold.errors import UserError
+from forge_scaffold.git import git
 
 MAX_INDEX = 64_000_000
+MAX_BLOB = 1_000_000
+SECONDS = 10
+
+# For git in a repository of ours with a project's objects: no configuration but the built-in.
+_BARE: Mapping[str, str] = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_CONFIG_GLOBAL": devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_PARAMETERS": "",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
 
 
 @cache
@@ -42,6 +63,73 @@ def _repository(root: Path) -> tuple[Path, Path] | None:
             pointer = re.match(r"gitdir:\s*(.+)", place.read_text(errors="replace"))
             return (folder, folder / pointer[1].strip()) if pointer else None
     return None
+
+
+def last_commit(root: Path, path: PurePosixPath) -> str | None:
+    """A file of a project as the last commit has it; None where that is not known."""
+    root = root.resolve()
+    found = _repository(root)
+    if found is None:
+        return None
+    top, folder = found
+    shared = folder / _first_line(folder / "commondir")  # other work trees have their own HEAD
+    commit = _commit(folder, shared)
+    if not commit:
+        return None
+    name = f"{commit}:{(root / path).relative_to(top).as_posix()}"
+    try:
+        with TemporaryDirectory(prefix="forge-") as scratch:
+            borrowing = {
+                **_BARE,
+                "GIT_DIR": scratch,
+                "GIT_OBJECT_DIRECTORY": str(shared / "objects"),
+            }
+            _empty_repository(Path(scratch), "sha256" if len(commit) == 64 else "sha1")
+            size = git(root, "cat-file", "-s", name, variables=borrowing, timeout=SECONDS)
+            if int(size) > MAX_BLOB:
+                return None
+            return git(root, "cat-file", "blob", name, variables=borrowing, timeout=SECONDS)
+    except (OSError, UserError, ValueError):
+        return None
+
+
+def _empty_repository(folder: Path, hashes: str) -> None:
+    (folder / "refs").mkdir()
+    (folder / "HEAD").write_text("ref: refs/heads/none\n")
+    (folder / "config").write_text(
+        f"[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = {hashes}\n"
+    )
+
+
+def _commit(folder: Path, shared: Path) -> str:
+    """The hash of the commit that HEAD names; empty when there is none."""
+    head = _first_line(folder / "HEAD")
+    for _ in range(5):
+        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head):
+            return head
+        name = head.removeprefix("ref: ")
+        if not name.startswith("refs/") or ".." in name:
+            return ""
+        head = _first_line(shared / name) or _packed(shared / "packed-refs", name)
+    return ""
+
+
+def _packed(file: Path, name: str) -> str:
+    """The hash of a reference in a file of packed references; empty when it is not there."""
+    with suppress(OSError, ValueError):
+        if file.is_file() and file.stat().st_size <= MAX_INDEX:
+            found = re.search(rf"^([0-9a-f]+) {re.escape(name)}$", file.read_text(), re.MULTILINE)
+            return found[1] if found else ""
+    return ""
+
+
+def _first_line(file: Path) -> str:
+    """The first line of a small text file; empty when it cannot be read."""
+    with suppress(OSError, ValueError):
+        if file.is_file():
+            with file.open(encoding="utf-8", errors="replace") as text:
+                return text.readline(4096).strip()
+    return ""
 
 
 def _entries(data: bytes) -> Iterator[str]:

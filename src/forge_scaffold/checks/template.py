@@ -1,12 +1,16 @@
 """TPL: what the template made, and what became of it."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from shlex import quote
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.git import last_commit
 from forge_scaffold.documents import Place, Text
+from forge_scaffold.git import work_tree
 from forge_scaffold.project import Project
 
 ANSWERS = PurePosixPath(".copier-answers.yml")
@@ -17,6 +21,11 @@ SUMS = PurePosixPath("scripts/SHA256SUMS")
 _BINARY = frozenset({".bin", ".gif", ".ico", ".jpg", ".jpeg", ".pdf", ".png", ".ttf", ".wasm",
                      ".webp", ".woff", ".woff2", ".zip"})  # fmt: skip
 
+# What hosts and tools look for only at a repository's root.
+_ROOT_ONLY = re.compile(
+    r"(?:^|/)(\.github|\.gitlab-ci\.ya?ml|\.pre-commit-config\.yaml|(?:docs/)?CODEOWNERS"
+    r"|renovate\.json5?|\.renovaterc(?:\.json5?)?)(?:/|$)"
+)
 
 # The ends of a conflict, as git and copier mark them.
 _OURS = re.compile(r"^<{7} ", re.MULTILINE)
@@ -184,4 +193,120 @@ class Drifted(Rule):
                 yield self.finding(Place(path), f"{path}: the template's own, and changed here")
 
 
-RULES: tuple[type[Rule], ...] = (Conflict, Rejected, EditedAnswers, Drifted)
+def root_only(path: PurePosixPath) -> tuple[str, str]:
+    """The folder and the name of what counts only at a root; empty for a path without that."""
+    text = str(path)
+    match = _ROOT_ONLY.search(text)
+    return (text[: match.start(1)].rstrip("/"), match[1]) if match else ("", "")
+
+
+class BelowTheTop(Rule):
+    """A CI or hook configuration below the repository's root.
+
+    GitHub reads `.github` only at the root of a repository, and pre-commit, Renovate and code
+    owners are configured there, too. In a Worker that is a folder of a larger repository, the
+    workflow never runs, and nothing says so.
+
+    Fix: move a workflow to the root's `.github/workflows`, with `defaults: run:
+    working-directory:` and the Worker's folder, and merge the other files into those at the root.
+    """
+
+    id = "TPL005"
+    severity = Severity.NOTE
+    failing: ClassVar[Files] = {
+        ".git/HEAD": "ref: refs/heads/main\n",
+        "packages/.github/workflows/ci.yml": "on: push\n",
+    }
+    passing: ClassVar[Files] = {
+        ".git/HEAD": "ref: refs/heads/main\n",
+        ".github/workflows/ci.yml": "on: push\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """The first file of each such configuration, where git's top is another folder."""
+        project = subject.project
+        top = work_tree(project.root)
+        if top is None:
+            return
+        prefix = PurePosixPath(os.path.relpath(os.path.realpath(project.root), top))
+        seen: set[tuple[str, str]] = set()
+        for path in project.files:
+            folder, name = part = root_only(prefix / path)
+            if folder and part not in seen:
+                seen.add(part)
+                advice = (
+                    f"move the workflows to the root's .github, with `defaults: run: "
+                    f"working-directory: {folder}`"
+                    if name == ".github"
+                    else "merge it into the one at the root"
+                )
+                yield self.finding(
+                    Place(path),
+                    f"{folder}/{name} is never read: {name} counts only at the repository's root; "
+                    f"{advice}",
+                )
+
+
+class ChangedByUpdate(Rule):
+    """An answer that changed together with the template's version.
+
+    When a template no longer has a choice, an update replaces the answer with the default and asks
+    nobody: a provider goes, another comes, and secrets have other names. `.copier-answers.yml` is
+    compared with the last commit; when `_commit` differs, other answers should not.
+
+    Fix: keep the old value (`forge set KEY=VALUE`), or, where the change was meant, commit it.
+    """
+
+    id = "TPL006"
+    severity = Severity.WARNING
+    committed: ClassVar[Files] = {
+        ".copier-answers.yml": "_commit: v1.0.0\n_src_path: https://example.org/forge.git\n"
+        "providers:\n- openai\n- mistral\n",
+    }
+    failing: ClassVar[Files] = {
+        ".copier-answers.yml": "_commit: v2.0.0\n_src_path: https://example.org/forge.git\n"
+        "providers:\n- openai\n- anthropic\n",
+    }
+    passing: ClassVar[Files] = {
+        ".copier-answers.yml": "_commit: v2.0.0\n_src_path: https://example.org/forge.git\n"
+        "providers:\n- openai\n- mistral\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """The answers in the work tree against those of the last commit."""
+        project = subject.project
+        if not project.has(str(ANSWERS)):
+            return
+        committed = last_commit(project.root, ANSWERS)
+        if committed is None:
+            return
+        text = Text(ANSWERS, project.shown(ANSWERS))
+        before, now = dict(_flat(Text(ANSWERS, committed))), dict(_flat(text))
+        if before.get("_commit", "") == now.get("_commit", ""):
+            return
+        for key in sorted(before.keys() & now.keys()):
+            old, new = _listed(before[key]), _listed(now[key])
+            if old != new and not key.startswith("_"):
+                keep = _short(quote(f"{key}={old.replace(', ', ',')}"))
+                yield self.finding(
+                    text.place_of(f"{key}:"),
+                    f"review: the answer to {key} changed with the template's version, from "
+                    f"{_short(old)} to {_short(new)}; to keep the old one: forge set {keep}",
+                )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
+def _listed(text: str) -> str:
+    """A value of a flat YAML file on one line: a list as `a, b`, in either way to write one."""
+    items = re.findall(r"^\s*- (.*?)\s*$", text, re.MULTILINE)
+    flow = re.fullmatch(r"\[(.*)\]", text, re.DOTALL)
+    parts = items or (flow[1].split(",") if flow else [" ".join(text.split())])
+    return ", ".join(part.strip().strip("'\"") for part in parts)
+
+
+RULES: tuple[type[Rule], ...] = (
+    Conflict, Rejected, EditedAnswers, Drifted, BelowTheTop, ChangedByUpdate
+)  # fmt: skip

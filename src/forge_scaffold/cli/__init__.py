@@ -62,7 +62,7 @@ def version() -> str:
     """What `forge --version` prints."""
     from importlib.metadata import version
 
-    return f"forge {version('forge-scaffold')}"
+    return f"forge {version('forge-workers')}"
 
 
 def wants_help(arguments: Sequence[str]) -> bool:

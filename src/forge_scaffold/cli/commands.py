@@ -11,7 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from forge_scaffold.cli import FAST, completion, fast, new, schema, version, wants_help
+from forge_scaffold.cli import (
+    FAST,
+    adopt,
+    completion,
+    fast,
+    new,
+    relink,
+    schema,
+    status,
+    update,
+    version,
+    wants_help,
+)
 from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.cli.help import SETTINGS, ForgeCommand, ForgeGroup, UsageError, explained
 
@@ -32,9 +44,8 @@ app = typer.Typer(
 
 def _add(function: Any, panel: str, cls: type[ForgeCommand] = ForgeCommand) -> None:  # noqa: ANN401
     """Register a function as the command of its name."""
-    app.command(name=function.__name__, cls=cls, rich_help_panel=panel, context_settings=SETTINGS)(
-        function
-    )
+    name = function.__name__.rstrip("_")  # set_ has the name of a built-in
+    app.command(name=name, cls=cls, rich_help_panel=panel, context_settings=SETTINGS)(function)
 
 
 def _add_fast(command: Command, panel: str) -> None:
@@ -71,7 +82,16 @@ def _annotation(parameter: Parameter) -> Any:  # noqa: ANN401 - what Typer reads
 
 
 _add(new.new, START, new.NewCommand)
+_add(adopt.adopt, START)
 _add(schema.schema, START)
+for _function in (
+    status.status,
+    update.diff,
+    update.update,
+    update.set_,
+    relink.relink,
+):
+    _add(_function, MAINTAIN)
 for _name in FAST:
     _add_fast(fast(_name), ANY_WORKER)
 _add(completion.completion, FORGE)
@@ -88,7 +108,11 @@ def run(arguments: Sequence[str]) -> None:
     command = group.commands.get(arguments[0])
     if command and wants_help(arguments):  # at once, without what Typer loads to read values
         parent = typer.Context(group, info_name="forge")
-        print(command.get_help(typer.Context(command, parent, arguments[0])))
+        print(
+            command.get_help(
+                typer.Context(command, parent, arguments[0], **command.context_settings)
+            )
+        )
         return
     try:
         with group.make_context("forge", list(arguments)) as context:

@@ -1,5 +1,6 @@
 """`forge new`: from answers to a Worker."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,6 +46,7 @@ def new(
     preset: Preset = None,
     template: Template = None,
     ref: Ref = None,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Do not make a git repository.")] = False,
     dry_run: DryRun = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where each answer comes from.")
@@ -73,7 +75,9 @@ def new(
 
         organisation = Organisation.of(path)
         source = stack.enter_context(opened(organisation, template, ref))
-        questionnaire = Questionnaire.load(source.root / "copier.yml", path.resolve().name)
+        questionnaire = Questionnaire.load(
+            source.root / "copier.yml", Path(os.path.realpath(path)).name
+        )
         suggested = config.from_organisation(organisation.defaults, "organisation")
         from_preset = (
             config.from_organisation(organisation.preset(preset), f"preset {preset}")
@@ -83,17 +87,18 @@ def new(
         provided, problems = config.provided_answers(
             config_file, settings or (), questionnaire, from_preset, suggested
         )
-        if problems := [*generate.target_problems(path), *problems]:
+        written = generate.always_written(source)
+        if problems := [*generate.target_problems(path, written), *problems]:
             raise UserError(*problems)
         if not defaults:
             provided = dict(_asked(Interview(questionnaire, provided, suggested)))
         answers = config.complete(provided, questionnaire, suggested)
         with terminal.progress("Rendering and checking the project ..."):
             if dry_run:
-                project = stack.enter_context(generate.preview(source, answers, path))
+                created = stack.enter_context(generate.preview(source, answers, path))
             else:
-                project = generate.create(source, answers, path)
-        made = summary.Made(project, answers, source, path, dry_run=dry_run)
+                created = generate.create(source, answers, path, repository=not no_git)
+        made = summary.Made(created, answers, source, path, dry_run=dry_run)
         print(summary.as_json(made) if as_json else summary.as_text(made, explain=explain))
 
 

@@ -57,3 +57,11 @@ DryRun = Annotated[
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result, or the error, as JSON.")]
+
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use the releases that Forge brings; ask no address.")
+]
+
+Project = Annotated[
+    Path, typer.Option("--project", metavar="PATH", help="The project's folder (default: .).")
+]

@@ -1,12 +1,13 @@
 """The questions as `forge new --help` lists them."""
 
 from forge_scaffold.questions import Question, Questionnaire
-from forge_scaffold.sources import own_checkout
+from forge_scaffold.sources import own_template
 
 
 def text() -> str:
     """Name, help, choices and default of every question of this program's own template."""
-    questionnaire = Questionnaire.load(own_checkout() / "copier.yml")
+    with own_template() as template:
+        questionnaire = Questionnaire.load(template / "copier.yml")
     width = max(len(question.name) for question in questionnaire)
     lines = [
         f"  {question.name:<{width}}  {question.help}{_details(question, width)}"

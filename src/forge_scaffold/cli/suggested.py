@@ -43,10 +43,12 @@ def answers(ctx: Any, incomplete: str) -> Suggestions:  # noqa: ANN401 - a typer
 
 def _questionnaire(template: object) -> "Questionnaire":
     from forge_scaffold.questions import Questionnaire
-    from forge_scaffold.sources import own_checkout
+    from forge_scaffold.sources import own_template
 
-    root = Path(template).expanduser() if isinstance(template, str) else own_checkout()
-    return Questionnaire.load(root / "copier.yml")
+    if isinstance(template, str):
+        return Questionnaire.load(Path(template).expanduser() / "copier.yml")
+    with own_template() as root:
+        return Questionnaire.load(root / "copier.yml")
 
 
 def _answers(questionnaire: "Questionnaire", typed: str) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from forge_scaffold.cli.terminal import painter
 from forge_scaffold.config import Answers
+from forge_scaffold.generate import Created
 from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 from forge_scaffold.sources import Source
@@ -16,7 +17,8 @@ from forge_scaffold.sources import Source
 # The parts worth a word, in the order in which one meets them. Those a project lacks are not shown.
 PARTS: Mapping[str, str] = {
     "src/entry.py": "where Cloudflare enters",
-    "src/service/features.py": "routes and what serves them: the only wiring",
+    "src/service/features.py": "the features of this service, one line each",
+    "src/service/custom": "your own code: no update changes it",
     "src/service/chat.py": "POST /v1/chat, streaming too",
     "src/service/auth": "callers' tokens, verified on Web Crypto",
     "src/service/providers": "one small module a provider",
@@ -42,18 +44,28 @@ class Made:
     """A project just made.
 
     Attributes:
-        project: its files.
+        created: the project, and what was done besides.
         answers: what it was made from.
         source: the template.
         path: the target as the user wrote it.
         dry_run: nothing was written.
     """
 
-    project: Project
+    created: Created
     answers: Answers
     source: Source
     path: Path
     dry_run: bool = False
+
+    @property
+    def project(self) -> Project:
+        """As it is on disk."""
+        return self.created.project
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to know or to do, a sentence each."""
+        return [*filter(None, [self.source.caveat]), *self.created.notes]
 
     @property
     def steps(self) -> list[tuple[str, str]]:
@@ -82,9 +94,11 @@ def as_json(made: Made) -> str:
             },
             "template": {
                 "address": made.source.address,
-                "ref": made.source.ref,
+                "version": made.source.version,
                 "caveat": made.source.caveat or None,
             },
+            "repository": made.created.repository or None,
+            "notes": made.notes,
             "files": [str(path) for path in made.project.files],
             "next": [command for command, _ in made.steps],
         },
@@ -158,8 +172,10 @@ def _overview(made: Made) -> Iterator[str]:
         yield f"  {_paint(branch, dim=True)} {part:<{widest}}  {_paint(words, dim=True)}"
     yield ""
     yield "  Checked: every dependency, locked version and import is on the allow-list."
-    if made.source.caveat:
-        yield f"  {_paint('Note:', fg='yellow')} {made.source.caveat}."
+    if made.created.repository:
+        yield f"  Git: {made.created.repository}."
+    for note in made.notes:
+        yield f"  {_paint('Note:', fg='yellow')} {printable(note)}."
     yield ""
     yield _paint("Next", bold=True)
     longest = max((len(command) for command, _ in made.steps), default=0)

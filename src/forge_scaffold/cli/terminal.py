@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -63,25 +64,22 @@ def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
         yield report
 
 
-_outcomes_handled = False
-
-
 @contextmanager
 def outcomes(*, as_json: bool = False) -> Iterator[None]:
-    """Turn failures into a message on stderr and an exit code; inside of itself, do nothing.
+    """Turn failures into a message on stderr and an exit code.
 
-    0 it worked, 1 the result failed its check, 2 the user's mistake, 130 Ctrl-C, 141 the
-    reader of the output went away, 143 SIGTERM.
+    0 it worked, 1 the result failed its check, 2 the user's mistake or the system's refusal,
+    129 SIGHUP, 130 Ctrl-C, 141 the reader of the output went away, 143 SIGTERM.
 
     Args:
         as_json: also print an error on stdout, as JSON.
     """
-    global _outcomes_handled  # noqa: PLW0603 - as there is one process, there is one exit code
-    if _outcomes_handled:
-        yield
-        return
-    _outcomes_handled = True
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # A signal that is ignored stays so: `nohup forge ...` outlives its terminal.
+    before = {
+        number: signal.signal(number, _terminate)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         try:
             yield
@@ -92,14 +90,33 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # `forge ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:
+        _drop_output()
+        _fail(UserError(_explained(error)))
     except KeyboardInterrupt:
         print("stopped; nothing was left behind", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
-        _outcomes_handled = False
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explained(error: OSError) -> str:
+    """What the system refused. Errors of writing name no file, nor does a folder that is gone."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder is gone; change to another"
+    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{name}{error.strerror or error}"
+
+
+def _drop_output() -> None:
+    """Write nothing more to stdout: Python would try again at its end, and fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:

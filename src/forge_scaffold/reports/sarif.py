@@ -28,7 +28,7 @@ def report(findings: Sequence[Finding], project: Project) -> str:  # noqa: ARG00
                     "tool": {
                         "driver": {
                             "name": "forge check",
-                            "semanticVersion": version("forge-scaffold"),
+                            "semanticVersion": version("forge-workers"),
                             "rules": [_rule(RULES[name]) for name in used],
                         }
                     },
