@@ -90,7 +90,7 @@ class Update:
         conflicts: files with both sides in them, by path.
         left_alone: files that the template changes and the project has deleted.
         findings: what the checks report that they did not report before.
-        lost_names: where code uses what the update removed.
+        lost_names: where code that is not just the template's uses what the update removed.
         merged: the folder with the result.
     """
 
@@ -182,6 +182,7 @@ class _Merge:
         version = self._new.version or before.version
         conflicts, left_alone = self._merged(theirs, version)
         result = self._tree_of(self.folder)
+        merged, new = self._entries(result), self._entries(theirs)
         known = Counter((one.rule, one.place.path, one.message) for one in found_before)
         return Update(
             project=self._work_tree.project,
@@ -196,7 +197,11 @@ class _Merge:
                 for one in _findings(self.folder)
                 if not known[one.rule, one.place.path, one.message]
             ],
-            lost_names=references.lost(names_before, self.folder),
+            lost_names=[
+                one
+                for one in references.lost(names_before, self.folder)
+                if merged[str(one.place.path)] != new.get(str(one.place.path))
+            ],
             merged=self.folder,
             _trees=(ours, result),
         )
