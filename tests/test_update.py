@@ -419,7 +419,7 @@ class TestTakingBack:
             done.append(target)
             put(source, target, top)
 
-        monkeypatch.setattr(worktree, "_put", failing)
+        monkeypatch.setattr(worktree, "put_file", failing)
         if steps < 5:
             with pytest.raises(UserError, match="No space left on device; nothing was changed"):
                 updated(changed, "v2.0.0")
