@@ -176,7 +176,9 @@ class TestFilesOfTheUser:
     @pytest.fixture(autouse=True)
     def _user_file(self, template: Path, release: Release) -> None:
         questions = template / "copier.yml"
-        questions.write_text(f"_skip_if_exists: [src/service/mine.py]\n{questions.read_text()}")
+        head, skipped, rest = questions.read_text().partition("_skip_if_exists:\n")
+        assert skipped
+        questions.write_text(f"{head}{skipped}  - /src/service/mine.py\n{rest}")
         release("v1.1.0", **{"src/service/mine.py": "MINE = 0\n"})
 
     def test_are_never_touched(self, template: Path, release: Release, tmp_path: Path) -> None:
@@ -359,6 +361,16 @@ class TestAProjectThatIsNotReady:
         with pytest.raises(UserError, match=r"docs/page\.md: docs is a symbolic link"):
             updated(project, "v2.0.0")
         assert not list(elsewhere.iterdir())
+
+
+def test_a_commit_in_the_meantime_is_not_overwritten(project: Path, release: Release) -> None:
+    release("v2.0.0", **{"README.md": "# Better\n"})
+    with update_of(project, "v2.0.0") as update:
+        write(project, {"README.md": "# Mine\n"})
+        commit(project)
+        with pytest.raises(UserError, match="was committed to meanwhile; run it again"):
+            update.apply()
+    assert (project / "README.md").read_text() == "# Mine\n"
 
 
 class TestTakingBack:

@@ -122,10 +122,11 @@ class Update:
         """Write the result into the project's work tree; all of it or nothing.
 
         Raises:
-            UserError: the project has uncommitted changes, or a file is in the way or cannot be
-                written.
+            UserError: the project has changed since, or a file is in the way or cannot be written.
         """
         work_tree = WorkTree.of(self.project)
+        if work_tree.tree != self._trees[0]:
+            raise UserError(f"{self.project}: was committed to meanwhile; run it again")
         contents = {
             change.path: self.merged / change.path if change.kind != "removed" else None
             for change in self.changes

@@ -29,7 +29,7 @@ WORDS = {
     "quota": {"True": "quota"},
     "queue": {"True": "Jobs"},
     "cron": {"True": "crons"},
-    "workflow": {"True": "workflow"},
+    "workflow": {"True": "/v1/summaries"},
 }
 """By question and answer, what a README calls a part wherever it speaks of it."""
 

@@ -96,7 +96,7 @@ def new(
         answers = config.complete(provided, questionnaire, suggested)
         with terminal.progress("Rendering and checking the project ..."):
             if dry_run:
-                created = generate.preview(source, answers, path)
+                created = stack.enter_context(generate.preview(source, answers, path))
             else:
                 created = generate.create(source, answers, path, repository=not no_git)
         made = summary.Made(created, answers, source, path, dry_run=dry_run)
@@ -112,7 +112,7 @@ def _asked(interview: "Interview") -> "Provided":
     from forge_scaffold.config import unanswered
 
     provided = interview.answers
-    open_questions = unanswered(provided, interview.questionnaire)
+    open_questions = unanswered(provided, interview.questionnaire, interview.defaults)
     if not open_questions:
         return provided
     if not terminal.interactive():

@@ -86,7 +86,7 @@ def as_json(made: Made) -> str:
     answers = made.answers.as_dict()
     return json.dumps(
         {
-            "path": str(made.project.root),
+            "path": str(made.path.resolve()),
             "written": not made.dry_run,
             "answers": {
                 name: {"value": value, "origin": made.answers.origins[name]}
@@ -132,7 +132,7 @@ def _paint(text: str, **style: str | bool) -> str:
 
 
 def _name(made: Made) -> str:
-    name = str(made.answers.as_dict().get("service_name", made.project.root.name))
+    name = str(made.answers.as_dict().get("service_name", made.path.resolve().name))
     return _paint(printable(name), bold=True)
 
 
