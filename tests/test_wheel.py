@@ -213,12 +213,10 @@ def install(folder: Path, python: str, wheel: Path) -> None:
         "new -h",
         "check --help",
         "audit --help",
-        "update --help",
         "schema",
         "rule --all",
         "rule RUN101",
         "rule NONE",
-        "check nowhere",
         "new",
         "new x --set auth=x --set y=z",
         "new x --defaults --ref v9.9.9",
@@ -233,7 +231,7 @@ def test_the_wheel_says_what_the_checkout_says(
 
 @pytest.mark.parametrize(
     "answers",
-    ["", "auth=none database=none", "providers=[mistral,google] database=turso telemetry=otlp"],
+    ["", "auth=oidc providers=[mistral,google] database=turso telemetry=otlp queue=true"],
 )
 def test_the_wheel_makes_the_project_that_the_checkout_makes(
     tmp_path: Path, machine: Machine, answers: str
@@ -247,11 +245,8 @@ def test_the_wheel_makes_the_project_that_the_checkout_makes(
     assert "my-service/.copier-answers.yml" in made
     assert made == tree(tmp_path / "checkout")
     project = tmp_path / "wheel" / "my-service"
-    for form in ("text", "json", "sarif", "github"):
-        check = ("check", "--format", form)
-        assert machine.wheel(*check, work=project) == machine.checkout(*check, work=project)
-    for command in ("status", "diff"):
-        assert machine.wheel(command, work=project) == machine.checkout(command, work=project)
+    for command in (("check", "--format", "sarif"), ("status",), ("diff",)):
+        assert machine.wheel(*command, work=project) == machine.checkout(*command, work=project)
 
 
 def test_the_wheels_audit_has_the_examples_of_the_checkouts(
@@ -262,12 +257,12 @@ def test_the_wheels_audit_has_the_examples_of_the_checkouts(
     write(tmp_path / "project", {"requirements.txt": dependencies, "app.py": "import tenacity\n"})
     with index.served(tmp_path / "index") as address:
         asked = Machine(machine.folder, index.environment(address, tmp_path / "cache"))
-        audit = ("audit", "project", "--html")
-        by_wheel = asked.wheel(*audit, "wheel.html", work=tmp_path)
-        by_checkout = asked.checkout(*audit, "checkout.html", work=tmp_path)
+        audit = ("audit", "../project", "--html", "page.html")
+        by_wheel = asked.wheel(*audit, work=tmp_path / "wheel")
+        by_checkout = asked.checkout(*audit, work=tmp_path / "checkout")
     assert by_wheel == by_checkout
-    page = (tmp_path / "wheel.html").read_text(encoding="utf-8")
-    assert page == (tmp_path / "checkout.html").read_text(encoding="utf-8")
+    page = (tmp_path / "wheel" / "page.html").read_text(encoding="utf-8")
+    assert page == (tmp_path / "checkout" / "page.html").read_text(encoding="utf-8")
     assert "The code that replaces it" in page
 
 
