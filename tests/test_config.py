@@ -148,6 +148,30 @@ def test_set_takes_text_as_it_is_and_lists_with_commas(
     assert provided[name].value == value
 
 
+NUMBERS = "size: {type: int, default: 1}\nflag: {type: bool, default: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("size=12", 12), ("size=0x10", 16), ("flag=no", False), ("flag=true", True)],
+)
+def test_set_takes_numbers_and_booleans(tmp_path: Path, setting: str, value: object) -> None:
+    provided, problems = provided_answers(None, [setting], questionnaire(tmp_path, NUMBERS))
+    assert not problems
+    assert provided[setting.partition("=")[0]].value == value
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["size=010", "size=1:30", "size=1.0", "size=", "size=!!int x", "size=[", "flag=1", "flag=&a b",
+     f"size={'[' * 1000}", "size=\x00", "flag=!!python/name:os.system"],
+)  # fmt: skip
+def test_set_never_guesses_a_value(tmp_path: Path, setting: str) -> None:
+    _, problems = provided_answers(None, [setting], questionnaire(tmp_path, NUMBERS))
+    (problem,) = problems
+    assert problem.startswith(f"--set {setting[:60]}")
+
+
 CONDITIONAL = """\
 auth: {type: str, choices: [clerk, none], default: clerk}
 revocation: {type: str, choices: [none, kv], default: none, when: "{{ auth != 'none' }}"}

@@ -1,14 +1,19 @@
 """The documentation is true."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from forge_scaffold.cli.commands import app
+from forge_scaffold.config import from_organisation, problems_with, provided_answers
+from forge_scaffold.organisation import Organisation
+from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY, whole_template
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -36,6 +41,47 @@ def test_the_readme_shows_what_its_first_command_prints(
     note = r"  Note: .* is not a git repository: update needs one\.\n"
     shown = re.sub(note, "", printed)
     assert f"$ ./uvw run forge new my-service --defaults\n{shown}```" in README
+
+
+ANSWERING = REPOSITORY / "docs" / "how-to" / "answer-without-being-asked.md"
+CONFIG_FILES = re.findall(
+    r"(?ms)^```(yaml|toml|json)\n(.*?)^```", ANSWERING.read_text(encoding="utf-8")
+)
+
+
+def test_all_formats_are_shown() -> None:
+    assert {kind for kind, _ in CONFIG_FILES} == {"yaml", "toml", "json"}
+
+
+@pytest.mark.parametrize(("kind", "text"), CONFIG_FILES)
+def test_the_config_files_shown_are_valid_for_forge_and_for_editors(
+    tmp_path: Path, kind: str, text: str
+) -> None:
+    (tmp_path / f"team.{kind}").write_text(text)
+    questions = Questionnaire.load(REPOSITORY / "copier.yml")
+    provided, problems = provided_answers(tmp_path / f"team.{kind}", (), questions)
+    assert (bool(provided), problems) == (True, [])
+    schema = REPOSITORY / "docs" / "reference" / "answers.schema.json"
+    answers = {name: answer.value for name, answer in provided.items()}
+    Draft202012Validator(json.loads(schema.read_text(encoding="utf-8"))).validate(answers)
+
+
+FORGE_TOML = [
+    text
+    for page in ("how-to/set-up-an-organisation.md", "reference/forge-toml.md")
+    for text in re.findall(
+        r"(?ms)^```toml\n(.*?)^```", (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    )
+]
+
+
+@pytest.mark.parametrize("text", FORGE_TOML)
+def test_the_organisations_shown_are_valid(tmp_path: Path, text: str) -> None:
+    (tmp_path / "forge.toml").write_text(text)
+    organisation = Organisation.of(tmp_path)
+    questions = Questionnaire.load(REPOSITORY / "copier.yml")
+    for answers in (organisation.defaults, *organisation.presets.values()):
+        assert not problems_with(from_organisation(answers, "forge.toml"), questions)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

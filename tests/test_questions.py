@@ -6,8 +6,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from forge_scaffold.config import ProvidedAnswer, problems_with
 from forge_scaffold.errors import UserError
 from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY
@@ -102,6 +104,81 @@ def test_a_choice_of_many_keeps_the_order_of_the_questions() -> None:
     assert answers.model_dump()["providers"] == ["openai", "anthropic"]
 
 
+SCHEMA = Draft202012Validator(QUESTIONS.schema)
+
+# What JSON Schema cannot say, because only copier.yml's own expressions do.
+BEYOND_SCHEMA = ("is asked only when", "of the control characters only", "no hyphen first or last")
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+)
+
+
+def nearly_valid() -> st.SearchStrategy[dict[str, object]]:
+    """Answers, most of which are right."""
+    right: dict[str, st.SearchStrategy[object]] = {}
+    for question in QUESTIONS:
+        one: st.SearchStrategy[object] = st.sampled_from(
+            sorted(question.choices) or ["text", "", "a-b"]
+        )
+        if question.kind is bool:
+            one = st.booleans()
+        right[question.name] = st.lists(one, max_size=3) if question.multiselect else one
+    wrong = st.dictionaries(st.sampled_from(list(right)) | st.text(), ANYTHING, max_size=1)
+    return st.builds(
+        lambda answers, more: {**answers, **more}, st.fixed_dictionaries({}, optional=right), wrong
+    )
+
+
+@given(nearly_valid())
+def test_the_schema_accepts_what_a_config_file_may_hold(answers: dict[str, object]) -> None:
+    provided = {name: ProvidedAnswer(value, "file") for name, value in answers.items()}
+    provided.pop("$schema", None)
+    problems = problems_with(provided, QUESTIONS)
+    refused = [error.message for error in SCHEMA.iter_errors(answers)]
+    if not problems:
+        assert refused == []
+    elif any(not any(words in problem for words in BEYOND_SCHEMA) for problem in problems):
+        assert refused
+
+
+def test_the_schema_is_a_schema_of_partial_answers() -> None:
+    Draft202012Validator.check_schema(QUESTIONS.schema)
+    assert SCHEMA.is_valid({})
+    for question in QUESTIONS:
+        assert SCHEMA.is_valid({question.name: GOOD[question.name]})
+        assert not SCHEMA.is_valid({question.name: None})
+        assert QUESTIONS.schema["properties"][question.name]["description"] == question.help
+
+
+def test_the_schema_says_what_common_validators_say(tmp_path: Path) -> None:
+    questions = load(
+        tmp_path,
+        r"""
+name: {type: str, validator: "{% if not name | regex_search('\\\\A[a-z]+\\\\Z') %}no{% endif %}"}
+text: {type: str, validator: "{% if text | length > 5 %}long{% elif not text %}no{% endif %}"}
+many: {type: str, multiselect: true, choices: [a], validator: "{% if not many %}no{% endif %}"}
+size: {type: int, default: 1, validator: "{% if size > 5 %}big{% endif %}"}
+flag: {type: bool, default: true, validator: "{% if not flag %}must be true{% endif %}"}
+other: {type: str, default: x, validator: "{% if not name and other %}no{% endif %}"}
+""",
+    )
+    limits = {
+        name: {key: value for key, value in each.items() if key[:3] in {"min", "max", "pat"}}
+        for name, each in questions.schema["properties"].items()
+    }
+    assert limits == {
+        "$schema": {},
+        "name": {"pattern": "^[a-z]+$"},
+        "text": {"maxLength": 5, "minLength": 1},
+        "many": {"minItems": 1},
+        "size": {},
+        "flag": {},
+        "other": {},
+    }
+
+
 def test_another_templates_questions_are_read_alike(tmp_path: Path) -> None:
     questions = load(
         tmp_path,
@@ -138,6 +215,7 @@ derived: {type: yaml, default: {of: "{{ title }}"}, when: false}
         ("- a", "expected questions by name"),
         ("a: {type: uuid}", "type 'uuid' is not one of"),
         ("a: {type: str, choices: x}", "choices must be a list or a mapping"),
+        ("on: {type: str}", "True: a question's name must be text; put it in quotes"),
     ],
 )
 def test_a_broken_template_is_told_as_such(tmp_path: Path, text: str, message: str) -> None:

@@ -176,7 +176,9 @@ class TestFilesOfTheUser:
     @pytest.fixture(autouse=True)
     def _user_file(self, template: Path, release: Release) -> None:
         questions = template / "copier.yml"
-        questions.write_text(f"_skip_if_exists: [src/service/mine.py]\n{questions.read_text()}")
+        head, skipped, rest = questions.read_text().partition("_skip_if_exists:\n")
+        assert skipped
+        questions.write_text(f"{head}{skipped}  - /src/service/mine.py\n{rest}")
         release("v1.1.0", **{"src/service/mine.py": "MINE = 0\n"})
 
     def test_are_never_touched(self, template: Path, release: Release, tmp_path: Path) -> None:
@@ -361,6 +363,16 @@ class TestAProjectThatIsNotReady:
         assert not list(elsewhere.iterdir())
 
 
+def test_a_commit_in_the_meantime_is_not_overwritten(project: Path, release: Release) -> None:
+    release("v2.0.0", **{"README.md": "# Better\n"})
+    with update_of(project, "v2.0.0") as update:
+        write(project, {"README.md": "# Mine\n"})
+        commit(project)
+        with pytest.raises(UserError, match="was committed to meanwhile; run it again"):
+            update.apply()
+    assert (project / "README.md").read_text() == "# Mine\n"
+
+
 class TestTakingBack:
     @pytest.fixture
     def changed(self, project: Path, release: Release) -> Path:
@@ -419,7 +431,7 @@ class TestTakingBack:
             done.append(target)
             put(source, target, top)
 
-        monkeypatch.setattr(worktree, "_put", failing)
+        monkeypatch.setattr(worktree, "put_file", failing)
         if steps < 5:
             with pytest.raises(UserError, match="No space left on device; nothing was changed"):
                 updated(changed, "v2.0.0")

@@ -18,7 +18,6 @@ from forge_scaffold.git import git
 from forge_scaffold.project import MAX_BYTES, WRANGLER_FILES, Project
 from forge_scaffold.recorded import FILE
 from forge_scaffold.render import matcher, render
-from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Source
 from forge_scaffold.worktree import WorkTree
 
@@ -180,8 +179,6 @@ def write(comparison: Comparison, added: Sequence[PurePosixPath]) -> None:
     Raises:
         UserError: the project is not committed, or a file appeared or cannot be written.
     """
-    work_tree = WorkTree.of(comparison.root)
-    work_tree.require_clean()
     contents = {path: comparison.rendered / path for path in (*map(str, added), FILE)}
-    with held_signals(), work_tree.transaction(contents):
+    with WorkTree.of(comparison.root).transaction(contents):
         pass

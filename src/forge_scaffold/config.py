@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from forge_scaffold import config_files
 from forge_scaffold.errors import UserError
 from forge_scaffold.organisation import Setting
 from forge_scaffold.questions import SHOWN_CHARACTERS, Question, Questionnaire, either
 from forge_scaffold.suggestions import hint
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Answers:
         origins: name -> the place the value came from.
     """
 
-    values: BaseModel
+    values: "BaseModel"
     origins: Mapping[str, str]
 
     def as_dict(self) -> dict[str, object]:
@@ -119,7 +120,7 @@ def read_settings(
             continue
         try:
             value = _parse(questionnaire.questions.get(name), text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except ValueError:
             kind = _kind(questionnaire.questions[name])
             problems.append(f"{origin}: {text[:SHOWN_CHARACTERS]!r} cannot be read as {kind}")
             continue
@@ -133,7 +134,7 @@ def _parse(question: Question | None, text: str) -> object:
         return text
     if question.multiselect and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
-    return yaml.safe_load(text)
+    return config_files.value(text)
 
 
 def _kind(question: Question) -> str:
@@ -219,20 +220,12 @@ def _default(
     return ProvidedAnswer(questionnaire.default(question, values), "default")
 
 
-def unanswered(provided: Provided, questionnaire: Questionnaire) -> list[str]:
+def unanswered(
+    provided: Provided, questionnaire: Questionnaire, defaults: Provided | None = None
+) -> list[str]:
     """The questions without an answer, of those that apply when defaults are taken for them."""
-    values: dict[str, object] = {}
-    names: list[str] = []
-    for question in questionnaire:
-        name = question.name
-        if not questionnaire.applies(question, values):
-            continue
-        if name in provided:
-            values[name] = provided[name].value
-        else:
-            values[name] = questionnaire.default(question, values)
-            names.append(name)
-    return names
+    answers = _completed(provided, questionnaire, defaults or {})
+    return [name for name in answers if name not in provided]
 
 
 def _condition(question: Question) -> str:
@@ -254,15 +247,23 @@ def complete(
     Raises:
         UserError: an answer is invalid after all, or a question has neither answer nor default.
     """
+    answers = _completed(provided, questionnaire, defaults or {})
+    if problems := problems_with(answers, questionnaire):
+        raise UserError(*problems)
+    values = {name: answer.value for name, answer in answers.items()}
+    origins = {name: answer.origin for name, answer in answers.items()}
+    return Answers(questionnaire.validated(values), origins)
+
+
+def _completed(
+    provided: Provided, questionnaire: Questionnaire, defaults: Provided
+) -> dict[str, ProvidedAnswer]:
+    """The answers to all questions that apply, in their order."""
     answers: dict[str, ProvidedAnswer] = {}
     values: dict[str, object] = {}
     for question in questionnaire:
         name = question.name
-        if not questionnaire.applies(question, values):
-            continue
-        answer = provided.get(name) or _default(question, values, questionnaire, defaults or {})
-        answers[name], values[name] = answer, answer.value
-    if problems := problems_with(answers, questionnaire):
-        raise UserError(*problems)
-    origins = {name: answer.origin for name, answer in answers.items()}
-    return Answers(questionnaire.validated(values), origins)
+        if questionnaire.applies(question, values):
+            answer = provided.get(name) or _default(question, values, questionnaire, defaults)
+            answers[name], values[name] = answer, answer.value
+    return answers

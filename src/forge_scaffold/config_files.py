@@ -103,11 +103,25 @@ def _json(text: Text) -> dict[str, Entry]:
     return {name: Entry(value, document.place(name).line) for name, value in document.data.items()}
 
 
-def _yaml(text: Text) -> dict[str, Entry]:
+def value(text: str) -> object:
+    """A value as it would be written in a YAML file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        source = Text(PurePosixPath("-"), text)
+        node = _yaml_root(source)
+        return None if node is None else _yaml_value(source, node)
+    except Unreadable as error:
+        raise ValueError(error.reason) from error
+
+
+def _yaml_root(text: Text) -> "yaml.Node | None":
     import yaml
 
     try:
-        root = _loader()(text.content).get_single_node()
+        root: yaml.Node | None = _loader()(text.content).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(text.path, mark.line + 1 if mark else 1)
@@ -115,6 +129,13 @@ def _yaml(text: Text) -> dict[str, Entry]:
     except yaml.reader.ReaderError as error:
         reason = f"not YAML: the character {chr(error.character)!a} is not allowed"
         raise Unreadable(text.place_at(error.position), reason) from error
+    return root
+
+
+def _yaml(text: Text) -> dict[str, Entry]:
+    import yaml
+
+    root = _yaml_root(text)
     if root is None or (isinstance(root, yaml.ScalarNode) and not root.value and not root.style):
         return {}
     if not isinstance(root, yaml.MappingNode):

@@ -170,8 +170,14 @@ def read_toml(text: Text) -> Document:
         if at is None:
             place = Place(text.path, len(text.content.splitlines()) or 1)
         raise Unreadable(place, f"not TOML: {reason}") from error
-    except (RecursionError, ValueError) as error:
-        raise Unreadable(Place(text.path), f"not TOML that can be read: {error}") from error
+    except RecursionError as error:
+        deep = _DEEP_VALUE.search(text.content)
+        place = text.place_at(deep.start()) if deep else Place(text.path)
+        raise Unreadable(place, "nested too deep") from error
+    except ValueError as error:
+        long = _LONG_NUMBER.search(text.content)
+        place = text.place_at(long.start()) if long else Place(text.path)
+        raise Unreadable(place, "not TOML: a number with too many digits") from error
     if _depth(data) > DEPTH:
         raise Unreadable(Place(text.path), f"nested more than {DEPTH} deep")
     return Document(text, data, _toml_places(text))
@@ -196,6 +202,8 @@ _DEEP_KEY = re.compile(
     r"""(?m)(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)"""
     rf"{{{DEPTH}}}"
 )
+_DEEP_VALUE = re.compile(rf"""(?:[\[{{]\s*(?:[\w.'"-]+\s*=\s*)?){{{DEPTH}}}""")
+_LONG_NUMBER = re.compile(r"\d[\d_]{4000}")
 _HEADER = re.compile(r"""\s*\[(\[)?\s*((?:[^\]"'#]|"[^"]*"|'[^']*')+?)\s*\]\]?\s*(?:#.*)?""")
 _KEY = re.compile(
     r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=\s*"""
@@ -340,7 +348,7 @@ class _Jsonc:
         try:
             return json.loads(text)
         except ValueError as error:
-            raise self.wrong(offset, str(error)) from error
+            raise self.wrong(offset, "a number with too many digits") from error
 
     def string(self, offset: int) -> tuple[str, int]:
         match = _STRING.match(self.text.content, offset)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,8 +145,9 @@ def create(source: Source, answers: Answers, target: Path, *, repository: bool =
     return Created(replace(project, root=target.resolve()), made, tuple(notes))
 
 
-def preview(source: Source, answers: Answers, target: Path) -> Created:
-    """What `create` would make: rendered and checked in a temporary folder.
+@contextmanager
+def preview(source: Source, answers: Answers, target: Path) -> Iterator[Created]:
+    """What `create` would make, in a temporary folder until the block ends.
 
     Raises:
         UserError: as `create`.
@@ -155,9 +157,9 @@ def preview(source: Source, answers: Answers, target: Path) -> Created:
         raise UserError(*problems)
     with TemporaryDirectory(prefix="forge-") as scratch:
         project = _rendered(source, answers, Path(scratch, "project"), target)
-    top = git.work_tree(target)
-    notes = [*_kept(target), *(_below(top, target, project) if top else ())]
-    return Created(replace(project, root=target.resolve()), "", tuple(notes))
+        top = git.work_tree(target)
+        notes = [*_kept(target), *(_below(top, target, project) if top else ())]
+        yield Created(project, "", tuple(notes))
 
 
 def _rendered(source: Source, answers: Answers, folder: Path, target: Path) -> Project:

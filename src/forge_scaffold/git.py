@@ -26,8 +26,9 @@ LOCATION = frozenset(
 # Whatever a repository configures to run does not run.
 _UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 
-# Git's first commands in a new repository: nothing in the background, no invented author.
-_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true")
+# Git's first commands in a new repository: nothing in the background, no invented author, and no
+# refusal of line endings.
+_FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true", "-c", "core.safecrlf=false")
 
 _PAIR = ("KEY", "VALUE")
 
@@ -111,27 +112,26 @@ def start(folder: Path, message: str) -> tuple[str, str]:
     """
     try:
         git(folder, "init", "--quiet")
-        branch = git(folder, "symbolic-ref", "--short", "HEAD")
         git(folder, *_FIRST, "add", "--all")
     except UserError as error:
         rmtree(folder / ".git", ignore_errors=True)
         return "", f"no git repository was made ({error}); updates need one"
     try:
+        git(folder, *_FIRST, "commit", "--quiet", f"--message={message}")
+    except UserError as error:
+        reason = str(error) if _has_author(folder) else "git has no user.name and user.email"
+        made = "a new repository, with every file staged"
+        return made, f"nothing was committed: {reason}; set that right and commit"
+    return "a new repository with one commit", ""
+
+
+def _has_author(folder: Path) -> bool:
+    try:
         git(folder, *_FIRST, "var", "GIT_AUTHOR_IDENT")
         git(folder, *_FIRST, "var", "GIT_COMMITTER_IDENT")
     except UserError:
-        return (
-            f"a new repository on {branch}, with every file staged",
-            "nothing was committed: git has no user.name and user.email; set them and commit",
-        )
-    try:
-        git(folder, *_FIRST, "commit", "--quiet", f"--message={message}")
-    except UserError as error:
-        return (
-            f"a new repository on {branch}, with every file staged",
-            f"nothing was committed ({error}); commit when that is solved",
-        )
-    return f"a new repository on {branch}, with one commit", ""
+        return False
+    return True
 
 
 def environment() -> dict[str, str]:
@@ -149,7 +149,8 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in LOCATION}
     if "GIT_SSH" not in kept and not _ssh_configured():
         kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    # Reading takes no lock: it would get in the way of another process that writes.
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
 @cache

@@ -27,10 +27,15 @@ class Interview:
     def answers(self) -> dict[str, ProvidedAnswer]:
         """The answers so far, of the questions that apply, in their order."""
         answers: dict[str, ProvidedAnswer] = {}
+        values: dict[str, object] = {}
         for question in self.questionnaire:
             name = question.name
-            if name in self._answers and self.questionnaire.applies(question, _values(answers)):
-                answers[name] = self._answers[name]
+            if self.questionnaire.applies(question, values):
+                if name in self._answers:
+                    answers[name] = self._answers[name]
+                    values[name] = answers[name].value
+                else:
+                    values[name] = self._default(question, values)
         return answers
 
     def pending(self) -> Question | None:
@@ -52,12 +57,15 @@ class Interview:
 
     def default(self, question: Question) -> object:
         """What to suggest: an earlier answer, the organisation's default or the template's."""
+        return self._default(question, self.before(question))
+
+    def _default(self, question: Question, before: Mapping[str, object]) -> object:
         name = question.name
         if name in self._earlier:
             return self._earlier[name]
         if name in self.defaults:
             return self.defaults[name].value
-        return self.questionnaire.default(question, self.before(question))
+        return self.questionnaire.default(question, before)
 
     def before(self, question: Question) -> dict[str, object]:
         """The answers to the questions that come before this one."""
@@ -85,10 +93,6 @@ class Interview:
         return asked[-1] if asked else None
 
     def back(self, question: Question | None) -> None:
-        """Reopen the question asked before this one; nothing if there is none."""
+        """Reopen the question asked before this one; if there is one."""
         if name := self.previous(question):
             self.reopen(name)
-
-
-def _values(answers: Mapping[str, ProvidedAnswer]) -> dict[str, object]:
-    return {name: answer.value for name, answer in answers.items()}

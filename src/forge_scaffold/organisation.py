@@ -127,14 +127,16 @@ class Organisation:
 
 def _files(folder: Path) -> Iterator[Path]:
     """The nearest forge.toml from the folder upward, then the user's own."""
-    home = folder.resolve()
+    # Not pathlib's, which raise for names that are too long and folders that may not be read:
+    # what is wrong with a folder is said where it is used.
+    home = Path(os.path.realpath(folder))
     for parent in (home, *home.parents):
-        if (parent / FILE).is_file():
+        if os.path.isfile(parent / FILE):  # noqa: PTH113
             yield parent / FILE
             break
     configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
     user = Path(configuration) / "forge" / FILE
-    if user.is_file():
+    if os.path.isfile(user):  # noqa: PTH113
         yield user
 
 
@@ -158,7 +160,7 @@ class _Reader:
                 )
 
     def table(self, *address: str) -> Mapping[str, Any]:
-        """A table; empty where there is none."""
+        """A table; empty if the file does not have it."""
         value: Any = self.document.data
         for step in address:
             value = value.get(step, {})

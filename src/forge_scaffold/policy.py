@@ -23,7 +23,7 @@ class Allowed(NamedTuple):
     Attributes:
         versions: which of them.
         origin: who allows it, for a message; empty for the project itself.
-        reason: why; empty when nobody had to say.
+        reason: why; empty for the project's own list.
     """
 
     versions: Versions
@@ -63,7 +63,7 @@ class Policy:
         transitive: what those bring: may be locked, not declared, not imported.
         platform: the Workers SDK: may be declared and locked; brings modules of its own.
         banned: what may not be there at all.
-        own: whether the project says so itself, or nobody asked it.
+        own: whether the project has an allow-list of its own.
     """
 
     direct: Mapping[str, Allowed]
@@ -81,7 +81,7 @@ class Policy:
             organisation: its settings; None for those that apply to the project's folder.
 
         Raises:
-            UserError: one of the lists is none.
+            UserError: one of the lists cannot be read.
         """
         own = "allow" in project.settings
         table = project.settings if own else _built_in()

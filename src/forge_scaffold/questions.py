@@ -6,6 +6,7 @@ default, choices, multiselect, validator and when.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
@@ -13,13 +14,13 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
+    from pydantic import BaseModel, ValidationInfo
 
 NOUNS: Mapping[type, str] = {
     str: "text",
@@ -117,7 +118,7 @@ class Question:
 def _shown(answer: object) -> str:
     """An answer in an error, as YAML and JSON write it, and no longer than a line."""
     word = {True: "true", False: "false"}.get(answer) if isinstance(answer, bool) else None
-    text = word or repr(answer)
+    text = word or (str(answer) if isinstance(answer, date | time) else repr(answer))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
@@ -168,11 +169,11 @@ def either(choices: Iterable[str]) -> str:
 class Questionnaire:
     """The questions of one copier.yml, in the order in which they are asked.
 
-    A question with `when: false` is not among them: the template computes it, nobody may answer it.
+    A question with `when: false` is not among them: the template computes it.
 
     Attributes:
         questions: by name.
-        folder: the name of the folder that the project will have; a default may be made of it.
+        folder: the name of the folder that the project will have; defaults may depend on it.
         subdirectory: the folder of the repository that holds the template's files.
         answers_file: the file that records the answers, in the project.
         user_files: patterns of files that are written once and then belong to the user
@@ -204,6 +205,10 @@ class Questionnaire:
             raise UserError(
                 f"{path}: {', '.join(wanted)}: Forge only renders templates: it runs no code from "
                 "them and reads no other files; use a template without that"
+            )
+        if unnamed := [key for key in content if not isinstance(key, str)]:
+            raise UserError(
+                f"{path}: {unnamed[0]}: a question's name must be text; put it in quotes"
             )
         return cls(
             questions={
@@ -241,8 +246,9 @@ class Questionnaire:
         if question.multiselect:
             one = {"type": "array", "items": one}
         one |= self._limits(question)
-        if not (isinstance(question.default, str) and "{" in question.default):
-            one["default"] = question.default
+        default = question.default
+        if default is not None and not (isinstance(default, str) and "{" in default):
+            one["default"] = default
         return {"description": question.help, **one}
 
     def _limits(self, question: Question) -> dict[str, Any]:
@@ -268,7 +274,7 @@ class Questionnaire:
         return iter(self.questions.values())
 
     def default(self, question: Question, answers: Mapping[str, object]) -> object:
-        """The default of a question after the given answers; None where there is none."""
+        """The default of a question after the given answers; None without a default."""
         if not isinstance(question.default, str):
             return question.default
         text = self._render(question.default, answers)
@@ -289,7 +295,7 @@ class Questionnaire:
             return f"{listed} is not a choice; choose {either(question.choices)}"
         return self._render(question.validator, {**answers, question.name: answer}).strip() or None
 
-    def validated(self, answers: Mapping[str, object]) -> BaseModel:
+    def validated(self, answers: Mapping[str, object]) -> "BaseModel":
         """The answers as an instance of `model`.
 
         Raises:
@@ -299,8 +305,10 @@ class Questionnaire:
         return self.model.model_validate(answers, context=answers)
 
     @cached_property
-    def model(self) -> type[BaseModel]:
+    def model(self) -> "type[BaseModel]":
         """A strict, frozen model of all the answers; unknown names are refused."""
+        from pydantic import ConfigDict, Field, create_model
+
         fields: dict[str, Any] = {
             question.name: (
                 question.answer_type if question.when is True else question.answer_type | None,
@@ -316,7 +324,7 @@ class Questionnaire:
         )
 
     def _check(self, question: Question) -> Callable[..., Any]:
-        def check(answer: object, info: ValidationInfo) -> object:
+        def check(answer: object, info: "ValidationInfo") -> object:
             if answer is None:
                 return None
             if problem := self.problem(question, answer, {**(info.context or {}), **info.data}):
@@ -324,6 +332,8 @@ class Questionnaire:
             if isinstance(answer, list):  # in the order of the choices, each once, as Copier has it
                 return [choice for choice in question.choices if choice in answer]
             return answer
+
+        from pydantic import field_validator
 
         return field_validator(question.name)(check)
 

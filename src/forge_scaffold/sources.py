@@ -326,7 +326,9 @@ def _at_commit(clone: Path, ref: str | None, scratch: Path) -> Source:
 
 def _check_out(clone: Path, commit: str, root: Path) -> None:
     root.mkdir()
-    git(clone, f"--work-tree={root}", "checkout", "--quiet", "--force", commit, "--", ".")
+    # The user's line endings are for the user's repositories.
+    options = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", f"--work-tree={root}")
+    git(clone, *options, "checkout", "--quiet", "--force", commit, "--", ".")
 
 
 def _resolved(repository: Path, ref: str) -> str:

@@ -77,7 +77,7 @@ def staged(target: Path) -> Iterator[Path]:
             _move(folder, target, fresh=fresh)
             made.clear()
     except OSError as error:
-        raise _explained(error, scratch, target) from error
+        raise _explained(error, target) from error
     finally:
         with held_signals():
             if scratch is not None:
@@ -266,10 +266,12 @@ def _folded(name: str) -> str:
     return normalize("NFC", name).casefold()
 
 
-def _explained(error: OSError, scratch: Path | None, target: Path) -> UserError:
+def _explained(error: OSError, target: Path) -> UserError:
     """The error in terms of the target: errors of writing have no name, others an inner one."""
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else target
-    if scratch and named.is_relative_to(scratch):
-        inner = scratch / "project" / target.name
-        named = target / named.relative_to(inner) if named.is_relative_to(inner) else target
+    for scratch in (path for path in (named, *named.parents) if _LEFTOVER.fullmatch(path.name)):
+        project = scratch / "project" / target.name
+        inside = named.is_relative_to(project)
+        named = target / named.relative_to(project) if inside else target
+        break
     return UserError(f"{shortened(named)}: {error.strerror or error}")

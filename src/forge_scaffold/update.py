@@ -22,7 +22,6 @@ from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
 from forge_scaffold.render import matcher, render
-from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Repository, Source
 from forge_scaffold.worktree import WorkTree
 
@@ -91,7 +90,7 @@ class Update:
         conflicts: files with both sides in them, by path.
         left_alone: files that the template changes and the project has deleted.
         findings: what the checks report that they did not report before.
-        lost_names: where code uses what the update removed.
+        lost_names: where code that is not just the template's uses what the update removed.
         merged: the folder with the result.
     """
 
@@ -122,15 +121,16 @@ class Update:
         """Write the result into the project's work tree; all of it or nothing.
 
         Raises:
-            UserError: a file is in the way, or cannot be written.
+            UserError: the project has changed since, or a file is in the way or cannot be written.
         """
         work_tree = WorkTree.of(self.project)
-        work_tree.require_clean()
+        if work_tree.tree != self._trees[0]:
+            raise UserError(f"{self.project}: was committed to meanwhile; run it again")
         contents = {
             change.path: self.merged / change.path if change.kind != "removed" else None
             for change in self.changes
         }
-        with held_signals(), work_tree.transaction(contents):
+        with work_tree.transaction(contents):
             for conflict in self.conflicts:
                 work_tree.mark_conflict(conflict.path, self.merged, conflict.stages)
 
@@ -182,6 +182,7 @@ class _Merge:
         version = self._new.version or before.version
         conflicts, left_alone = self._merged(theirs, version)
         result = self._tree_of(self.folder)
+        merged, new = self._entries(result), self._entries(theirs)
         known = Counter((one.rule, one.place.path, one.message) for one in found_before)
         return Update(
             project=self._work_tree.project,
@@ -196,7 +197,11 @@ class _Merge:
                 for one in _findings(self.folder)
                 if not known[one.rule, one.place.path, one.message]
             ],
-            lost_names=references.lost(names_before, self.folder),
+            lost_names=[
+                one
+                for one in references.lost(names_before, self.folder)
+                if merged[str(one.place.path)] != new.get(str(one.place.path))
+            ],
             merged=self.folder,
             _trees=(ours, result),
         )

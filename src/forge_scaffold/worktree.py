@@ -1,5 +1,6 @@
 """A project in its git work tree: what is committed, and changes that can be taken back."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Self
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git, git_bytes
+from forge_scaffold.signals import held_signals
 
 SHOWN_FILES = 10
 
@@ -108,12 +110,36 @@ class WorkTree:
     def transaction(self, contents: Mapping[str, Path | None]) -> Iterator[None]:
         """Write files, then run the block; on any failure put everything back.
 
+        No signal comes in between, and no other process of Forge that writes to the repository.
+
         Args:
             contents: by path in the project, the file to copy; None to remove what is there.
 
         Raises:
-            UserError: a file is in the way, or cannot be written; nothing was changed.
+            UserError: the project has uncommitted changes, or a file is in the way or cannot be
+                written; nothing was changed.
         """
+        with self._exclusive():
+            self.require_clean()
+            with held_signals(), self._written(contents):
+                yield
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Let one process at a time write: a repository may hold several projects, but one index.
+
+        Waiting can be interrupted.
+        """
+        self._journal.parent.mkdir(exist_ok=True)
+        folder = os.open(self._journal.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _written(self, contents: Mapping[str, Path | None]) -> Iterator[None]:
         journal = _Journal(self.head, list(contents))
         self._refuse_collisions(contents)
         self._begin(journal)
@@ -186,22 +212,19 @@ class WorkTree:
         Raises:
             UserError: there is nothing to take back.
         """
-        journal = self.waiting()
-        if journal is None:
-            raise UserError(
-                f"{self.project}: no update to take back; it is committed, or there was none"
-            )
-        self._undo(journal)
+        with self._exclusive(), held_signals():
+            journal = self.waiting()
+            if journal is None:
+                raise UserError(
+                    f"{self.project}: no update to take back; it is committed, or there was none"
+                )
+            self._undo(journal)
         return len(journal.paths)
 
     def _begin(self, journal: "_Journal") -> None:
         """Keep what is about to change: git would not give every byte of it back."""
         rmtree(self._journal, ignore_errors=True)  # of an update that was committed since
-        self._journal.parent.mkdir(exist_ok=True)
-        try:
-            self._journal.mkdir()
-        except FileExistsError as error:
-            raise UserError(f"{self.project}: another update is under way") from error
+        self._journal.mkdir()
         for path in journal.paths:
             if os.path.lexists(self.project / path):
                 kept = self._journal / "before" / path

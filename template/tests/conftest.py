@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from random import getrandbits
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from service.context import Context
+from service.features import FEATURES
 from service.http import client as http_client
 from service.runtime import Runtime, StartSpan, VerifySignature, no_span
 from service.settings import Environment
+from tests.custom.environment import ENV
 from tests.support.choices import HAS_AUTH, PROVIDERS
 from tests.support.clients import AppTransport, here
 from tests.support.standins import AUTH_ENV, BASE_PATHS, ISSUER, KEY, StandinsView, credentials
+
+pytest_plugins = ["tests.custom.fixtures"]
 
 Env = dict[str, object]
 
@@ -75,6 +81,7 @@ def env(standins_url: str) -> Env:
         "UPSTASH_REDIS_REST_URL": f"{standins_url}/upstash",
         "UPSTASH_REDIS_REST_TOKEN": KEY,
         **here.bindings(),
+        **ENV,
     }
 
 
@@ -126,6 +133,16 @@ def serve(env: Environment, start_span: StartSpan = no_span) -> httpx.AsyncClien
 def in_process(env: Environment, start_span: StartSpan = no_span) -> AppTransport:
     """The service in this process, also to be reached without HTTP."""
     return AppTransport(runtime(env, start_span))
+
+
+@asynccontextmanager
+async def service_context(env: Environment) -> AsyncIterator[Context]:
+    """The parts of the service in `env`."""
+    platform = runtime(env)
+    try:
+        yield Context(platform, FEATURES)
+    finally:
+        await platform.transport.aclose()
 
 
 def runtime(env: Environment, start_span: StartSpan = no_span) -> Runtime:

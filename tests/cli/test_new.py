@@ -1,6 +1,8 @@
 """`forge new` as it is typed, where nobody is at the terminal."""
 
 import json
+import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY, SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
+
+COMMANDS = [command.name or "" for command in app.registered_commands]
 
 
 @pytest.fixture
@@ -31,6 +35,7 @@ def home(tmp_path: Path) -> Path:
 def forge(home: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
     """Run forge in `home`, without a terminal."""
     monkeypatch.chdir(home)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home.parent / "configuration"))
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -62,7 +67,7 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
 
   Checked: every dependency, locked version and import is on the allow-list.
-  Git: a new repository on master, with one commit.
+  Git: a new repository with one commit.
   Note: {template} is not a git repository: update needs one.
 
 Next
@@ -82,6 +87,162 @@ def test_the_report_for_programs(forge: Forge, home: Path, template: Path) -> No
     assert report["answers"]["service_name"] == {"value": "x", "origin": "default"}
     assert set(report["files"]) == set(tree(home / "x"))
     assert report["next"] == ["cd x", "npm install", "npm test"]
+
+
+ORGANISATION = """\
+[defaults]
+auth = "none"
+telemetry = "none"
+quota = true
+
+[presets.team-chat]
+providers = ["mistral"]
+database = "none"
+"""
+
+
+def test_what_wins_over_what(forge: Forge, home: Path, template: Path) -> None:
+    (home / "forge.toml").write_text(ORGANISATION)
+    (home / "team.yaml").write_text("database: turso\nproviders: [openai]\nbucket: true\n")
+    run = forge(
+        "new", "a/x", "--defaults", "--json", "--template", template, "--preset", "team-chat",
+        "--config", "team.yaml", "--set", "bucket=false",
+    )  # fmt: skip
+    assert run.exit_code == 0, run.stderr
+    answers = json.loads(run.stdout)["answers"]
+    told = {name: (answer["value"], answer["origin"]) for name, answer in answers.items()}
+    assert told["bucket"] == (False, "--set bucket=false")
+    assert told["database"] == ("turso", "team.yaml:1")
+    assert told["auth"] == ("none", f"organisation ({home}/forge.toml:2)")
+    assert told["queue"] == (False, "default")
+    assert "quota" not in told  # the organisation's default is for those who are asked
+    run = forge(
+        "new", "y", "--defaults", "--explain", "--template", template, "--preset", "team-chat"
+    )
+    assert (
+        f"mistral  {'':<40} preset team-chat ({home}/forge.toml:7)".split()
+        == (next(line for line in run.stdout.splitlines() if "providers " in line).split()[1:])
+    )
+
+
+def test_the_organisations_defaults_are_still_open_questions(
+    forge: Forge, home: Path, template: Path
+) -> None:
+    (home / "forge.toml").write_text(ORGANISATION)
+    run = forge("new", "x", "--preset", "team-chat", "--template", template)
+    assert run.exit_code == 2
+    assert "not answered: service_name, description, ai_gateway, auth, telemetry, " in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("[defaults]\nauht = 'x'", (), 'organisation ({}:2): there is no question "auht"; did you'),
+        ("[defaults]\nauth = 'x'", (), "organisation ({}:2): auth: 'x' is not a choice"),
+        ("[defaults]\nauth = 5", (), "organisation ({}:2): auth: 5 is not text"),
+        ("[presets.p]\ncron = 1", ("--preset", "p"), "preset p ({}:2): cron: 1 is not true or"),
+        ("[presets.p]\ncorn = 1", ("--preset", "p"), "preset p ({}:2): there is no question"),
+        ("[presets.p]", ("--preset", "q"), "--preset q: no such preset; the presets are p"),
+        ("[presets.p]\n[preset.q]", (), '{}:2: preset: no such key; did you mean "presets"?'),
+    ],
+)
+def test_a_mistake_of_the_organisations_is_refused_at_its_line(
+    forge: Forge, template: Path, text: str, arguments: tuple[str, ...], message: str
+) -> None:
+    home = Path.cwd()
+    (home / "forge.toml").write_text(text)
+    run = forge("new", "x", "--defaults", "--template", template, *arguments)
+    assert run.exit_code == 2
+    assert f"error: {message.format(home / 'forge.toml')}" in run.stderr
+    assert not (home / "x").exists()
+
+
+def test_the_organisations_template_is_used(forge: Forge, home: Path, template: Path) -> None:
+    (home / "forge.toml").write_text("template = '../template'")
+    run = forge("new", "a/x", "--defaults", "--json")
+    assert run.exit_code == 0, run.stderr
+    assert json.loads(run.stdout)["template"]["address"] == str(template)
+    assert f"Reading the template of {home}/forge.toml:1 ..." in run.stderr
+    run = forge("schema")
+    assert json.loads(run.stdout) == Questionnaire.load(template / "copier.yml").schema
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(
+    forge: Forge, home: Path, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    arguments = ("new", "a/b/x", "--defaults", "--set", "auth=none", "--template", template)
+    shown = forge(*arguments, "--dry-run")
+    report = forge(*arguments, "--dry-run", "--json")
+    assert (shown.exit_code, report.exit_code) == (0, 0)
+    assert not list(home.iterdir())
+    assert not list((tmp_path / "scratch").iterdir())
+    planned = json.loads(report.stdout)
+    assert planned["written"] is False
+    assert "  auth          none\n" in shown.stdout
+    assert "  ├─ src/\n" in shown.stdout
+    written = json.loads(forge(*arguments, "--json").stdout)
+    differing = {"written": False, "repository": None}
+    assert planned == {**written, **differing}
+    assert (written["written"], written["repository"]) == (True, "a new repository with one commit")
+    names = {path.rpartition("/")[2] for path in tree(home / "a" / "b" / "x")}
+    assert all(f"─ {name}\n" in f"{shown.stdout}\n" for name in names)
+
+
+def test_a_dry_run_finds_what_the_run_would(forge: Forge, home: Path, tmp_path: Path) -> None:
+    changes = {"src/service/extra.py": "import requests\n"}
+    template = small_template(tmp_path / "changed", changes)
+    (home / "forge.toml").write_text("[ban]\nrequests = { reason = 'it blocks' }")
+    run = forge("new", "x", "--defaults", "--dry-run", "--template", template)
+    assert run.exit_code == 1
+    assert "it blocks" in run.stderr
+    (home / "x").mkdir()
+    (home / "x" / "README.md").touch()
+    assert forge("new", "x", "--defaults", "--dry-run", "--template", template).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problems"),
+    [
+        ("new x --json --set a --set auth=no", 2, ["--set a: write it", "--set auth=no: auth: "]),
+        ("new x --json --preset p", 2, ["--preset p: no such preset"]),
+        ("new --json", 2, ["missing argument: PATH"]),
+        ("new x --nonsense --json", 2, ["no such option: --nonsense"]),
+        ("nwe --json", 2, ["no such command: nwe"]),
+        ("check nowhere --format json", 2, ["nowhere: no such folder"]),
+        ("audit --nonsense --format=json", 2, ["no such option: --nonsense"]),
+    ],
+)
+def test_failures_are_reported_as_json_too(
+    forge: Forge, template: Path, arguments: str, code: int, problems: list[str]
+) -> None:
+    more = ("--template", template) if arguments.startswith("new x --json") else ()
+    run = forge(*arguments.split(), *more)
+    assert run.exit_code == code
+    error = json.loads(run.stdout)["error"]
+    assert error["exit_code"] == code
+    assert len(error["problems"]) == len(problems)
+    assert all(map(str.startswith, error["problems"], problems))
+    assert error["message"] in run.stderr or len(problems) > 1
+
+
+def test_a_rejected_template_is_reported_as_json(forge: Forge, tmp_path: Path) -> None:
+    template = small_template(tmp_path / "bad", {"src/service/extra.py": "import requests\n"})
+    run = forge("new", "x", "--defaults", "--json", "--template", template)
+    assert run.exit_code == 1
+    assert "IMP003" in json.loads(run.stdout)["error"]["problems"][1]
+
+
+def test_answers_come_from_standard_input(
+    home: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    arguments = ["new", "x", "--defaults", "--config", "-", "--template", str(template), "--json"]
+    run = CliRunner().invoke(app, arguments, input='{"auth": "none"}')
+    assert run.exit_code == 0
+    answer = json.loads(run.stdout)["answers"]["auth"]
+    assert answer == {"value": "none", "origin": "-:1"}
 
 
 def test_every_mistake_is_in_one_message_and_nothing_is_written(
@@ -226,7 +387,7 @@ def test_arguments_that_are_not_understood_are_refused_alike(
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["new", "check", "audit", "rule", "schema", "completion"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) -> None:
     run = forge(command, "-h")
     assert (run.exit_code, run.stderr) == (0, "")
@@ -234,6 +395,9 @@ def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) ->
     assert run.stdout.startswith(f"Usage: forge {command} [OPTIONS]")
     sections = [line for line in run.stdout.splitlines() if line and not line.startswith(" ")]
     assert "Options:" in sections
+    assert re.search(r"\n  -h, --help +Show this message and exit\.\n", run.stdout)
+    questions = "Questions"  # whose lines are the template's
+    assert all(len(line) <= 80 for line in run.stdout.partition(questions)[0].splitlines())
     summary = run.stdout.splitlines()[2].strip()
     everything = " ".join(forge("--help").stdout.split())
     assert f"{command} {summary}" in everything

@@ -203,6 +203,72 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     }
 
 
+BACK = "\x1b[Z"  # Shift-Tab
+DOWN = "\x1b[B"
+ASKED = ("--set=description=x", "--set=providers=openai", "--set=telemetry=none")
+EXTRAS = ("ai_gateway", "bucket", "search", "queue", "cron", "workflow")
+
+
+def test_one_can_go_back_change_an_answer_and_see_help(home: Path, template: Path) -> None:
+    extras = [f"--set={extra}=false" for extra in EXTRAS]
+    terminal = Terminal(home, "new", "asked", *ASKED, *extras, "--template", template)
+    terminal.expect("Service name")
+    terminal.type("\x15?\r")
+    terminal.expect("--set service_name=")
+    terminal.expect("Service name")
+    terminal.type("\x15first\r")
+    terminal.expect("Who may call")
+    terminal.expect("Shift-Tab: back")
+    terminal.type(BACK)
+    terminal.expect("Service name")
+    terminal.expect("first")  # the answer that was given is suggested
+    terminal.type("\x15second\r")
+    terminal.expect("Who may call")
+    terminal.type("?")
+    terminal.expect("--set auth=")
+    terminal.expect("Who may call")
+    terminal.type("\r")
+    terminal.expect("Where tokens are")
+    terminal.type("\r")
+    terminal.expect("Where chats are kept")
+    terminal.type("\r")
+    terminal.expect("Limit each caller")
+    terminal.type("y")
+    terminal.expect("Continue with these answers")
+    terminal.expect("quota")
+    terminal.type(DOWN * 5 + "\r")  # service_name, description, providers, ai_gateway, auth
+    terminal.expect("Who may call")
+    terminal.type(DOWN * 3 + "\r")  # none: there is nothing to revoke and nobody to limit
+    terminal.expect("Continue with these answers")
+    terminal.type(BACK)
+    terminal.expect("Where chats are kept")
+    terminal.type(DOWN * 2 + "\r")
+    terminal.expect("Continue with these answers")
+    terminal.type("\r")
+    terminal.expect("is a Worker")
+    assert terminal.exit_code() == 0
+    stored = yaml.safe_load((home / "asked" / ".copier-answers.yml").read_text())
+    assert (stored["service_name"], stored["auth"], stored["database"]) == (
+        "second",
+        "none",
+        "none",
+    )
+    assert not {"revocation", "quota"} & stored.keys()
+
+
+def test_a_stop_at_the_confirmation_leaves_no_trace(home: Path, template: Path) -> None:
+    answers = [f"--set={extra}=false" for extra in EXTRAS]
+    answers += ["--set=auth=none", "--set=database=none", "--set=service_name=x"]
+    terminal = Terminal(home, "new", "asked", *ASKED[1:], *answers, "--template", template)
+    terminal.expect("What it is for")
+    terminal.type("\r")
+    terminal.expect("Continue with these answers")
+    terminal.type("\x03")
+    terminal.expect("stopped; nothing was left behind")
+    assert terminal.exit_code() == 130
+    assert not list(home.iterdir())
+
+
 def test_a_stop_at_a_question_leaves_no_trace(home: Path, template: Path) -> None:
     terminal = Terminal(home, "new", "asked", "--template", template)
     terminal.expect("Service name")
@@ -214,15 +280,28 @@ def test_a_stop_at_a_question_leaves_no_trace(home: Path, template: Path) -> Non
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["new", "--help"]])
 def test_what_needs_no_template_engine_loads_none(arguments: list[str]) -> None:
+    assert not loaded(arguments) & {"copier", "jinja2", "pydantic", "questionary"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["rule", "RUN101"], ["check", "nowhere"]])
+def test_what_must_be_fast_loads_neither_typer_nor_pydantic(arguments: list[str]) -> None:
+    assert not loaded(arguments) & {"typer", "pydantic", "yaml", "copier", "jinja2", "rich"}
+
+
+def loaded(arguments: list[str]) -> set[str]:
+    """The packages that a command imports."""
     program = """
 import sys
-from forge_scaffold.cli.commands import app
-app(sys.argv[1:], standalone_mode=False)
-print(sorted({"copier", "jinja2", "questionary"} & sys.modules.keys()))
+from forge_scaffold.cli import run
+try:
+    run(sys.argv[1:])
+except SystemExit:
+    pass
+print(*{name.partition(".")[0] for name in sys.modules})
 """
     command = [sys.executable, "-c", program, *arguments]
     printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    assert printed.endswith("\n[]\n")
+    return set(printed.splitlines()[-1].split())
 
 
 def test_python_m_is_forge(home: Path) -> None:

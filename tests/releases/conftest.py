@@ -6,7 +6,7 @@ from shutil import copytree
 
 import pytest
 
-from tests.releases.series import NEWEST, OLDEST, Series
+from tests.releases.series import FORGE, NEWEST, OLDEST, Series
 from tests.support import alone
 
 Project = Callable[[str, str], Path]
@@ -15,7 +15,11 @@ Project = Callable[[str, str], Path]
 Update = Callable[[Path], None]
 """Update a project to the newest release; fail when the update fails."""
 
-PROGRAMS = {"oldest Copier": OLDEST, "newest Copier": NEWEST}
+PROGRAMS = {
+    "oldest Copier": (*OLDEST, "update", "--defaults"),
+    "newest Copier": (*NEWEST, "update", "--defaults"),
+    "forge": (*FORGE, "update"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +49,6 @@ def update(request: pytest.FixtureRequest, series: Series) -> Update:
     program = PROGRAMS[request.param]
 
     def update(project: Path) -> None:
-        series.copier("update", "--defaults", folder=project, program=program)
+        series.run(*program, folder=project)
 
     return update

@@ -34,6 +34,7 @@ ADDRESS = "https://example.org/team/template.git"
 NEWEST = (sys.executable, "-m", "copier")
 OLDEST = (os.environ.get("UV", "uv"), "tool", "run", "--from", "copier==9.19.0", "copier")
 """The releases of Copier that we support, as programs."""
+FORGE = (sys.executable, "-m", "forge_scaffold")
 
 FIRST = Version("0.1.0")
 
@@ -102,8 +103,12 @@ class Series:
 
     def copier(self, *arguments: str | Path, folder: Path, program: Sequence[str] = NEWEST) -> None:
         """Run Copier in a folder, as its users do; fail with its own words when it fails."""
+        self.run(*program, *arguments, folder=folder)
+
+    def run(self, *command: str | Path, folder: Path) -> str:
+        """Run a program in a folder; what it prints on stdout."""
         process = subprocess.run(
-            [*program, *map(str, arguments)],
+            [*map(str, command)],
             cwd=folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -112,6 +117,7 @@ class Series:
             text=True,
         )
         assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     def made(self, tag: str, answers: Answers) -> Path:
         """A project made at a release from these answers, committed; to look at, not to change."""

@@ -1,5 +1,6 @@
 """An update to the newest release makes what a fresh project would be, and loses nothing."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 
 from scripts.release import add_release
 from tests.releases.conftest import Project, Update
-from tests.releases.series import ADDRESS, NEWEST, OLDEST, PRESETS, RELEASED, Series, tags
+from tests.releases.series import ADDRESS, FORGE, NEWEST, OLDEST, PRESETS, RELEASED, Series, tags
 from tests.support import commit, git, repository, small_template, tree, write
 
 MARKERS = (b"<<<<<<< ", b">>>>>>> ")
@@ -44,6 +45,18 @@ def test_releases_in_turn_come_to_the_same(series: Series, project: Project) -> 
     fresh = series.made(tags()[-1], series.updated_answers("everything 1", tags()[0]))
     assert tree(updated) == tree(fresh)
     series.copier("check-update", folder=updated)
+
+
+def test_copier_and_forge_agree_on_what_is_outdated(series: Series, project: Project) -> None:
+    for tag in (tags()[0], tags()[-1]):
+        made = project(tag, "defaults")
+        checked = json.loads(
+            series.run(*NEWEST, "check-update", "--output-format", "json", folder=made)
+        )
+        template = json.loads(series.run(*FORGE, "status", "--json", folder=made))["template"]
+        assert template["outdated"] is checked["update_available"] is (tag != tags()[-1])
+        assert template["version"] == f"v{checked['current_version']}"
+        assert template["newest"] == f"v{checked['latest_version']}"
 
 
 @pytest.mark.parametrize("program", [OLDEST, NEWEST], ids=["oldest", "newest"])

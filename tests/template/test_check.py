@@ -71,6 +71,11 @@ def test_its_ci_and_its_commits_run_forge_check(tmp_path: Path, make: Make) -> N
     workflow = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step.get("run") for step in workflow["jobs"]["check"]["steps"]]
     assert "uv run python scripts/forge.py check --format github" in steps
+    # What its first lines say to add where the project is a folder of a repository.
+    text = (project / ".github" / "workflows" / "ci.yml").read_text()
+    (added,) = re.findall(r"above `jobs`: +(.+)$", text, re.MULTILINE)
+    moved = yaml.safe_load(text.replace("\njobs:", f"\n{added}\njobs:"))
+    assert moved["defaults"]["run"]["working-directory"] == "FOLDER"
     (local,) = yaml.safe_load((project / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = {hook["id"]: hook for hook in local["hooks"]}
     (offered,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())

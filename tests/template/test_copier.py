@@ -92,7 +92,7 @@ def test_an_update_brings_the_fix_and_keeps_the_users_edits(
         run(*COPIER, "copy", "--defaults", *data, released, project, folder=tmp_path)
     else:
         where = released if way == "forge new" else released.as_uri()
-        command = [*FORGE, "new", project, "--defaults", *told, "--template", where]
+        command = [*FORGE, "new", project, "--no-git", "--defaults", *told, "--template", where]
         run(*command, folder=tmp_path)
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text())
     assert stored["_commit"] == "v1.0.0"
@@ -116,7 +116,7 @@ def test_an_update_brings_the_fix_and_keeps_the_users_edits(
 
 
 def test_an_updated_project_is_a_fresh_one(tmp_path: Path, released: Path) -> None:
-    command = [*FORGE, "new", "--defaults", "--template", str(released)]
+    command = [*FORGE, "new", "--no-git", "--defaults", "--template", str(released)]
     run(*command, tmp_path / "old", "--set", "service_name=same", folder=tmp_path)
     repository(tmp_path / "old")
     release_a_fix(released)
@@ -128,7 +128,6 @@ def test_an_updated_project_is_a_fresh_one(tmp_path: Path, released: Path) -> No
 def test_an_update_can_change_an_answer(tmp_path: Path, released: Path) -> None:
     project = tmp_path / "my-service"
     run(*FORGE, "new", project, "--defaults", "--template", released, folder=tmp_path)
-    repository(project)
     command = [*COPIER, "update", "--defaults", "--vcs-ref", ":current:"]
     run(*command, "--data", "database=none", folder=project)
     assert not (project / "migrations").exists()

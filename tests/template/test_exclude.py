@@ -110,7 +110,9 @@ RELEASES: Mapping[str, tuple[Mapping[str, str], Change]] = {
     # file that every project had depends on an answer that every project has.
     "v1.2.0": (
         {
-            QUESTION.format(name="audit_log"): QUESTION.format(name="audit").replace(
+            QUESTION.format(name="audit_log"): QUESTION.format(name="audit")
+            .replace("default: false", 'default: "{{ audit_log | default(false) }}"')
+            .replace(
                 "provider_facts:", "is_audited:\n  type: bool\n  when: false\n"
                 '  default: "{{ audit }}"\n\nprovider_facts:'
             ),
@@ -125,7 +127,9 @@ RELEASES: Mapping[str, tuple[Mapping[str, str], Change]] = {
         {
             "    Mistral: mistral\n": "",
             " and 'mistral' not in providers": "",
-            QUESTION.format(name="audit").removesuffix("provider_facts:\n"): "",
+            QUESTION.format(name="audit")
+            .replace("default: false", 'default: "{{ audit_log | default(false) }}"')
+            .removesuffix("provider_facts:\n"): "",
             'default: "{{ audit }}"': "default: true",
         },
         {"src/service/auth/keys.py": None},
@@ -164,3 +168,15 @@ def test_an_update_from_every_release_equals_a_fresh_project(
     repository(updated)
     copier.run_update(updated, vcs_ref="v1.3.0", defaults=True, overwrite=True, quiet=True)
     assert tree(updated) == tree(tmp_path / "fresh")
+
+
+def test_a_renamed_question_can_take_over_the_old_answer(tmp_path: Path, series: Path) -> None:
+    address, data = f"git+{series.as_uri()}", {"service_name": "same"}
+    updated, fresh = tmp_path / "updated", tmp_path / "fresh"
+    for folder, version, answer in ((updated, "v1.1.0", "audit_log"), (fresh, "v1.2.0", "audit")):
+        answers = {**data, answer: True}
+        copier.run_copy(address, folder, answers, vcs_ref=version, defaults=True, quiet=True)
+    repository(updated)
+    copier.run_update(updated, vcs_ref="v1.2.0", defaults=True, overwrite=True, quiet=True)
+    assert (updated / "src/service/audit/log.py").is_file()
+    assert tree(updated) == tree(fresh)

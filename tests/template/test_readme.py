@@ -29,7 +29,7 @@ WORDS = {
     "quota": {"True": "quota"},
     "queue": {"True": "Jobs"},
     "cron": {"True": "crons"},
-    "workflow": {"True": "workflow"},
+    "workflow": {"True": "/v1/summaries"},
 }
 """By question and answer, what a README calls a part wherever it speaks of it."""
 
@@ -53,8 +53,10 @@ def first_cells(table: str) -> list[str]:
 
 
 def code(combination: Combination) -> str:
-    """All of src/ in one."""
-    found = (each for each in variants.files() if each.path.startswith("src/"))
+    """All of src/ in one, but for what belongs to the project's owner."""
+    own = "src/service/custom/"
+    found = [each for each in variants.files() if each.path.startswith("src/")]
+    found = [each for each in found if not each.path.startswith(own)]
     return "\n".join(
         each.text(combination) for each in found if variants.exists(each.path, combination)
     )
@@ -71,7 +73,7 @@ def test_each_part_is_spoken_of_where_it_is_chosen(combination: Combination) -> 
 
 def test_the_settings_are_those_that_the_code_reads(combination: Combination) -> None:
     text = code(combination)
-    read = set(re.findall(r'alias="([A-Z_0-9]+)"|binding\(self\._env, "([A-Z_0-9]+)"\)', text))
+    read = set(re.findall(r'alias="([A-Z_0-9]+)"|binding\(context\.env, "([A-Z_0-9]+)"\)', text))
     names = {one or other for one, other in read} | {"ENVIRONMENT"}
     # What would change nothing.
     answers = completed(combination)

@@ -54,13 +54,9 @@ def _computed() -> Mapping[str, object]:
     }
 
 
-REMEMBERED = {"_src_path": "/a/folder", "_commit": "v1.0.0"}
-"""What Copier tells of the template: this one is a folder, of which nobody else knows."""
-
-
 def _rendered(text: str, combination: Combination) -> str:
-    known = {**_computed(), **completed(combination), "_copier_answers": REMEMBERED}
-    return _compiled(text).render(known)
+    # Nothing of Copier's own, such as _copier_answers: only the answers file may depend on that.
+    return _compiled(text).render({**_computed(), **completed(combination)})
 
 
 _compiled = cache(JINJA.from_string)

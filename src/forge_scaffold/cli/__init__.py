@@ -24,9 +24,8 @@ FAST = ("check", "audit", "rule")
 
 def main() -> None:
     """The `forge` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if shell := os.environ.get("_FORGE_COMPLETE"):
         from forge_scaffold.cli import completion
 
@@ -41,12 +40,11 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: with the exit code, unless that is 0.
     """
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    with terminal.outcomes(as_json=_wants_json(options)):
+    with terminal.outcomes(as_json=_wants_json(arguments)):
         match arguments:
             case ["--version"]:
                 print(version())
-            case [name, *rest] if name in FAST and not {"-h", "--help"} & set(options):
+            case [name, *rest] if name in FAST and not wants_help(arguments):
                 fast(name).main(rest)
             case _:
                 from forge_scaffold.cli.commands import run as run_typer
@@ -67,9 +65,19 @@ def version() -> str:
     return f"forge {version('forge-workers')}"
 
 
-def _wants_json(options: Sequence[str]) -> bool:
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Whether the help is asked for, whatever else is."""
+    return not {"-h", "--help"}.isdisjoint(_options(arguments))
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    options = _options(arguments)
     return (
         "--json" in options
         or "--format=json" in options
         or ("--format", "json") in pairwise(options)
     )
+
+
+def _options(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments

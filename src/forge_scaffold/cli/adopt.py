@@ -41,9 +41,9 @@ def adopt(
       forge adopt --add .github --add tests/support
     """
     with ExitStack() as stack:
-        from forge_scaffold import adopt, config, inference, sources
+        from forge_scaffold import adopt, config, inference
         from forge_scaffold.cli import adopt_report
-        from forge_scaffold.cli.template import chosen as template_of
+        from forge_scaffold.cli.template import opened
         from forge_scaffold.organisation import Organisation
         from forge_scaffold.project import Project
         from forge_scaffold.questions import Questionnaire
@@ -61,9 +61,8 @@ def adopt(
                 problems += error.problems
         if problems:
             raise UserError(*problems)
-        with terminal.progress("Reading the template ..."):
-            chosen = template_of(Organisation.of(project.root), template, ref)
-            source = stack.enter_context(sources.opened(*chosen))
+        organisation = Organisation.of(project.root)
+        source = stack.enter_context(opened(organisation, template, ref))
         questionnaire = Questionnaire.load(source.root / "copier.yml", project.root.name)
         provided, problems = config.read_settings(settings or (), questionnaire)
         with terminal.progress("Reading the project ..."):

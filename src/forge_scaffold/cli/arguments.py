@@ -5,9 +5,10 @@ Typer shows in the help and the shell completes in `cli/commands.py`.
 """
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from forge_scaffold.errors import UserError
@@ -37,7 +38,7 @@ class Parameter:
 
     @property
     def is_argument(self) -> bool:
-        """Whether it is told by its place."""
+        """Whether its position says what it is."""
         return not self.name.startswith("-")
 
     @property
@@ -85,7 +86,12 @@ class Command:
 
 class _Parser(ArgumentParser):
     def __init__(self, command: Command) -> None:
-        super().__init__(prog=f"forge {command.name}", add_help=False, allow_abbrev=False)
+        super().__init__(
+            prog=f"forge {command.name}",
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=partial(HelpFormatter, width=80),  # else it asks shutil for the width
+        )
         self.known = ["--help"]
         for parameter in command.parameters:
             self._add(parameter)

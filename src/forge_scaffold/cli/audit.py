@@ -90,7 +90,7 @@ def _check_target(page: Path, *, force: bool) -> None:
 
 
 def _write_page(page: Path, audit: "Audit", steps: "Sequence[Step]") -> None:
-    """The whole page or none of it."""
+    """Write the whole page or nothing."""
     from tempfile import TemporaryDirectory
 
     from forge_scaffold.audit.plan import code

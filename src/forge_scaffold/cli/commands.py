@@ -22,6 +22,7 @@ from forge_scaffold.cli import (
     status,
     update,
     version,
+    wants_help,
 )
 from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.cli.help import SETTINGS, ForgeCommand, ForgeGroup, UsageError, explained
@@ -103,7 +104,16 @@ def run(arguments: Sequence[str]) -> None:
         UserError: they cannot be understood.
         SystemExit: with the exit code, unless that is 0.
     """
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
+    command = group.commands.get(arguments[0])
+    if command and wants_help(arguments):  # at once, without what Typer loads to read values
+        parent = typer.Context(group, info_name="forge")
+        print(
+            command.get_help(
+                typer.Context(command, parent, arguments[0], **command.context_settings)
+            )
+        )
+        return
     try:
         with group.make_context("forge", list(arguments)) as context:
             group.invoke(context)

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -166,7 +167,7 @@ def _of_command(
 ) -> Iterator[tuple[str, str]]:
     options = {name: each for each in command.get_params(context) for name in each.opts}
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    given = dict(zip(before, [*before[1:], ""], strict=True))
+    given = dict(pairwise(before))
     context.params = {each.name: given.get(name) for name, each in options.items()}
     name, equals, value = typed.partition("=")
     if before and _takes_value(options.get(before[-1])):

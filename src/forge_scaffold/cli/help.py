@@ -66,7 +66,7 @@ class ForgeGroup(TyperGroup):
         """The command that is named.
 
         Raises:
-            UserError: there is none of that name.
+            UserError: there is no such command.
         """
         name = args[0]
         if name.startswith("-"):

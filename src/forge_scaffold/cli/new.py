@@ -66,16 +66,15 @@ def new(
       forge new my-service --preset team-chat --dry-run --explain
     """
     with ExitStack() as stack:
-        from forge_scaffold import config, generate, sources
+        from forge_scaffold import config, generate
         from forge_scaffold.cli import summary
-        from forge_scaffold.cli.template import chosen
+        from forge_scaffold.cli.template import opened
         from forge_scaffold.interview import Interview
         from forge_scaffold.organisation import Organisation
         from forge_scaffold.questions import Questionnaire
 
         organisation = Organisation.of(path)
-        with terminal.progress("Reading the template ..."):
-            source = stack.enter_context(sources.opened(*chosen(organisation, template, ref)))
+        source = stack.enter_context(opened(organisation, template, ref))
         questionnaire = Questionnaire.load(
             source.root / "copier.yml", Path(os.path.realpath(path)).name
         )
@@ -96,7 +95,7 @@ def new(
         answers = config.complete(provided, questionnaire, suggested)
         with terminal.progress("Rendering and checking the project ..."):
             if dry_run:
-                created = generate.preview(source, answers, path)
+                created = stack.enter_context(generate.preview(source, answers, path))
             else:
                 created = generate.create(source, answers, path, repository=not no_git)
         made = summary.Made(created, answers, source, path, dry_run=dry_run)
@@ -112,7 +111,7 @@ def _asked(interview: "Interview") -> "Provided":
     from forge_scaffold.config import unanswered
 
     provided = interview.answers
-    open_questions = unanswered(provided, interview.questionnaire)
+    open_questions = unanswered(provided, interview.questionnaire, interview.defaults)
     if not open_questions:
         return provided
     if not terminal.interactive():

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from forge_scaffold.cli import terminal
 from forge_scaffold.cli.options import Ref, Template
 
 
@@ -15,15 +14,10 @@ def schema(template: Template = None, ref: Ref = None) -> None:
       forge schema > answers.schema.json
       forge schema --template https://git.example.org/team/forge.git
     """
-    from forge_scaffold import sources
-    from forge_scaffold.cli.template import chosen
+    from forge_scaffold.cli.template import opened
     from forge_scaffold.organisation import Organisation
     from forge_scaffold.questions import Questionnaire
 
-    organisation = Organisation.of(Path())
-    with (
-        terminal.progress("Reading the template ..."),
-        sources.opened(*chosen(organisation, template, ref)) as source,
-    ):
+    with opened(Organisation.of(Path()), template, ref) as source:
         questionnaire = Questionnaire.load(source.root / "copier.yml")
     print(json.dumps(questionnaire.schema, indent=2, ensure_ascii=False))

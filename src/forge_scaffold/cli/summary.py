@@ -17,7 +17,8 @@ from forge_scaffold.sources import Source
 # The parts worth a word, in the order in which one meets them. Those a project lacks are not shown.
 PARTS: Mapping[str, str] = {
     "src/entry.py": "where Cloudflare enters",
-    "src/service/features.py": "routes and what serves them: the only wiring",
+    "src/service/features.py": "the features of this service, one line each",
+    "src/service/custom": "your own code: no update changes it",
     "src/service/chat.py": "POST /v1/chat, streaming too",
     "src/service/auth": "callers' tokens, verified on Web Crypto",
     "src/service/providers": "one small module a provider",
@@ -85,7 +86,7 @@ def as_json(made: Made) -> str:
     answers = made.answers.as_dict()
     return json.dumps(
         {
-            "path": str(made.project.root),
+            "path": str(made.path.resolve()),
             "written": not made.dry_run,
             "answers": {
                 name: {"value": value, "origin": made.answers.origins[name]}
@@ -131,7 +132,7 @@ def _paint(text: str, **style: str | bool) -> str:
 
 
 def _name(made: Made) -> str:
-    name = str(made.answers.as_dict().get("service_name", made.project.root.name))
+    name = str(made.answers.as_dict().get("service_name", made.path.resolve().name))
     return _paint(printable(name), bold=True)
 
 

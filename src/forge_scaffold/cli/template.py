@@ -1,24 +1,35 @@
-"""Which template a command uses."""
+"""The template that a command uses."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from forge_scaffold import sources
+from forge_scaffold.cli import terminal
 from forge_scaffold.organisation import Organisation
-from forge_scaffold.sources import URL
 
 
-def chosen(
+@contextmanager
+def opened(
     organisation: Organisation, template: str | None, ref: str | None
-) -> tuple[str | None, str | None]:
-    """The template and its version: as the options say, else as the organisation's forge.toml.
+) -> Iterator[sources.Source]:
+    """The template that the options name, or else the organisation's, or else Forge's own.
 
     Args:
-        organisation: a folder in its forge.toml is relative to that file.
-        template: the value of --template, with which the organisation's ref says nothing.
+        organisation: its ref counts only for its own template.
+        template: the value of --template.
         ref: the value of --ref.
+
+    Raises:
+        UserError: there is no such template or version.
     """
-    if template:
-        return template, ref
-    own = organisation.template
-    if own and not URL.fullmatch(own.value):
-        template = str(own.file.parent / own.value)
-    elif own:
-        template = own.value
-    return template, ref or (organisation.ref.value if organisation.ref else None)
+    place = ""
+    if not template:
+        ref = ref or (organisation.ref.value if organisation.ref else None)
+        if setting := organisation.template:
+            place = f" of {setting.place}"
+            is_url = sources.URL.fullmatch(setting.value)
+            template = setting.value if is_url else str(setting.file.parent / setting.value)
+    with ExitStack() as stack:
+        with terminal.progress(f"Reading the template{place} ..."):
+            source = stack.enter_context(sources.opened(template, ref))
+        yield source

@@ -54,7 +54,7 @@ def progress(doing: str) -> Iterator[None]:
 
 @contextmanager
 def counted(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """The same with how much of it is done, for what comes in parts: a line that is rewritten."""
+    """Like `progress`, with a count that the caller reports."""
 
     def report(done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -69,7 +69,7 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
     """Turn failures into a message on stderr and an exit code.
 
     0 it worked, 1 the result failed its check, 2 the user's mistake or the system's refusal,
-    129 SIGHUP, 130 Ctrl-C, 141 nobody reads the output, 143 SIGTERM.
+    129 SIGHUP, 130 Ctrl-C, 141 the reader of the output went away, 143 SIGTERM.
 
     Args:
         as_json: also print an error on stdout, as JSON.
@@ -89,7 +89,7 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
             _fail(error)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # `forge ... | head`: nobody reads on
+    except BrokenPipeError:  # `forge ... | head`
         _drop_output()
         raise SystemExit(128 + signal.SIGPIPE) from None
     except OSError as error:

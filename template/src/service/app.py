@@ -2,29 +2,31 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from service.about import NAME, VERSION
-from service.chat import provider_problem
-from service.features import Features
-from service.log import log, request_id, where
-from service.providers.base import ProviderError
+from service.context import CALLER, CONSUMERS, Consumer, Context
+from service.features import FEATURES
+from service.log import log, request_id
+from service.maintenance import maintenance
+from service.problems import explain
 from service.runtime import Runtime
-from service.settings import LOOPBACK_HOSTS, SettingsError, is_local
-from service.web import Problem, Request, Response, Route, Unavailable, find, json_response
+from service.settings import LOOPBACK_HOSTS, is_local
+from service.web import Problem, Request, Response, Route, find, json_response
 
 
 class App:
     """Answers requests with the service's features."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._env = runtime.env
-        self.features = Features(runtime, explain=self._problem)
+        self.context = Context(runtime, FEATURES)
         self._routes = [
             Route("GET", "/healthz", _healthz, public=True),
-            *self.features.routes(),
+            *self.context.routes(),
         ]
 
     async def handle(self, request: Request) -> Response:
@@ -35,7 +37,7 @@ class App:
         try:
             response = await self._answer(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
-            response = self._problem(error).response(request.id)
+            response = self.context.get(explain)(error).response(request.id)
         if request.method == "HEAD":
             response.body = b""
         response.headers.setdefault("cache-control", "no-store")
@@ -51,39 +53,34 @@ class App:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        if is_local(self._env) and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
+        local = is_local(self.context.env)
+        if local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
         route, path_params = find(self._routes, request.method, request.path)
-        caller = "" if route.public else await self.features.caller(request, route)
+        caller = "" if route.public else await self.context.require(CALLER)(request, route)
         return await route.handler(replace(request, caller=caller, path_params=path_params))
 
-    def _problem(self, error: Exception) -> Problem:
-        """What an error answers: nothing of its text, but where that is written for callers."""
-        match error:
-            case Problem():
-                return error
-            case ProviderError():
-                return provider_problem(error)
-        return self._failure(error)
+    async def run_tasks(self) -> None:
+        """Run the scheduled tasks. Raises MaintenanceError."""
+        await self.context.get(maintenance).run()
 
-    def _failure(self, error: Exception) -> Problem:
-        """What an error answers that whoever runs the service has to know of."""
-        log(
-            "error",
-            "failed",
-            error=type(error).__name__,
-            cause=type(error.__cause__).__name__ if error.__cause__ else None,
-            settings=str(error) if isinstance(error, SettingsError) else None,
-            reason=(str(error) or None) if isinstance(error, Unavailable) else None,
-            where=where(error),
-        )
-        match error:
-            case SettingsError():
-                hint = str(error) if is_local(self._env) else "Its log says what to set"
-                return Problem(500, f"This service is not configured. {hint}.")
-            case Unavailable():
-                return Problem(503, error.answer)
-        return Problem(500, "Something went wrong in this service.")
+    async def consume(self, batch: Any) -> None:
+        """Hand a batch to the consumer of its queue. Raises LookupError where there is none."""
+        consumers: dict[str, Consumer] = {}
+        for each in self.context.every(CONSUMERS):
+            consumers = {**each, **consumers}
+        await find_consumer(consumers, batch.queue)(batch)
+
+
+def find_consumer(consumers: Mapping[str, Consumer], queue: str) -> Consumer:
+    """The consumer with the longest name that ends the queue's name; a lone one takes every queue.
+
+    Raises LookupError for any other queue: Cloudflare then delivers the batch again.
+    """
+    matching = [name for name in consumers if f"-{queue}".endswith(f"-{name}")]
+    if not matching and len(consumers) != 1:
+        raise LookupError(f"the queue {queue} has no consumer")
+    return consumers[max(matching or consumers, key=len)]
 
 
 async def _healthz(_request: Request) -> Response:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from service.about import NAME
+from service.context import Context
 from service.prompts import Prompt, Variables
 from service.providers.base import Message
 from service.settings import Settings
@@ -39,3 +40,7 @@ class Assistant:
             return ()
         variables = AssistantVariables(service=NAME, today=self._clock().date().isoformat())
         return (Message(role="system", content=self._prompt.render(variables)),)
+
+
+def assistant(context: Context) -> Assistant:
+    return Assistant(context.settings(AssistantSettings))

@@ -1,7 +1,6 @@
 """POST /v1/chat: a conversation goes to a provider, its answer comes back, whole or streamed."""
 
 import asyncio
-import math
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -14,18 +13,19 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import uuid4
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from service.assistant import assistant
+from service.context import ROUTES, Context, Slot
 from service.log import log
+from service.problems import Explain, explain
 from service.providers.base import (
     AuthenticationError,
-    BadRequestError,
     ChatRequest,
     Completion,
-    ContentBlockedError,
     Delta,
     Message,
     OverloadedError,
@@ -39,9 +39,10 @@ from service.providers.base import (
     ServerError,
     Usage,
 )
+from service.providers.chosen import chosen
 from service.settings import Settings, SettingsError, split
-from service.telemetry.events import ProviderCall, Telemetry
-from service.web import Problem, Request, Response, event, json_response, read_json
+from service.telemetry.events import ProviderCall, Telemetry, telemetry
+from service.web import Problem, Request, Response, Route, event, json_response, read_json
 
 # What another provider can make good: this one has too much to do, is down or out of reach. Rate
 # limits are among them, for each provider has its own. Everything else says something of the
@@ -55,9 +56,6 @@ _PASSED_ON = (
     ProviderConnectionError,
 )
 
-DEFAULT_RETRY_AFTER = 5.0
-"""Seconds a caller is asked to wait where a provider that is too busy did not say."""
-
 Remember = Callable[[str, Sequence[Message], Completion], Awaitable[None]]
 """Stores a chat: its caller, the messages and the answer."""
 
@@ -67,7 +65,20 @@ Settle = Callable[[Usage, str], Awaitable[None]]
 Reserve = Callable[[str, ChatRequest], Awaitable[Settle]]
 """Takes from a caller's account what a call may use; a Problem where it is not there."""
 
-Explain = Callable[[Exception], Problem]
+RESERVE = Slot[Reserve]()
+
+
+class Archive(Protocol):
+    """Keeps chats, each for its caller."""
+
+    async def add(self, owner: str, messages: Sequence[Message], answer: Completion, /) -> None:
+        """Store a chat under its answer's id."""
+
+    async def has(self, owner: str, chat_id: str, /) -> bool:
+        """Whether this caller has the chat."""
+
+
+ARCHIVE = Slot[Archive]()
 
 
 class ChatSettings(Settings):
@@ -307,19 +318,25 @@ class Chat:
         )
 
 
-def provider_problem(error: ProviderError) -> Problem:
-    """What a caller is told of a provider's failure; 422 where it may be the request's fault."""
-    wait = {"retry-after": str(math.ceil(error.retry_after or DEFAULT_RETRY_AFTER))}
-    match error:
-        case RateLimitedError():
-            return Problem(429, f"{error}.", headers=wait)
-        case OverloadedError():
-            return Problem(503, f"{error}.", headers=wait)
-        case ProviderTimeoutError():
-            return Problem(504, f"{error}.")
-        case BadRequestError() | ContentBlockedError():
-            return Problem(422, f"{error}.")
-    return Problem(502, f"{error}.")
+def chat(context: Context) -> Chat:
+    """The chat that callers have."""
+    archive = context.find(ARCHIVE)
+    return Chat(
+        context.settings(ChatSettings),
+        chosen(context.env, context.http),
+        context.get(telemetry),
+        explain=context.get(explain),
+        opening=context.get(assistant).opening,
+        remember=archive.add if archive else None,
+        reserve=context.find(RESERVE),
+    )
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [Route("POST", "/v1/chat", lambda request: context.get(chat).answer(request))]
+
+
+feature = (ROUTES.by(routes),)
 
 
 def _answer(completion: Completion) -> dict[str, object]:

@@ -5,7 +5,7 @@ platform's own stream: none of it is ever in Python's memory.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from service.settings import Settings
+from service.context import ROUTES, Context
+from service.settings import Settings, binding
 from service.web import (
     Native,
     Problem,
     Request,
     Response,
+    Route,
     Unavailable,
     invalid_parameter,
     json_response,
@@ -153,6 +155,22 @@ class Files:
     async def _get(self, key: str, options: Mapping[str, object] | None = None) -> Stored:
         with _failing():
             return _there(await self._bucket.get(key, options or {}))
+
+
+def files(context: Context) -> Files:
+    return Files(context.settings(FilesSettings), binding(context.env, "FILES"))
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [
+        Route("GET", "/v1/files", lambda request: context.get(files).list(request)),
+        Route("GET", "/v1/files/{name}", lambda request: context.get(files).get(request)),
+        Route("PUT", "/v1/files/{name}", lambda request: context.get(files).put(request)),
+        Route("DELETE", "/v1/files/{name}", lambda request: context.get(files).delete(request)),
+    ]
+
+
+feature = (ROUTES.by(routes),)
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:

@@ -1,7 +1,19 @@
 """GET /v1/chats, GET and DELETE /v1/chats/{id}: a caller's own stored chats."""
 
-from service.database.chats import Chats
-from service.web import Problem, Request, Response, invalid_parameter, json_response, page_limit
+from collections.abc import Sequence
+
+from service.chat import ARCHIVE
+from service.context import ROUTES, Context
+from service.database.chats import Chats, chats
+from service.web import (
+    Problem,
+    Request,
+    Response,
+    Route,
+    invalid_parameter,
+    json_response,
+    page_limit,
+)
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -37,6 +49,21 @@ class History:
         if not await self._chats.delete(request.caller, request.path_params["id"]):
             raise _not_found()
         return Response(204)
+
+
+def history(context: Context) -> History:
+    return History(context.get(chats))
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [
+        Route("GET", "/v1/chats", lambda request: context.get(history).list(request)),
+        Route("GET", "/v1/chats/{id}", lambda request: context.get(history).get(request)),
+        Route("DELETE", "/v1/chats/{id}", lambda request: context.get(history).delete(request)),
+    ]
+
+
+feature = (ROUTES.by(routes), ARCHIVE.by(chats))
 
 
 def _not_found() -> Problem:

@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.chat import Chat, ChatBody, provider_problem
+from service.chat import ARCHIVE, Chat, ChatBody, chat
+from service.context import CONSUMERS, ROUTES, Consumer, Context
 from service.log import log, request_id, where
+from service.problems import provider_problem
 from service.providers.base import ProviderError
-from service.web import Problem, Request, Response, Unavailable, json_response, read_json
+from service.settings import binding
+from service.web import Problem, Request, Response, Route, Unavailable, json_response, read_json
 
 MAX_JOB_BYTES = 120_000
 """Of the 128 kB that a message of Cloudflare's queues may have, with room for what they add."""
@@ -81,12 +84,12 @@ class Jobs:
         Problems: those of `read_json`, 422 for what no provider could answer, 413 for a job that
         no message can carry.
         """
-        chat = await read_json(request, ChatBody)
-        if chat.stream:
+        body = await read_json(request, ChatBody)
+        if body.stream:
             error = {"pointer": "#/stream", "detail": "Input should be false: nobody listens"}
             raise Problem(422, "The request has invalid fields.", errors=[error])
-        self._chat.provider_for(chat)
-        job = Job(id=_id(request), owner=request.caller, chat=chat)
+        self._chat.provider_for(body)
+        job = Job(id=_id(request), owner=request.caller, chat=body)
         text = job.model_dump_json()
         if len(text.encode()) > MAX_JOB_BYTES:
             raise Problem(413, f"A job may have {MAX_JOB_BYTES} bytes.")
@@ -128,6 +131,23 @@ class Jobs:
     async def _is_done(self, job: Job) -> bool:
         """Queues deliver a message at least once, so sometimes twice."""
         return self._is_stored is not None and await self._is_stored(job.owner, job.id)
+
+
+def jobs(context: Context) -> Jobs:
+    archive = context.find(ARCHIVE)
+    is_stored = archive.has if archive else None
+    return Jobs(binding(context.env, "JOBS"), context.get(chat), is_stored=is_stored)
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [Route("POST", "/v1/jobs", lambda request: context.get(jobs).take(request))]
+
+
+def consumers(context: Context) -> Mapping[str, Consumer]:
+    return {"jobs": lambda batch: context.get(jobs).consume(batch)}
+
+
+feature = (ROUTES.by(routes), CONSUMERS.by(consumers))
 
 
 def _id(request: Request) -> str:

@@ -11,8 +11,10 @@ from typing import Protocol
 
 from pydantic import Field
 
+from service.context import Context
 from service.log import log, where
-from service.settings import Settings
+from service.settings import Settings, binding
+from service.telemetry.events import telemetry
 from service.web import Problem, Request
 
 TIMEOUT_SECONDS = 1.0
@@ -70,3 +72,9 @@ class RateLimit:
             # It is there for the others' sake, who would get no answer at all.
             log("error", "rate_limit_failed", error=type(error).__name__, where=where(error))
             return True
+
+
+def rate_limit(context: Context) -> RateLimit:
+    settings = context.settings(RateLimitSettings)
+    limiter = binding(context.env, "RATE_LIMITER")
+    return RateLimit(settings, limiter, context.get(telemetry).throttled)

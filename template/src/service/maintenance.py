@@ -1,13 +1,13 @@
-"""What the Worker does by the clock: the crons of wrangler.toml run all of it."""
+"""Scheduled tasks: the crons of wrangler.toml run all of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from uuid import uuid4
 
+from service.chat import chat
+from service.context import TASKS, Context, Task
 from service.log import log, request_id, where
+from service.providers.chosen import chosen
 from service.settings import SettingsError
-
-Task = Callable[[], Awaitable[Mapping[str, object]]]
-"""Does something, and gives what its log line is to say of it."""
 
 
 class MaintenanceError(Exception):
@@ -39,3 +39,21 @@ class Maintenance:
                 )
         if failed:
             raise MaintenanceError(", ".join(failed))
+
+
+def maintenance(context: Context) -> Maintenance:
+    return Maintenance({name: each[name] for each in context.every(TASKS) for name in each})
+
+
+def tasks(context: Context) -> Mapping[str, Task]:
+    async def check_settings() -> Mapping[str, object]:
+        """Report a missing setting before a caller meets it. Raises SettingsError."""
+        for build in chosen(context.env, context.http).values():
+            build()
+        context.get(chat)
+        return {}
+
+    return {"settings": check_settings}
+
+
+feature = (TASKS.by(tasks),)

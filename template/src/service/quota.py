@@ -7,7 +7,7 @@ the reservation stands: an account may be short, never over.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from math import ceil
@@ -15,12 +15,13 @@ from typing import Protocol, TypeVar
 
 from pydantic import Field
 
-from service.chat import Settle
+from service.chat import RESERVE, Reserve, Settle
+from service.context import ROUTES, Context
 from service.ledger import Limits, Reserved, Used
 from service.log import log, where
 from service.providers.base import ChatRequest, Usage
-from service.settings import Settings
-from service.web import Problem, Request, Response, Unavailable, json_response
+from service.settings import Settings, binding
+from service.web import Problem, Request, Response, Route, Unavailable, json_response
 
 TIMEOUT_SECONDS = 2.0
 BYTES_A_TOKEN = 4
@@ -136,6 +137,21 @@ class Quota:
             "requests": told(self._limits["requests"], used["requests"]),
             "tokens": told(self._limits["tokens"], used["tokens"]),
         }
+
+
+def quota(context: Context) -> Quota:
+    return Quota(context.settings(QuotaSettings), binding(context.env, "QUOTA"))
+
+
+def reserve(context: Context) -> Reserve:
+    return context.get(quota).reserve
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [Route("GET", "/v1/quota", lambda request: context.get(quota).report(request))]
+
+
+feature = (ROUTES.by(routes), RESERVE.by(reserve))
 
 
 def _used(usage: Usage, text: str, asked: int) -> int | None:

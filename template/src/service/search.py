@@ -11,8 +11,9 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.settings import Settings
-from service.web import Request, Response, Unavailable, json_response, read_json
+from service.context import ROUTES, Context
+from service.settings import Settings, binding
+from service.web import Request, Response, Route, Unavailable, json_response, read_json
 
 MAX_TEXT_BYTES = 8000
 """Of the 10 KiB that Vectorize keeps beside a vector, with room for the id."""
@@ -141,6 +142,22 @@ class Search:
         answer = await self._model.run(self._model_name, {"text": list(texts)})
         vectors: Sequence[Sequence[float]] = answer["data"]
         return vectors
+
+
+def search(context: Context) -> Search:
+    ai, vectors = binding(context.env, "AI"), binding(context.env, "VECTORS")
+    return Search(context.settings(SearchSettings), ai, vectors)
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [
+        Route("POST", "/v1/documents", lambda request: context.get(search).add(request)),
+        Route("DELETE", "/v1/documents/{id}", lambda request: context.get(search).delete(request)),
+        Route("POST", "/v1/search", lambda request: context.get(search).find(request)),
+    ]
+
+
+feature = (ROUTES.by(routes),)
 
 
 def _namespace(caller: str) -> str:

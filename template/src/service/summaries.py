@@ -12,11 +12,16 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.chat import Chat, ChatBody
+from service.chat import RESERVE, Chat, ChatBody, ChatSettings
+from service.context import ROUTES, Context
 from service.log import request_id
+from service.problems import explain
 from service.prompts import Prompt, Variables
 from service.providers.base import Message, ProviderError, Text
-from service.web import Problem, Request, Response, Unavailable, json_response, read_json
+from service.providers.chosen import chosen
+from service.settings import binding
+from service.telemetry.events import telemetry
+from service.web import Problem, Request, Response, Route, Unavailable, json_response, read_json
 
 ROUTE = "/v1/summaries"
 MAX_TEXT_CHARS = 200_000
@@ -153,6 +158,28 @@ class Summaries:
         prompt = self._prompt.render(SummaryVariables(part=str(part), parts=str(parts)))
         messages = (Message(role="system", content=prompt), Message(role="user", content=text))
         return ChatBody(messages=messages, provider=provider)
+
+
+def summaries(context: Context) -> Summaries:
+    # Its questions are its own: no system prompt before them, and no chat is kept of them.
+    chat = Chat(
+        context.settings(ChatSettings),
+        chosen(context.env, context.http),
+        context.get(telemetry),
+        explain=context.get(explain),
+        reserve=context.find(RESERVE),
+    )
+    return Summaries(binding(context.env, "SUMMARIES"), chat)
+
+
+def routes(context: Context) -> Sequence[Route]:
+    return [
+        Route("POST", "/v1/summaries", lambda request: context.get(summaries).start(request)),
+        Route("GET", "/v1/summaries/{id}", lambda request: context.get(summaries).get(request)),
+    ]
+
+
+feature = (ROUTES.by(routes),)
 
 
 def chunks(text: str, most: int = CHUNK_CHARS) -> list[str]:

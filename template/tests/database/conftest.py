@@ -19,10 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable, DropTable
 
+from service.context import Context
+from service.database import base
 from service.database.base import Database
 from service.database.types import UtcDateTime
-from service.features import Features
-from service.web import Problem
+from service.features import FEATURES
 from tests.conftest import Env, new_name, runtime
 
 Open: TypeAlias = Callable[[Env], Database]
@@ -36,7 +37,7 @@ async def open_database() -> AsyncIterator[Open]:
         def open_database(env: Env) -> Database:
             platform = runtime(env)
             end.push_async_callback(platform.transport.aclose)
-            return Features(platform, explain=_explain).database
+            return Context(platform, FEATURES).get(base.database)
 
         yield open_database
 
@@ -70,7 +71,3 @@ def new_table() -> Table:
         Column("moment", UtcDateTime),
         CheckConstraint("small < 2000000000"),
     )
-
-
-def _explain(_error: Exception) -> Problem:
-    raise AssertionError("the database explains nothing to callers")

@@ -32,7 +32,7 @@ async def sent(client: httpx.AsyncClient, env: Env, body: dict[str, Any], **head
 
 async def deliver(env: Env, *messages: Message) -> None:
     async with in_process(env) as service:
-        await service.app.features.jobs.consume(Batch(messages))
+        await service.app.consume(Batch(messages))
 
 
 async def test_a_job_is_taken(client: httpx.AsyncClient, marker: str) -> None:

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.features import Features
-from service.maintenance import Maintenance, MaintenanceError
-from service.web import Problem
-from tests.conftest import SERVED_AT, WAYS, Env, runtime, served_at
+from service.maintenance import Maintenance, MaintenanceError, maintenance
+from tests.conftest import SERVED_AT, WAYS, Env, served_at, service_context
 from tests.support.choices import PROVIDERS
 
 STRIKE = "/cdn-cgi/handler/scheduled"
@@ -20,16 +18,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def explain(_error: Exception) -> Problem:
-    return Problem(500, "")
-
-
 @pytest.fixture
 async def maintain(env: Env) -> AsyncIterator[Maintenance]:
     """What the service of a complete environment does."""
-    platform = runtime(env)
-    yield Features(platform, explain=explain).maintenance
-    await platform.transport.aclose()
+    async with service_context(env) as context:
+        yield context.get(maintenance)
 
 
 @pytest.fixture(params=WAYS)
@@ -70,13 +63,12 @@ async def test_a_setting_that_is_missing_is_named_before_a_chat_needs_it(
     env: Env, provider: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"{provider.upper()}_API_KEY"
-    platform = runtime({**env, name: ""})
-    with pytest.raises(MaintenanceError, match=r"^settings$"):
-        await Features(platform, explain=explain).maintenance.run()
+    async with service_context({**env, name: ""}) as context:
+        with pytest.raises(MaintenanceError, match=r"^settings$"):
+            await context.get(maintenance).run()
     (failure,) = [line for line in lines(capsys) if line["event"] == "maintenance_failed"]
     assert failure["level"] == "error"
     assert name in failure["settings"]
-    await platform.transport.aclose()
 
 
 async def test_a_task_that_fails_stops_no_other_and_shows_nothing_of_its_error(

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.features import Features
 from service.providers.base import OverloadedError
 from service.summaries import CHUNK_CHARS, FinalError, Summaries, chunks
-from service.web import Problem
-from tests.conftest import Env, new_address, runtime, serve
+from service.summaries import summaries as build
+from tests.conftest import Env, new_address, serve, service_context
 from tests.support.choices import PROVIDERS
 from tests.support.standins import StandinsView
 from tests.support.workflows import MemorySteps, MemoryWorkflow
@@ -43,9 +42,8 @@ async def anyone(env: Env) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def summaries(env: Env) -> AsyncIterator[Summaries]:
     """What the workflow runs."""
-    platform = runtime(env)
-    yield Features(platform, explain=lambda _: Problem(500, "")).summaries
-    await platform.transport.aclose()
+    async with service_context(env) as context:
+        yield context.get(build)
 
 
 def params(text: str, **changes: Any) -> dict[str, Any]:
@@ -157,11 +155,9 @@ async def test_with_double_steps_what_was_done_is_not_done_again(
 async def test_with_double_steps_only_what_may_pass_is_to_be_repeated(
     env: Env, model: str, error: type[Exception]
 ) -> None:
-    platform = runtime({**env, f"{PROVIDERS[0].upper()}_MODEL": model})
-    summaries = Features(platform, explain=lambda _: Problem(500, "")).summaries
-    with pytest.raises(error):
-        await summaries.run(ID, params("A text."), MemorySteps())
-    await platform.transport.aclose()
+    async with service_context({**env, f"{PROVIDERS[0].upper()}_MODEL": model}) as context:
+        with pytest.raises(error):
+            await context.get(build).run(ID, params("A text."), MemorySteps())
 
 
 @given(text=st.text(st.characters() | st.sampled_from("\n ")), most=st.integers(2, 50))

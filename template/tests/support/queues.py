@@ -36,3 +36,4 @@ class Batch:
     """What is delivered at once."""
 
     messages: Sequence[Message]
+    queue: str = "my-service-jobs"

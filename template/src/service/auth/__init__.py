@@ -1,9 +1,14 @@
 """Who is calling: what every identity service comes down to for the rest of the Worker."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
 
 from service.auth.jwt import Claims
-from service.web import Problem
+from service.context import Slot
+from service.web import Problem, Route
 
 
 @dataclass(frozen=True)
@@ -12,6 +17,22 @@ class Principal:
 
     subject: str
     claims: Claims
+
+
+class Identity(Protocol):
+    """Verifies tokens; one serves all requests of the isolate."""
+
+    async def authenticate(self, headers: httpx.Headers, /) -> Principal:
+        """Who sent the request with these headers. Raises Unauthorized."""
+
+
+IDENTITY = Slot[Identity]()
+
+TOKEN_CHECKS = Slot[Callable[[Principal], Awaitable[None]]]()
+"""Further checks of a verified token, before its request counts. They raise Unauthorized."""
+
+ROUTE_CHECKS = Slot[Callable[[Principal, Route], None]]()
+"""Whether a caller may use a route. They raise InsufficientScope."""
 
 
 class Unauthorized(Problem):

@@ -9,12 +9,13 @@ from collections.abc import Callable
 import httpx
 from pydantic import Field
 
-from service.auth import Principal, Unauthorized
+from service.auth import IDENTITY, Principal, Unauthorized
 from service.auth.bearer import bearer_tokens, the_only
 from service.auth.fetched import FRESH_SECONDS
 from service.auth.jwt import Claims, Expectations, InvalidToken
 from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
+from service.context import Context
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings
 
@@ -78,3 +79,11 @@ def _subject(claims: Claims) -> str:
     # A service token has its name there, and an empty subject.
     common_name = others.get("common_name")
     return claims.sub or (common_name if isinstance(common_name, str) else "")
+
+
+def access(context: Context) -> Access:
+    settings = context.settings(AccessSettings)
+    return Access(settings, context.http, context.runtime.verify_signature)
+
+
+feature = (IDENTITY.by(access),)

@@ -8,12 +8,13 @@ from typing import Annotated, Self
 import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from service.auth import Principal, Unauthorized
+from service.auth import IDENTITY, Principal, Unauthorized
 from service.auth.bearer import bearer_tokens
 from service.auth.fetched import FRESH_SECONDS
 from service.auth.jwt import Claims, Expectations, InvalidToken
 from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
+from service.context import Context
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings, SettingsError, split
 
@@ -117,3 +118,11 @@ def _session_cookies(headers: httpx.Headers) -> list[str]:
     cookies = [pair.strip().partition("=") for pair in pairs]
     # Signing out leaves an empty cookie behind.
     return [value for name, _, value in cookies if name == SESSION_COOKIE and value]
+
+
+def clerk(context: Context) -> Clerk:
+    settings = context.settings(ClerkSettings)
+    return Clerk(settings, context.http, context.runtime.verify_signature)
+
+
+feature = (IDENTITY.by(clerk),)

@@ -8,6 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from service.auth.revocation import STORE
+from service.context import Context
+from service.settings import binding
+
 
 class KVBinding(Protocol):
     """What the service uses of the binding."""
@@ -26,3 +30,10 @@ class KV:
         """See `Store`."""
         values = await asyncio.gather(*(self._binding.get(key) for key in keys))
         return any(value is not None for value in values)
+
+
+def kv(context: Context) -> KV:
+    return KV(binding(context.env, "REVOKED"))
+
+
+feature = (STORE.by(kv),)

@@ -10,15 +10,17 @@ from re import fullmatch
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.auth import Principal, Unauthorized
+from service.auth import IDENTITY, ROUTE_CHECKS, Principal, Unauthorized
 from service.auth.bearer import bearer_tokens
 from service.auth.fetched import FRESH_SECONDS, Fetched, read_document
 from service.auth.jwt import Claims, Expectations
 from service.auth.keys import CacheSeconds, KeySet, Locate, at
-from service.auth.scopes import RequiredScopes
+from service.auth.scopes import RequiredScopes, check_routes, check_scopes
 from service.auth.tokens import Algorithms, Tokens
+from service.context import Context
 from service.runtime import VerifySignature
 from service.settings import LOOPBACK_HOSTS, ExactUrl, ServiceUrl, Settings
+from service.web import Route
 
 TYPES = frozenset({"jwt", "at+jwt"})
 
@@ -104,3 +106,21 @@ class _Discovery(BaseModel):
 
     issuer: str
     jwks_uri: str
+
+
+def oidc(context: Context) -> Oidc:
+    settings = context.settings(OidcSettings)
+    return Oidc(settings, context.http, context.runtime.verify_signature)
+
+
+def required_scopes(context: Context) -> Callable[[Principal, Route], None]:
+    required = context.settings(OidcSettings).required_scopes
+    check_routes(required, [route.name for route in context.routes() if not route.public])
+
+    def check(principal: Principal, route: Route) -> None:
+        check_scopes(principal, required.get(route.name, ()))
+
+    return check
+
+
+feature = (IDENTITY.by(oidc), ROUTE_CHECKS.by(required_scopes))

@@ -4,14 +4,15 @@ By a token's own id, or by its session's, which ends all the tokens of one login
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Protocol
 
 from pydantic import Field
 
-from service.auth import Unauthorized
+from service.auth import TOKEN_CHECKS, Principal, Unauthorized
 from service.auth.jwt import Claims
+from service.context import Context, Slot
 from service.log import log, where
 from service.settings import Settings
 from service.web import Unavailable
@@ -48,6 +49,9 @@ class Store(Protocol):
         """Whether at least one of the keys is there; raises any Exception where that is unknown."""
 
 
+STORE = Slot[Store]()
+
+
 class Revocation:
     """Asks the store of each token; `timeout` is in seconds."""
 
@@ -79,6 +83,17 @@ class Revocation:
                 raise RevocationUnavailable("the revocation store has no answer") from error
             log("error", "revocation_failed", error=type(error).__name__, where=where(error))
             return False
+
+
+def revocation(context: Context) -> Revocation:
+    return Revocation(context.settings(RevocationSettings), context.require(STORE))
+
+
+def check(context: Context) -> Callable[[Principal], Awaitable[None]]:
+    return lambda principal: context.get(revocation).check(principal.claims)
+
+
+feature = (TOKEN_CHECKS.by(check),)
 
 
 def revocation_keys(claims: Claims) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.auth.revocation import STORE
+from service.context import Context
 from service.settings import HeaderSecret, ServiceUrl, Settings
 
 MAX_ANSWER_BYTES = 4096
@@ -45,6 +47,13 @@ class Upstash:
         finally:
             await response.aclose()
         return _Count.model_validate_json(body).result > 0
+
+
+def upstash(context: Context) -> Upstash:
+    return Upstash(context.settings(UpstashSettings), context.http)
+
+
+feature = (STORE.by(upstash),)
 
 
 class _Count(BaseModel):

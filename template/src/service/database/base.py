@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.sql import ClauseElement
 
+from service.context import Context, Slot
 from service.web import Unavailable
 
 Row = Mapping[str, object]
@@ -24,6 +25,14 @@ class Database(Protocol):
 
     async def batch(self, statements: Sequence[ClauseElement]) -> Sequence[Sequence[Row]]:
         """The rows of each statement. They are one transaction: all of them happen, or none."""
+
+
+DATABASE = Slot[Database]()
+
+
+def database(context: Context) -> Database:
+    """Where the service keeps its data."""
+    return context.require(DATABASE)
 
 
 class DatabaseError(Unavailable):

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select, tuple_
 
-from service.database.base import Database, Row
-from service.database.tables import chats
+from service.context import Context
+from service.database.base import Database, Row, database
+from service.database.tables import chats as table
 from service.providers.base import Completion, Message
 
 _MESSAGES = TypeAdapter(tuple[Message, ...])
-_SUMMARY = [column for column in chats.c if column.name not in {"owner", "messages", "text"}]
+_SUMMARY = [column for column in table.c if column.name not in {"owner", "messages", "text"}]
 
 
 class Chats:
@@ -37,7 +38,7 @@ class Chats:
             "input_tokens": answer.usage.input_tokens,
             "output_tokens": answer.usage.output_tokens,
         }
-        await self._database.run(insert(chats).values(**values))
+        await self._database.run(insert(table).values(**values))
 
     async def page(
         self, owner: str, limit: int, cursor: str | None
@@ -46,10 +47,10 @@ class Chats:
 
         Raises ValueError for a cursor that no page gave.
         """
-        newest_first = (chats.c.created_at.desc(), chats.c.id.desc())
-        statement = select(*_SUMMARY).where(chats.c.owner == owner).order_by(*newest_first)
+        newest_first = (table.c.created_at.desc(), table.c.id.desc())
+        statement = select(*_SUMMARY).where(table.c.owner == owner).order_by(*newest_first)
         if cursor is not None:
-            place = tuple_(chats.c.created_at, chats.c.id)
+            place = tuple_(table.c.created_at, table.c.id)
             statement = statement.where(place < tuple_(*_decode(cursor)))
         rows = await self._database.run(statement.limit(limit + 1))
         page = rows[:limit]
@@ -58,7 +59,7 @@ class Chats:
 
     async def get(self, owner: str, chat_id: str) -> dict[str, object] | None:
         """One chat whole, or None where this owner has no such chat."""
-        statement = select(chats).where(chats.c.owner == owner, chats.c.id == chat_id)
+        statement = select(table).where(table.c.owner == owner, table.c.id == chat_id)
         for row in await self._database.run(statement):
             return _summary(row) | {
                 "messages": json.loads(str(row["messages"])),
@@ -68,19 +69,23 @@ class Chats:
 
     async def has(self, owner: str, chat_id: str) -> bool:
         """Whether this owner has the chat."""
-        statement = select(chats.c.id).where(chats.c.owner == owner, chats.c.id == chat_id)
+        statement = select(table.c.id).where(table.c.owner == owner, table.c.id == chat_id)
         return bool(await self._database.run(statement))
 
     async def delete(self, owner: str, chat_id: str) -> bool:
         """Whether this owner had the chat; it is gone now."""
-        statement = delete(chats).where(chats.c.owner == owner, chats.c.id == chat_id)
-        return bool(await self._database.run(statement.returning(chats.c.id)))
+        statement = delete(table).where(table.c.owner == owner, table.c.id == chat_id)
+        return bool(await self._database.run(statement.returning(table.c.id)))
 
     async def delete_older(self, before: int, limit: int) -> int:
         """Delete up to `limit` chats from before that millisecond; how many there were."""
-        old = select(chats.c.id).where(chats.c.created_at < before).limit(limit)
-        statement = delete(chats).where(chats.c.id.in_(old)).returning(chats.c.id)
+        old = select(table.c.id).where(table.c.created_at < before).limit(limit)
+        statement = delete(table).where(table.c.id.in_(old)).returning(table.c.id)
         return len(await self._database.run(statement))
+
+
+def chats(context: Context) -> Chats:
+    return Chats(context.get(database))
 
 
 def _summary(row: Row) -> dict[str, object]:

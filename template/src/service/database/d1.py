@@ -23,8 +23,17 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.engine import Dialect as AnyDialect
 from sqlalchemy.sql import ClauseElement
 
-from service.database.base import DatabaseError, DatabaseUnavailable, Row, StatementError, failure
+from service.context import Context
+from service.database.base import (
+    DATABASE,
+    DatabaseError,
+    DatabaseUnavailable,
+    Row,
+    StatementError,
+    failure,
+)
 from service.database.statements import Compiler, Dialect, Prepared, prepare
+from service.settings import binding
 
 _EXACT = 2**53
 """Integers below are exact in JavaScript."""
@@ -81,6 +90,13 @@ class D1:
 
     def _bound(self, prepared: Prepared) -> D1Statement:
         return self._binding.prepare(prepared.sql).bind(*prepared.values)
+
+
+def d1(context: Context) -> D1:
+    return D1(binding(context.env, "DB"))
+
+
+feature = (DATABASE.by(d1),)
 
 
 def _results(result: Mapping[str, object]) -> Sequence[Row]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 from pydantic import Field
 
-from service.database.chats import Chats
+from service.context import TASKS, Context, Task
+from service.database.chats import Chats, chats
 from service.settings import Settings
 
 MS_PER_DAY = 24 * 60 * 60 * 1000
@@ -41,3 +42,13 @@ class Retention:
             if batch < BATCH:
                 break
         return {"deleted": deleted}
+
+
+def tasks(context: Context) -> Mapping[str, Task]:
+    async def delete_old_chats() -> Mapping[str, object]:
+        return await Retention(context.settings(RetentionSettings), context.get(chats)).run()
+
+    return {"old_chats": delete_old_chats}
+
+
+feature = (TASKS.by(tasks),)

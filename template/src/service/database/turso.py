@@ -8,7 +8,8 @@ import httpx
 from pydantic import BeforeValidator, Field
 from sqlalchemy.sql import ClauseElement
 
-from service.database.base import DatabaseUnavailable, Row
+from service.context import Context
+from service.database.base import DATABASE, DatabaseUnavailable, Row
 from service.database.hrana import TIMEOUT_SECONDS, Stream
 from service.database.statements import Dialect, prepare
 from service.retry import Retry
@@ -86,3 +87,10 @@ class Turso:
     def _stream(self) -> Stream:
         settings = self._settings
         return Stream(settings.url, settings.auth_token, self._http, self._timeout)
+
+
+def turso(context: Context) -> Turso:
+    return Turso(context.settings(TursoSettings), context.http)
+
+
+feature = (DATABASE.by(turso),)

@@ -8,7 +8,9 @@ https://developers.cloudflare.com/analytics/analytics-engine/limits/
 from collections.abc import Mapping
 from typing import Protocol
 
-from service.telemetry.events import ProviderCall
+from service.context import Context
+from service.settings import binding
+from service.telemetry.events import RECORDERS, ProviderCall, Record
 
 # A column's number is its place here: blob1 is the provider, double1 the attempts. What was written
 # keeps its columns, so a new one goes to the end.
@@ -58,6 +60,13 @@ class AnalyticsEngine:
                 "doubles": [UNKNOWN if value is None else float(value) for value in doubles],
             }
         )
+
+
+def recorder(context: Context) -> Record:
+    return AnalyticsEngine(binding(context.env, "ANALYTICS")).record
+
+
+feature = (RECORDERS.by(recorder),)
 
 
 def _cut(text: str, most: int) -> str:

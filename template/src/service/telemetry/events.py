@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from service.context import Context, Slot
 from service.log import log, where
 from service.web import Request
 
@@ -43,6 +44,11 @@ Hash = Callable[[str], str | None]
 
 Begin = Callable[[str, str], Record]
 """Told a call's provider and model when it begins; what it returns is told how it went."""
+
+
+RECORDERS = Slot[Record]()
+BEGIN = Slot[Begin]()
+SUBJECT = Slot[Hash]()
 
 
 def nobody(_caller: str) -> None:
@@ -89,6 +95,15 @@ def record_in_log(call: ProviderCall) -> None:
     """Write the call, or that there was none, as a log line."""
     event = "throttled" if call.outcome == "throttled" else "provider_call"
     log("info", event, **asdict(call))
+
+
+def telemetry(context: Context) -> Telemetry:
+    return Telemetry(
+        record_in_log,
+        *context.every(RECORDERS),
+        begin=context.every(BEGIN),
+        subject=context.find(SUBJECT) or nobody,
+    )
 
 
 def _tell(records: Sequence[Record], call: ProviderCall) -> None:

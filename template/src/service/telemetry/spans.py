@@ -6,8 +6,9 @@ begins with "app". No span has an attribute for what was said.
 
 from collections.abc import Iterator
 
+from service.context import Context
 from service.runtime import StartSpan
-from service.telemetry.events import ProviderCall, Record
+from service.telemetry.events import BEGIN, Begin, ProviderCall, Record
 
 OPERATION = "chat"
 PROVIDERS = {"google": "gcp.gemini", "mistral": "mistral_ai"}
@@ -39,6 +40,13 @@ class Spans:
             end({**asked, **known, **failed}, failure)
 
         return record
+
+
+def begin(context: Context) -> Begin:
+    return Spans(context.runtime.start_span).begin
+
+
+feature = (BEGIN.by(begin),)
 
 
 def _answered(call: ProviderCall) -> Iterator[Attribute]:

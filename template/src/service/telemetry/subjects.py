@@ -8,8 +8,9 @@ import hmac
 
 from pydantic import Field, SecretStr
 
+from service.context import Context
 from service.settings import Settings
-from service.telemetry.events import Hash, nobody
+from service.telemetry.events import SUBJECT, Hash, nobody
 
 HASH_CHARS = 32
 """Hexadecimal digits: 128 bits, enough to tell any number of callers apart."""
@@ -32,3 +33,10 @@ def keyed(settings: SubjectSettings) -> Hash:
         return hmac.digest(key, message, "sha256").hex()[:HASH_CHARS]
 
     return digest
+
+
+def subject(context: Context) -> Hash:
+    return keyed(context.settings(SubjectSettings))
+
+
+feature = (SUBJECT.by(subject),)

@@ -1,0 +1,70 @@
+"""What errors answer: a problem in words written for callers, never the error's own."""
+
+import math
+from collections.abc import Callable
+
+from service.context import Context
+from service.log import log, where
+from service.providers.base import (
+    BadRequestError,
+    ContentBlockedError,
+    OverloadedError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitedError,
+)
+from service.settings import Environment, SettingsError, is_local
+from service.web import Problem, Unavailable
+
+DEFAULT_RETRY_AFTER = 5.0
+"""Seconds a caller is asked to wait where a provider that is too busy did not say."""
+
+Explain = Callable[[Exception], Problem]
+
+
+def explain(context: Context) -> Explain:
+    """Turns an error into its problem; errors that the operator has to know of are logged."""
+
+    def problem(error: Exception) -> Problem:
+        match error:
+            case Problem():
+                return error
+            case ProviderError():
+                return provider_problem(error)
+        return _failure(error, context.env)
+
+    return problem
+
+
+def provider_problem(error: ProviderError) -> Problem:
+    """What a caller is told of a provider's failure; 422 where it may be the request's fault."""
+    wait = {"retry-after": str(math.ceil(error.retry_after or DEFAULT_RETRY_AFTER))}
+    match error:
+        case RateLimitedError():
+            return Problem(429, f"{error}.", headers=wait)
+        case OverloadedError():
+            return Problem(503, f"{error}.", headers=wait)
+        case ProviderTimeoutError():
+            return Problem(504, f"{error}.")
+        case BadRequestError() | ContentBlockedError():
+            return Problem(422, f"{error}.")
+    return Problem(502, f"{error}.")
+
+
+def _failure(error: Exception, env: Environment) -> Problem:
+    log(
+        "error",
+        "failed",
+        error=type(error).__name__,
+        cause=type(error.__cause__).__name__ if error.__cause__ else None,
+        settings=str(error) if isinstance(error, SettingsError) else None,
+        reason=(str(error) or None) if isinstance(error, Unavailable) else None,
+        where=where(error),
+    )
+    match error:
+        case SettingsError():
+            hint = str(error) if is_local(env) else "Its log says what to set"
+            return Problem(500, f"This service is not configured. {hint}.")
+        case Unavailable():
+            return Problem(503, error.answer)
+    return Problem(500, "Something went wrong in this service.")
