@@ -7,7 +7,7 @@ import pytest
 from forge_scaffold import sources
 from forge_scaffold.errors import UserError
 from forge_scaffold.sources import UNKNOWN_ADDRESS, is_own, opened, own_address, repository
-from tests.support import bundle, commit, git, small_template
+from tests.support import bundle, commit, git, small_template, write
 from tests.support import repository as git_repository
 
 
@@ -55,6 +55,29 @@ class TestTheTemplateThatForgeBrings:
         (installed / "address").write_text("git@example.org:team/forge.git\n")
         with opened(None, None) as source:
             assert source.address == "git@example.org:team/forge.git"
+
+    @pytest.mark.parametrize(
+        ("record", "address"),
+        [
+            (
+                '{"url": "https://me:secret@example.org/forge", "vcs_info": {"vcs": "git"}}',
+                "https://example.org/forge.git",
+            ),
+            ('{"url": "file:///home/me/forge", "vcs_info": {"vcs": "git"}}', UNKNOWN_ADDRESS),
+            ('{"url": "https://example.org/forge.whl", "archive_info": {}}', UNKNOWN_ADDRESS),
+            ("{", UNKNOWN_ADDRESS),
+        ],
+    )
+    def test_has_the_address_of_the_repository_that_it_was_installed_from(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str, address: str
+    ) -> None:
+        packages = {
+            "forge_workers-9.dist-info/METADATA": "Name: forge-workers\nVersion: 9\n",
+            "forge_workers-9.dist-info/direct_url.json": record,
+        }
+        write(tmp_path / "packages", packages)
+        monkeypatch.syspath_prepend(tmp_path / "packages")
+        assert own_address() == address
 
     @pytest.mark.parametrize(
         "written",

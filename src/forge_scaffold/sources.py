@@ -4,6 +4,7 @@ A template is rendered from a plain folder. What a project records of it (`_src_
 is an address and a release that teammates, CI and Renovate can use.
 """
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -223,13 +224,27 @@ def releases_folder() -> Path:
 
 
 def own_address() -> str:
-    """The address of the template that Forge brings: its checkout's origin, or as it was built."""
+    """The address of the template that Forge brings.
+
+    That of the checkout it runs from, else the one that it was built with, else the repository that
+    it was installed from.
+    """
     if checkout := _own_checkout():
         return _origin(checkout) or UNKNOWN_ADDRESS
     with suppress(OSError):
         built_with = (releases_folder() / "address").read_text(encoding="utf-8").strip()
         return public_address(built_with) or UNKNOWN_ADDRESS
-    return UNKNOWN_ADDRESS
+    return _installed_from() or UNKNOWN_ADDRESS
+
+
+def _installed_from() -> str | None:
+    """The git repository that pip or uv installed Forge from, as they record it (PEP 610)."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    with suppress(PackageNotFoundError, ValueError):
+        record = json.loads(distribution("forge-workers").read_text("direct_url.json") or "{}")
+        return public_address(record["url"]) if "vcs_info" in record else None
+    return None
 
 
 def is_own(address: str) -> bool:
