@@ -41,7 +41,6 @@ class TestTheTemplateThatForgeBrings:
     def test_is_the_newest_release(self) -> None:
         with opened(None, None) as source:
             assert (source.version, readme(source)) == ("v1.1.0", "# v1.1.0\n")
-            assert source.caveat == ""
 
     def test_can_be_an_earlier_release(self) -> None:
         with opened(None, "v1.0.0") as source:
@@ -50,11 +49,13 @@ class TestTheTemplateThatForgeBrings:
     def test_has_a_reserved_address_when_none_is_known(self) -> None:
         with opened(None, None) as source:
             assert source.address == UNKNOWN_ADDRESS == "https://forge-workers.invalid/template.git"
+            assert source.caveat.endswith("copier update and Renovate need  forge relink ADDRESS")
 
     def test_has_the_address_that_forge_was_built_with(self, installed: Path) -> None:
         (installed / "address").write_text("git@example.org:team/forge.git\n")
         with opened(None, None) as source:
             assert source.address == "git@example.org:team/forge.git"
+            assert source.caveat == ""
 
     @pytest.mark.parametrize(
         ("record", "address"),

@@ -170,7 +170,8 @@ class Repository:
         if not root.exists():
             _check_out(self._clone, commit, root)
         version = ref if ref in self.releases.values() else described(self._clone, commit)
-        return Source(root, self.address, version, _caveat_of(version))
+        caveat = _caveat_of(version) or without_address(self.address)
+        return Source(root, self.address, version, caveat)
 
     def _commit(self, ref: str) -> str:
         if not _REF.fullmatch(ref):
@@ -370,6 +371,15 @@ def _caveat_of(version: str) -> str:
     if parsed_version(version):
         return ""
     return f"{version} is not a release: update waits for the next one"
+
+
+def without_address(address: str) -> str:
+    """What others than Forge need before they can update a project; empty when nothing."""
+    if address != UNKNOWN_ADDRESS:
+        return ""
+    return (
+        "the template's address is not known; copier update and Renovate need  forge relink ADDRESS"
+    )
 
 
 def parsed_version(tag: str) -> Version | None:

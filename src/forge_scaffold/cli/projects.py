@@ -35,6 +35,8 @@ def opened(stack: ExitStack, project: Path, *, offline: bool) -> "tuple[Recorded
     recorded.require_version()
     with terminal.progress("Reading the template's releases ..."):
         repository = stack.enter_context(sources.repository(recorded.address, offline=offline))
+    if note := sources.without_address(recorded.address):
+        print(f"note: {note}", file=sys.stderr)
     if reason := repository.unreachable:
         warn(f"{recorded.address} does not answer ({reason}); only known releases are used")
     return recorded, repository
