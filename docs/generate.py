@@ -23,7 +23,17 @@ TEMPLATE = REPOSITORY / "template"
 
 def cli() -> str:
     """What `forge --help` prints, and that of each command."""
-    commands = "\n\n".join(_help(command.name or "") for command in app.registered_commands)
+    names = [
+        *((command.name,) for command in app.registered_commands),
+        *(
+            (group.name, command.name)
+            for group in app.registered_groups
+            for command in (
+                group.typer_instance.registered_commands if group.typer_instance else ()
+            )
+        ),
+    ]
+    commands = "\n\n".join(_help(*map(str, name)) for name in names)
     return f"""\
 # Command line
 
@@ -36,7 +46,7 @@ def cli() -> str:
 | Code | Meaning |
 | --- | --- |
 | 0 | It worked. |
-| 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, or the template makes a project that `forge new` refuses. |
+| 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, an update has conflicts or new findings, or the template makes a project that `forge new` refuses. |
 | 2 | The command cannot do what it was asked: a mistake in the arguments, a config file, a `forge.toml` or the project. Every problem is listed. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
 | 141 | The reader of the output went away (`forge check \\| head`). |
@@ -69,6 +79,15 @@ When it fails, that is the error, beside the message on stderr; the exit code st
 | `template` | `address`, `ref` and `caveat` |
 | `files` | every file of the project, relative to `path` |
 | `next` | commands to run next |
+
+`forge fleet status --json` and `forge fleet update --json` print a list with an object for each project: what
+`forge status --json` or `forge update --json` prints for it, and
+
+| Key | Value |
+| --- | --- |
+| `project` | the project's folder, as an absolute path |
+| `state` | as in the table: `up to date`, `update available`, `update waiting`, `uncommitted`, `conflicts`, `error`; and for updates `updated`, `findings`, `refused`, `failed`, `stopped` |
+| `error` | why there is no result, or `null` |
 """
 
 

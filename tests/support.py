@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns, which
@@ -148,3 +149,16 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(folder).parts
     }
+
+
+@contextmanager
+def opened_by_its_reader(fifo: Path) -> Iterator[None]:
+    """Wait until somebody reads the named pipe, and keep them waiting for its content."""
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(fifo.open, "wb", 0)
+        try:
+            opening.result(timeout=60)
+            yield
+        finally:
+            os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # lets a vain opening end
+            opening.result().close()

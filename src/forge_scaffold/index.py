@@ -113,7 +113,7 @@ def _with_pyodides(name: str, versions: Sequence[str]) -> tuple[str, ...]:
 def start(program: str, *, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start a module of ours that has pip do something, in lines of JSON; `stop` is to end it."""
     return subprocess.Popen(
-        [sys.executable, "-m", program],
+        [sys.executable, "-P", "-m", program],
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -164,7 +164,7 @@ def environment() -> dict[str, str]:
 def configuration() -> str:
     """What pip is configured to. It may hold passwords: to be kept only as part of a hash."""
     listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
+        [sys.executable, "-P", "-m", "pip", "config", "list"],
         env=environment(),
         check=False,
         capture_output=True,

@@ -71,6 +71,18 @@ class Recorded:
         answers = {name: value for name, value in data.items() if not name.startswith("_")}
         return cls(file, str(address), version, answers)
 
+    def require_version(self) -> None:
+        """Refuse a project whose template has no versions.
+
+        Raises:
+            UserError: it is such a project.
+        """
+        if not self.version:
+            raise UserError(
+                f"{self.file}: no _commit: the template was in no git repository, so it has no "
+                "versions"
+            )
+
     def relinked(self, address: str) -> bytes:
         """The file's bytes with another address, everything else as it is."""
         text = self.file.read_bytes().decode("utf-8")

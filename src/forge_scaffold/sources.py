@@ -104,6 +104,7 @@ class Repository:
         """Why the address did not answer; empty when it did or was not asked."""
         self._scratch = scratch
         self._clone = scratch / "repository"
+        self._sources: dict[str, Source] = {}
         # A folder is there without a network.
         self._offline = offline = offline and not Path(address).is_absolute()
         if is_own(address):
@@ -154,11 +155,16 @@ class Repository:
         return self.releases[max(self.releases)]
 
     def at(self, ref: str) -> Source:
-        """The template at a tag, branch or commit.
+        """The template at a tag, branch or commit; always the same object.
 
         Raises:
             UserError: neither the bundle nor the address has it.
         """
+        if ref not in self._sources:
+            self._sources[ref] = self._source(ref)
+        return self._sources[ref]
+
+    def _source(self, ref: str) -> Source:
         commit = self._commit(ref)
         root = self._scratch / commit
         if not root.exists():

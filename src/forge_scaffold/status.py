@@ -22,8 +22,9 @@ class Status:
         unreachable: why the template's address did not answer; empty when it did or was not asked.
         conflicts: files that git has marked as conflicts.
         waiting: whether an update waits to be committed.
-        changed: files of the template that the project has changed.
-        removed: files of the template that the project has removed.
+        uncommitted: files that differ from the commit; "." when nothing is committed.
+        changed: files of the template that the project has changed; None when not compared.
+        removed: files of the template that the project has removed; None when not compared.
     """
 
     recorded: Recorded
@@ -31,8 +32,9 @@ class Status:
     unreachable: str
     conflicts: Sequence[str]
     waiting: bool
-    changed: Sequence[str]
-    removed: Sequence[str]
+    uncommitted: Sequence[str]
+    changed: Sequence[str] | None
+    removed: Sequence[str] | None
 
     @property
     def answers(self) -> Mapping[str, object]:
@@ -53,13 +55,36 @@ def is_newer(release: str | None, recorded: str) -> bool:
     return newest is not None and (current is None or newest > current)
 
 
-def status(project: Path, repository: Repository) -> Status:
+def status(project: Path, repository: Repository, *, compare: bool = True) -> Status:
     """How a project stands to the template at its recorded address.
+
+    Args:
+        project: its folder.
+        repository: of its template.
+        compare: compare its files with the template's, which takes most of the time.
 
     Raises:
         UserError: its answers file cannot be read, or the recorded version is nowhere.
     """
     recorded = Recorded.read(project)
+    changed, removed = _compared(project, recorded, repository) if compare else (None, None)
+    work_tree = WorkTree.around(project)
+    return Status(
+        recorded=recorded,
+        newest=repository.newest if repository.releases else None,
+        unreachable=repository.unreachable,
+        conflicts=work_tree.conflicts if work_tree else [],
+        waiting=bool(work_tree and work_tree.waiting()),
+        uncommitted=work_tree.uncommitted if work_tree else ["."],
+        changed=changed,
+        removed=removed,
+    )
+
+
+def _compared(
+    project: Path, recorded: Recorded, repository: Repository
+) -> tuple[list[str], list[str]]:
+    """The template's files that the project has changed, and those it has removed."""
     source = repository.at(recorded.version)
     with TemporaryDirectory(prefix="forge-") as scratch:
         rendered = Path(scratch) / "rendered"
@@ -77,13 +102,4 @@ def status(project: Path, repository: Repository) -> Status:
             if path not in removed
             and (project / path).read_bytes() != (rendered / path).read_bytes()
         ]
-    work_tree = WorkTree.around(project)
-    return Status(
-        recorded=recorded,
-        newest=repository.newest if repository.releases else None,
-        unreachable=repository.unreachable,
-        conflicts=work_tree.conflicts if work_tree else [],
-        waiting=bool(work_tree and work_tree.waiting()),
-        changed=changed,
-        removed=removed,
-    )
+    return changed, removed

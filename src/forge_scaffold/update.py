@@ -23,6 +23,7 @@ from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
 from forge_scaffold.render import matcher, render
 from forge_scaffold.sources import Repository, Source
+from forge_scaffold.status import is_newer
 from forge_scaffold.worktree import WorkTree
 
 # Nothing of the user's configuration takes part in the merge, and no hook runs.
@@ -133,6 +134,20 @@ class Update:
         with work_tree.transaction(contents):
             for conflict in self.conflicts:
                 work_tree.mark_conflict(conflict.path, self.merged, conflict.stages)
+
+
+def target_of(to: str | None, recorded: Recorded, repository: Repository) -> str:
+    """The version that an update reaches: the newest release unless `to` names another.
+
+    Raises:
+        UserError: `to` is older than what the project has.
+    """
+    target = to or repository.newest
+    if target == recorded.version or is_newer(target, recorded.version):
+        return target
+    if to:
+        raise UserError(f"--to {to}: older than {recorded.version}, which the project has")
+    return recorded.version
 
 
 @contextmanager

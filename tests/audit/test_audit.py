@@ -1,6 +1,8 @@
 """`forge audit` as a whole: verdicts, places, totals, the plan, formats, exit codes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,6 +96,23 @@ def test_nothing_that_blocks_is_exit_code_0(local: Mapping[str, str], tmp_path: 
     run = forge(local, "audit", tmp_path, "--format", "json")
     assert run.returncode == 0, run.stdout
     assert json.loads(run.stdout)["before"]["failure"] is None
+
+
+def test_modules_in_the_current_folder_are_not_imported(
+    local: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"requirements.txt": "httpx==0.28.1\n"})
+    touch = f"from pathlib import Path\nPath({str(tmp_path / 'imported')!r}).touch()\n"
+    for name in ("pip", "packaging", "json", "forge_scaffold"):
+        write(tmp_path, {f"{name}/__init__.py": touch})
+    monkeypatch.chdir(tmp_path)
+    command = Path(sys.executable).parent / "forge"
+    for arguments in (["audit"], ["check", "--index"]):
+        run = subprocess.run(
+            [command, *arguments], env=local, check=False, capture_output=True, text=True
+        )
+        assert "Traceback" not in run.stderr
+    assert not (tmp_path / "imported").exists()
 
 
 def test_what_works_without_an_import_is_not_to_be_deleted(

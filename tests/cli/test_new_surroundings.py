@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import FORGE, Variables, process, the_error
-from tests.cli.test_process import opened_by_its_reader
-from tests.support import git, repository, small_template, tree
+from tests.support import git, opened_by_its_reader, repository, small_template, tree
 
 
 @pytest.fixture

@@ -10,16 +10,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support import small_template
+from tests.support import opened_by_its_reader, small_template
 
 FORGE = [sys.executable, "-m", "forge_scaffold"]
 
@@ -101,19 +99,6 @@ def test_a_reader_who_has_had_enough_is_no_failure() -> None:
     process.stdout.close()
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (128 + signal.SIGPIPE, "")
-
-
-@contextmanager
-def opened_by_its_reader(fifo: Path) -> Iterator[None]:
-    """Wait until somebody reads the named pipe, and keep them waiting for its content."""
-    with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(fifo.open, "wb", 0)
-        try:
-            opening.result(timeout=60)
-            yield
-        finally:
-            os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # lets a vain opening end
-            opening.result().close()
 
 
 class Terminal:

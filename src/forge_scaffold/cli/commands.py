@@ -16,6 +16,7 @@ from forge_scaffold.cli import (
     adopt,
     completion,
     fast,
+    fleet,
     new,
     relink,
     schema,
@@ -92,6 +93,7 @@ for _function in (
     relink.relink,
 ):
     _add(_function, MAINTAIN)
+app.add_typer(fleet.app, name="fleet", rich_help_panel=MAINTAIN)
 for _name in FAST:
     _add_fast(fast(_name), ANY_WORKER)
 _add(completion.completion, FORGE)

@@ -71,11 +71,11 @@ class ForgeGroup(TyperGroup):
         name = args[0]
         if name.startswith("-"):
             known = [option for each in self.get_params(ctx) for option in each.opts]
-            raise unknown_option(name, known, "forge")
+            raise unknown_option(name, known, ctx.command_path)
         if name not in self.commands:
             near = nearest(name, self.commands)
             hint = f"; did you mean {near}?" if near else ""
-            raise usage_error(f"no such command: {name}{hint}", "forge")
+            raise usage_error(f"no such command: {name}{hint}", ctx.command_path)
         return super().resolve_command(ctx, args)
 
 

@@ -32,11 +32,7 @@ def opened(stack: ExitStack, project: Path, *, offline: bool) -> "tuple[Recorded
     if not project.is_dir():
         raise UserError(f"{project}: no such folder")
     recorded = Recorded.read(project.resolve())
-    if not recorded.version:
-        raise UserError(
-            f"{recorded.file}: no _commit: the template was in no git repository, so it has no "
-            "versions"
-        )
+    recorded.require_version()
     with terminal.progress("Reading the template's releases ..."):
         repository = stack.enter_context(sources.repository(recorded.address, offline=offline))
     if reason := repository.unreachable:
@@ -134,7 +130,7 @@ def shown(value: object) -> str:
 
 def as_json(update: "Update", *, done: bool) -> str:
     """An update for programs."""
-    return json.dumps(as_data(update, done=done), indent=2)
+    return json.dumps(as_data(update, done=done), indent=2, default=str)
 
 
 def as_data(update: "Update", *, done: bool) -> dict[str, Any]:
@@ -171,22 +167,6 @@ def as_data(update: "Update", *, done: bool) -> dict[str, Any]:
             for finding in update.findings
         ],
     }
-
-
-def target_of(to: str | None, recorded: "Recorded", repository: "Repository") -> str:
-    """The version that an update reaches: the newest release unless `to` names another.
-
-    Raises:
-        UserError: `to` is older than what the project has.
-    """
-    from forge_scaffold.status import is_newer
-
-    target = to or repository.newest
-    if target == recorded.version or is_newer(target, recorded.version):
-        return target
-    if to:
-        raise UserError(f"--to {to}: older than {recorded.version}, which the project has")
-    return recorded.version
 
 
 def carry_out(update: "Update", *, dry_run: bool, json_report: bool) -> None:

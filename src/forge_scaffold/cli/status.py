@@ -38,7 +38,9 @@ def status(
         _, repository = projects.opened(stack, project, offline=offline)
         with terminal.progress("Comparing with the template ..."):
             found = status_of(project.resolve(), repository)
-        typer.echo(json.dumps(as_data(found), indent=2) if as_json else "\n".join(_lines(found)))
+        # An answer of a foreign template may be a date, which JSON does not have.
+        as_text = json.dumps(as_data(found), indent=2, default=str) if as_json else None
+        typer.echo(as_text or "\n".join(_lines(found)))
         if check and (found.is_outdated or found.conflicts):
             raise typer.Exit(1)
 
@@ -56,7 +58,10 @@ def as_data(found: "Status") -> dict[str, Any]:
         "answers": dict(found.answers),
         "update_waiting": found.waiting,
         "conflicts": list(found.conflicts),
-        "files": {"changed": list(found.changed), "removed": list(found.removed)},
+        "uncommitted": list(found.uncommitted),
+        "files": None
+        if found.changed is None or found.removed is None
+        else {"changed": list(found.changed), "removed": list(found.removed)},
     }
 
 

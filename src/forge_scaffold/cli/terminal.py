@@ -48,8 +48,13 @@ def progress(doing: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        clear_line()
+
+
+def clear_line() -> None:
+    """Take back what `progress` and `counted` have written, before something else is printed."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ def update(
       forge update --abort
     """
     with ExitStack() as stack:
+        from forge_scaffold.update import target_of
         from forge_scaffold.worktree import WorkTree
 
         if abort:
@@ -46,7 +47,7 @@ def update(
         recorded, repository = projects.opened(stack, project, offline=offline)
         if not dry_run:
             WorkTree.of(project.resolve()).require_clean()
-        target = projects.target_of(to, recorded, repository)
+        target = target_of(to, recorded, repository)
         if target == recorded.version and not settings and not as_json:
             typer.echo(f"{target}: up to date.")
             return
@@ -73,8 +74,10 @@ def diff(
     with ExitStack() as stack:
         import sys
 
+        from forge_scaffold.update import target_of
+
         recorded, repository = projects.opened(stack, project, offline=offline)
-        target = projects.target_of(to, recorded, repository)
+        target = target_of(to, recorded, repository)
         merged = projects.merged(stack, project, repository, target, settings or ())
         if patch := merged.patch(colour=terminal.colours(sys.stdout)):
             typer.echo(patch)
