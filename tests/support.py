@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copy, copytree, ignore_patterns
+from shutil import copy, copytree, ignore_patterns, which
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+UV = os.environ.get("UV") or which("uv") or str(REPOSITORY / ".uv" / "uv")
+"""The uv that runs the tests, or the one on PATH, or the one that uvw keeps."""
 
 GIT_ENVIRONMENT: Mapping[str, str] = {
     **os.environ,

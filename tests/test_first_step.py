@@ -1,6 +1,5 @@
 """What the README's first command downloads."""
 
-import os
 import re
 import subprocess
 import tomllib
@@ -10,9 +9,8 @@ import pytest
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, UV
 
-UV = os.environ.get("UV", "uv")
 MEGABYTE = 1_000_000
 
 

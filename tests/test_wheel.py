@@ -12,10 +12,9 @@ from zipfile import ZipFile
 import pytest
 
 from tests.audit import index
-from tests.support import GIT_ENVIRONMENT, REPOSITORY, alone, git, tree, write
+from tests.support import GIT_ENVIRONMENT, REPOSITORY, UV, alone, git, tree, write
 
 PYTHONS = ("3.11", "3.12", "3.13")
-UV = os.environ.get("UV", "uv")
 BUNDLE = "forge_scaffold/releases/template.bundle"
 ADDRESS = "forge_scaffold/releases/address"
 

@@ -38,7 +38,7 @@ def series(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Series:
 def project(series: Series, tmp_path: Path) -> Project:
     def project(tag: str, preset: str) -> Path:
         kept = series.made(tag, series.answers(preset, tag))
-        return copytree(kept, tmp_path / kept.name, symlinks=True)
+        return copytree(kept, tmp_path / tag / kept.name, symlinks=True)
 
     return project
 

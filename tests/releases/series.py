@@ -21,6 +21,7 @@ from tests.releases.futures import FUTURES, Answers, Future
 from tests.support import (
     GIT_ENVIRONMENT,
     REPOSITORY,
+    UV,
     alone,
     git,
     repository,
@@ -32,7 +33,7 @@ ADDRESS = "https://example.org/team/template.git"
 """Where the projects of the tests find the series; git reads it from a bundle."""
 
 NEWEST = (sys.executable, "-m", "copier")
-OLDEST = (os.environ.get("UV", "uv"), "tool", "run", "--from", "copier==9.19.0", "copier")
+OLDEST = (UV, "tool", "run", "--from", "copier==9.19.0", "copier")
 """The releases of Copier that we support, as programs."""
 FORGE = (sys.executable, "-m", "forge_scaffold")
 
