@@ -93,7 +93,7 @@ When it fails, that is the error, beside the message on stderr; the exit code st
 | `uncommitted` | files that differ from the last commit |
 | `files` | `changed` and `removed` files of the template; `null` when they were not compared |
 
-`forge update --json` and `forge set --json` print:
+`forge update --json` prints, as does `forge set`:
 
 | Key | Value |
 | --- | --- |
