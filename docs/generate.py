@@ -199,7 +199,7 @@ def _family(prefix: str) -> list[Rule]:
 
 
 def family(prefix: str) -> str:
-    """The rules of one family, with what they object to and what not."""
+    """The rules of one family, each with an example and what to use instead."""
     sections = "\n\n".join(map(_section, _family(prefix)))
     return f"# {FAMILIES[prefix][0]} ({prefix})\n\n{sections}\n"
 
@@ -210,15 +210,15 @@ def _section(rule: Rule) -> str:
 
 ## {rule.id}: {rule.title}
 
-*{rule.severity.capitalize()}{"; `--fix` mends it" if rule.fixable else ""}.* {rule.reason}
+*{rule.severity.capitalize()}{"; `--fix` fixes it" if rule.fixable else ""}.* {rule.reason}
 
 **Fix:** {rule.fix}
 
-It objects to:
+Example:
 
 {_files(rule.failing)}
 
-It has nothing against:
+Use instead:
 
 {_files(rule.passing)}"""
 

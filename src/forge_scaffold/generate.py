@@ -227,6 +227,6 @@ def _checked(project: Project, target: Path) -> None:
             for finding in found
         )
         raise RejectedError(
-            "the template makes a project that forge check objects to; nothing was written\n"
+            "the template makes a project that fails forge check; nothing was written\n"
             f"{listed}"
         )

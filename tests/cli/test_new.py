@@ -346,7 +346,7 @@ def test_a_template_that_adds_requests_makes_nothing(
     run = forge("new", "a/b/x", "--defaults", "--template", template)
     assert run.exit_code == 1
     assert run.stdout == ""
-    heading = "error: the template makes a project that forge check objects to; nothing was written"
+    heading = "error: the template makes a project that fails forge check; nothing was written"
     assert f"{heading}\n  {message}\n" in run.stderr
     assert not list(home.iterdir())
 

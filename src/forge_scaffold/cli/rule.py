@@ -51,8 +51,8 @@ def _explained(rule: "Rule") -> str:
             heading,
             rule.reason,
             f"Fix: {rule.fix}",
-            f"It objects to:\n\n{_files(rule.failing)}",
-            f"It has nothing against:\n\n{_files(rule.passing)}",
+            f"Example:\n\n{_files(rule.failing)}",
+            f"Use instead:\n\n{_files(rule.passing)}",
         ]
     )
 

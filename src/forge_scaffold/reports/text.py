@@ -75,5 +75,5 @@ def _total(findings: Sequence[Finding]) -> str:
         if counts[severity]
     ]
     fixable = sum(finding.edit is not None for finding in findings)
-    hint = f"; --fix mends {fixable} of them" if fixable else ""
+    hint = f"; --fix can fix {fixable} of them" if fixable else ""
     return f"Found {', '.join(parts)}{hint}."
