@@ -227,6 +227,5 @@ def _checked(project: Project, target: Path) -> None:
             for finding in found
         )
         raise RejectedError(
-            "the template makes a project that fails forge check; nothing was written\n"
-            f"{listed}"
+            f"the template makes a project that fails forge check; nothing was written\n{listed}"
         )
