@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from forge_scaffold import rendered
 from forge_scaffold.errors import RejectedError
 from forge_scaffold.sources import Source
 
@@ -28,7 +29,7 @@ def render(source: Source, answers: Mapping[str, object], folder: Path) -> None:
         folder: missing or empty.
 
     Raises:
-        RejectedError: the template cannot be rendered, or wants to run something.
+        RejectedError: the template cannot be rendered, or does what no template may.
     """
     import copier
     from copier.errors import CopierError, CopierWarning
@@ -48,6 +49,10 @@ def render(source: Source, answers: Mapping[str, object], folder: Path) -> None:
             )
         except (CopierError, TemplateError, ValueError) as error:
             raise RejectedError(f"the template cannot be rendered: {error}") from error
+    rendered.remove_empty_folders(folder)
+    if wrong := rendered.problems(folder):
+        listed = "".join(f"\n  {problem}" for problem in wrong)
+        raise RejectedError(f"the template is refused; nothing was written{listed}")
     _reject_recorded_folder(source, folder)
     _record(source, folder / source.questionnaire.answers_file)
 

@@ -29,6 +29,8 @@ _SCP_LIKE = re.compile(r"(?P<user>[\w.-]+@)(?P<host>[\w.-]+):(?P<path>\S+)")
 # A tag, branch or commit as git names them: nothing that git could take for an option or a range.
 _REF = re.compile(r"(?!-)(?!.*\.\.)[\w./+@-]{1,250}")
 
+_DESCRIBED = re.compile(r".+-\d+-g[0-9a-f]{7,}")
+
 UNKNOWN_ADDRESS = "https://forge-workers.invalid/template.git"
 """Recorded when a Forge was built without an address: a reserved name (RFC 2606), the same on every
 machine. Forge serves it from its bundle; Copier and Renovate need `forge relink ADDRESS` first."""
@@ -81,8 +83,11 @@ def opened(template: str | None, ref: str | None) -> Iterator[Source]:
             found = _from_folder(checkout, ref, Path(scratch))
             yield replace(found, address=own_address())
         else:
-            with repository(own_address(), offline=ref is None) as own:
-                yield own.at(ref or own.newest)
+            with repository(own_address(), offline=True) as own:
+                if ref is None or ref in own.releases.values() or own.address == UNKNOWN_ADDRESS:
+                    yield own.at(ref or own.newest)
+                else:
+                    yield _at(own.address, ref, Path(scratch))
 
 
 class Repository:
@@ -109,7 +114,16 @@ class Repository:
         self._offline = offline = offline and not Path(address).is_absolute()
         if is_own(address):
             bundle = releases_folder() / "template.bundle"
-            git(scratch, "clone", "--quiet", "--no-checkout", "--", str(bundle), "repository")
+            git(
+                scratch,
+                "clone",
+                "--quiet",
+                "--template=",
+                "--no-checkout",
+                "--",
+                str(bundle),
+                "repository",
+            )
         else:
             git(scratch, "init", "--quiet", "--template=", "repository")
         tags = set(git(self._clone, "tag", "--list").splitlines())
@@ -169,7 +183,8 @@ class Repository:
         root = self._scratch / commit
         if not root.exists():
             _check_out(self._clone, commit, root)
-        version = ref if ref in self.releases.values() else described(self._clone, commit)
+        is_recorded = ref in self.releases.values() or _DESCRIBED.fullmatch(ref)
+        version = ref if is_recorded else described(self._clone, commit)
         caveat = _caveat_of(version) or without_address(self.address)
         return Source(root, self.address, version, caveat)
 
@@ -184,7 +199,7 @@ class Repository:
         with suppress(UserError):  # a release needs no history
             self._fetch("--depth=1", "--no-tags", f"refs/tags/{ref}:refs/tags/{ref}")
             return _resolved(self._clone, ref)
-        self._fetch("--tags", "+refs/heads/*:refs/remotes/origin/*")
+        self._fetch("--no-tags", "+refs/heads/*:refs/remotes/origin/*")
         try:
             return _resolved(self._clone, ref)
         except UserError:

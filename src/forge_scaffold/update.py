@@ -18,6 +18,7 @@ from forge_scaffold import checks, references
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git
 from forge_scaffold.migration import migrated
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
@@ -192,7 +193,7 @@ class _Merge:
         ours = self._work_tree.tree
         base, theirs = self._users_own(base, ours, theirs)
         self._check_out(ours, base)
-        found_before = _findings(self.folder)
+        found_before = self._findings()
         names_before = references.names(self.folder)
         version = self._new.version or before.version
         conflicts, left_alone = self._merged(theirs, version)
@@ -208,9 +209,7 @@ class _Merge:
             conflicts=conflicts,
             left_alone=left_alone,
             findings=[
-                one
-                for one in _findings(self.folder)
-                if not known[one.rule, one.place.path, one.message]
+                one for one in self._findings() if not known[one.rule, one.place.path, one.message]
             ],
             lost_names=[
                 one
@@ -281,8 +280,12 @@ class _Merge:
         branch = f"template/{version}"
         tip = self._git("commit-tree", "-m", "The template as it will be", "-p", root, theirs)
         self._git("update-ref", f"refs/heads/{branch}", tip)
-        with suppress(UserError):  # git exits with 1 on conflicts, which are read below
+        try:
             self._git(*_MERGE, "merge", "--quiet", "--no-commit", "--no-ff", branch)
+        except UserError:
+            if not (self.folder / ".git" / "MERGE_HEAD").exists():
+                raise
+            # There are conflicts; they are read below.
         stages = self._unmerged()
         left_alone = sorted(path for path, sides in stages.items() if "2" not in sides)
         for path in left_alone:
@@ -299,6 +302,15 @@ class _Merge:
             if "2" in sides
         ]
         return conflicts, left_alone
+
+    def _findings(self) -> list[checks.Finding]:
+        """What the checks report in the scratch folder, under the policy at the project."""
+        project = Project.read(self.folder)
+        if not project.is_worker:
+            return []
+        policy = Policy.of(project, Organisation.of(self._work_tree.project))
+        options = checks.Options.of(project, checks.RULES)
+        return checks.findings(checks.Subject(project, policy), options)
 
     def _unmerged(self) -> dict[str, dict[str, tuple[str, str]]]:
         """The index entries of conflicts: path -> stage -> mode and object."""
@@ -333,11 +345,3 @@ def _answer_changes(
         for name in names
         if before.get(name) != after.get(name)
     ]
-
-
-def _findings(folder: Path) -> list[checks.Finding]:
-    project = Project.read(folder)
-    if not project.is_worker:
-        return []
-    options = checks.Options.of(project, checks.RULES)
-    return checks.findings(checks.Subject(project, Policy.of(project)), options)

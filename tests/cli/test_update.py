@@ -187,6 +187,9 @@ class TestSet:
         assert stored["auth"] == "none"
         assert not (project / "src" / "service" / "auth").exists()
 
+    def test_of_the_same_answer_has_nothing_to_change(self, forge: Forge) -> None:
+        assert ok(forge("set", "auth=clerk")) == "Nothing to change.\n"
+
     def test_lists_every_mistake_and_writes_nothing(self, forge: Forge, project: Path) -> None:
         run = forge("set", "auth=okta", "database=mysql")
         assert run.exit_code == 2

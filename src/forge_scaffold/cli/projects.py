@@ -65,6 +65,9 @@ def report(update: "Update", *, done: bool) -> str:
 
 def _lines(update: "Update", *, done: bool) -> Iterator[str]:
     paint = terminal.painter(sys.stdout)
+    if not update.changes:
+        yield "Nothing to change."
+        return
     before = update.before.version
     if before != update.version:
         yield f"Template  {before} -> {paint(update.version, bold=True)}"
