@@ -31,8 +31,9 @@ def migrated(
     for question in questionnaire:
         name, context = question.name, {**recorded, **values}
         if not questionnaire.applies(question, context):
-            if name in provided:
-                problems.append(f"{provided[name].origin}: not asked with these answers")
+            given = provided.get(name)
+            if given and given.value != questionnaire.default(question, context):
+                problems.append(f"{given.origin}: not asked with these answers")
             continue
         if name in provided:
             values[name] = provided[name].value

@@ -187,6 +187,12 @@ class TestSet:
         assert stored["auth"] == "none"
         assert not (project / "src" / "service" / "auth").exists()
 
+    def test_of_a_question_that_is_not_asked_takes_its_default_only(self, forge: Forge) -> None:
+        ok(forge("set", "auth=none", "revocation=none", "--dry-run"))
+        run = forge("set", "auth=none", "revocation=kv")
+        assert run.exit_code == 2
+        assert "--set revocation=kv: not asked with these answers" in run.stderr
+
     def test_of_the_same_answer_has_nothing_to_change(self, forge: Forge) -> None:
         assert ok(forge("set", "auth=clerk")) == "Nothing to change.\n"
 
