@@ -22,7 +22,7 @@ TEMPLATE = REPOSITORY / "template"
 
 
 def cli() -> str:
-    """What `forge --help` prints, and that of each command."""
+    """What `forge --help` prints, and the help of each command."""
     names = [
         *((command.name,) for command in app.registered_commands),
         *(
@@ -46,7 +46,7 @@ def cli() -> str:
 | Code | Meaning |
 | --- | --- |
 | 0 | It worked. |
-| 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, an update has conflicts or new findings, or the template makes a project that `forge new` refuses. |
+| 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, an update has conflicts or new findings, `--check` found an update, or the template makes a project that `forge new` refuses. |
 | 2 | The command cannot do what it was asked: a mistake in the arguments, a config file, a `forge.toml` or the project. Every problem is listed. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
 | 141 | The reader of the output went away (`forge check \\| head`). |
@@ -76,9 +76,36 @@ When it fails, that is the error, beside the message on stderr; the exit code st
 | `path` | the project's folder |
 | `written` | `false` with `--dry-run` |
 | `answers` | by question: `value`, and its `origin`: `--set KEY=VALUE`, `FILE:LINE`, `preset NAME (FILE:LINE)`, `prompt`, `organisation (FILE:LINE)` or `default` |
-| `template` | `address`, `ref` and `caveat` |
+| `template` | `address`, `version`, and `caveat`: what limits updates, or `null` |
+| `repository` | what was done in git, or `null` |
+| `notes` | what to know or to do, a sentence each |
 | `files` | every file of the project, relative to `path` |
 | `next` | commands to run next |
+
+`forge status --json` prints:
+
+| Key | Value |
+| --- | --- |
+| `template` | `address`, `version`, `newest`, `outdated`, and `unreachable`: why the address did not answer, or `null` |
+| `answers` | the value of each question |
+| `update_waiting` | `true` when an update is written and not committed |
+| `conflicts` | files with an open conflict |
+| `uncommitted` | files that differ from the last commit |
+| `files` | `changed` and `removed` files of the template; `null` when they were not compared |
+
+`forge update --json` prints, as does `forge set`:
+
+| Key | Value |
+| --- | --- |
+| `project` | the project's folder |
+| `written` | `false` with `--dry-run` |
+| `template` | `address`, and the version `before` and `after` |
+| `answers` | the changed answers: `before` and `after` |
+| `files` | `path` and `change`: `added`, `changed` or `removed` |
+| `conflicts` | `path` and `reason` |
+| `left_out` | files that the template changes and the project has removed |
+| `lost_names` | `path`, `line` and `name` of code that uses what the update removed |
+| `findings` | new findings of `forge check`: `rule`, `severity`, `path`, `line`, `message` |
 
 `forge fleet status --json` and `forge fleet update --json` print a list with an object for each project: what
 `forge status --json` or `forge update --json` prints for it, and
@@ -94,7 +121,10 @@ When it fails, that is the error, beside the message on stderr; the exit code st
 def _help(*command: str) -> str:
     printed = CliRunner().invoke(app, [*command, "--help"], prog_name="forge", terminal_width=80)
     title = " ".join(["forge", *command])
-    return f"## {title}\n\n```text\n{printed.stdout.rstrip()}\n```"
+    # The questions are those of the newest release, and have a page of their own.
+    text, questions, _ = printed.stdout.partition("\nQuestions (")
+    more = "\n\nIt ends with the [questions](questions.md)." if questions else ""
+    return f"## {title}\n\n```text\n{text.rstrip()}\n```{more}"
 
 
 def questions() -> str:

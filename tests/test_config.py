@@ -232,7 +232,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     names = ", ".join(QUESTIONS.questions)
     providers = "openai, anthropic, cohere, google or mistral"
     choices = '"clerk", "cloudflare-access", "oidc" or "none"'
-    name_rule = "use 1 to 63 of a-z, 0-9 and hyphens, with no hyphen first or last"
+    name_rule = (
+        "use a-z, 0-9 and hyphens (1 to 63 characters), and start and end with a letter or digit"
+    )
     assert set(problems) == {
         f"{path}:1: service_name: {name_rule}",
         f"{path}:2: auth: 5 is a number in YAML; choose {choices}",

@@ -84,8 +84,56 @@ def test_the_organisations_shown_are_valid(tmp_path: Path, text: str) -> None:
         assert not problems_with(from_organisation(answers, "forge.toml"), questions)
 
 
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """The files and anchors that a page links to."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        ((page.parent / target).resolve() if target else page, anchor)
+        for target, anchor in LINK.findall(text)
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """What can follow the # in a link to a page: its headings, as GitHub names them, and ids."""
+    text = page.read_text(encoding="utf-8")
+    prose = re.sub(r"(?ms)^```.*?^```", "", text)
+    headings = re.findall(r"(?m)^#+ (.+)$", prose)
+    named = (re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+    return {*named, *re.findall(r'<a id="(.+?)">', text)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
-    missing = [link for link in links if not (page.parent / link).exists()]
+    missing = [
+        (target, anchor)
+        for target, anchor in links(page)
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ]
     assert missing == []
+
+
+def test_every_link_of_a_generated_readme_leads_somewhere() -> None:
+    readme = REPOSITORY / "template" / "README.md.jinja"
+    missing = [
+        target
+        for target, _ in links(readme)
+        if not target.exists() and not target.with_name(f"{target.name}.jinja").exists()
+    ]
+    assert missing == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [REPOSITORY / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        waiting += [
+            target
+            for target, _ in links(page)
+            if target.suffix == ".md" and target not in reached and target.exists()
+        ]
+    assert {*PAGES} <= reached

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import copier
 import pytest
 import yaml
 
@@ -150,6 +151,18 @@ def test_an_edited_file_that_the_template_removes_stays(project: Path, release: 
     (conflict,) = update.conflicts
     assert conflict.reason == "removed by the template, changed here: kept"
     assert "mine()" in (project / "src/service/steps.py").read_text()
+
+
+@pytest.mark.parametrize("renamed", [{}, {"src/service/stages.py": MODULE}])
+def test_copier_loses_an_edit_of_a_file_that_is_gone(
+    project: Path, release: Release, renamed: dict[str, str]
+) -> None:
+    """docs/explanation/updates.md says so; when this fails, Copier has learned it."""
+    edit(project, "src/service/steps.py", "step_1()", "mine()")
+    release("v2.0.0", **{"src/service/steps.py": None}, **renamed)
+    copier.run_update(project, defaults=True, overwrite=True, quiet=True)
+    assert not (project / "src/service/steps.py").exists()
+    assert all("mine()" not in (project / path).read_text() for path in renamed)
 
 
 def test_a_file_that_the_project_removed_stays_away(project: Path, release: Release) -> None:

@@ -264,8 +264,8 @@ error: 5 problems, nothing was written
   taken: README.md: the template writes that too; move it away, or name a new or an empty folder
   team.yaml:2: not YAML: expected the node content, but found '<stream end>'
   --set provider=openai: there is no question "provider"; did you mean "providers"?
-  --set service_name=No: service_name: use 1 to 63 of a-z, 0-9 and hyphens, \
-with no hyphen first or last
+  --set service_name=No: service_name: use a-z, 0-9 and hyphens (1 to 63 characters), \
+and start and end with a letter or digit
   --set database=mysql: database: 'mysql' is not a choice; choose d1, turso or none
 """
     )
@@ -401,6 +401,13 @@ def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) ->
     summary = run.stdout.splitlines()[2].strip()
     everything = " ".join(forge("--help").stdout.split())
     assert f"{command} {summary}" in everything
+
+
+@pytest.mark.parametrize("command", ["status", "update"])
+def test_a_command_of_a_group_has_help_of_its_own(forge: Forge, command: str) -> None:
+    run = forge("fleet", command, "--help")
+    assert run.stdout.startswith(f"Usage: forge fleet {command} [OPTIONS] PATH...\n")
+    assert "--jobs N" in run.stdout
 
 
 def test_forge_alone_shows_the_commands_by_purpose(forge: Forge) -> None:

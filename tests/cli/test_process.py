@@ -151,19 +151,25 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     terminal = Terminal(home, "new", "asked", "--set", "database=none", "--template", template)
     terminal.expect("Service name")
     terminal.type("\x15-bad\r")
-    terminal.expect("no hyphen first or last")
+    terminal.expect("start and end with a letter or digit")
     terminal.type("\x15named\r")
-    terminal.expect("What it is for")
+    terminal.expect("What does the service do")
     terminal.type("\r")
-    terminal.expect("Language model providers")
+    terminal.expect("language model providers")
     terminal.type(" \r")  # takes the first choice out
     terminal.expect("AI Gateway?")
     terminal.type("y")
-    terminal.expect("Who may call")
+    terminal.expect("How should callers authenticate")
     terminal.type("\x1b[B\x1b[B\x1b[B\r")  # three down
-    terminal.expect("Where one event")
+    terminal.expect("Where should provider calls")
     terminal.type("\r")
-    for part in ("R2 bucket?", "Vectorize?", "over a queue?", "by the clock", "in a Workflow?"):
+    for part in (
+        "R2 bucket?",
+        "Vectorize?",
+        "with a queue?",
+        "daily maintenance",
+        "with a Workflow?",
+    ):
         terminal.expect(part)
         terminal.type("\r")
     terminal.expect("Continue with these answers")
@@ -202,31 +208,31 @@ def test_one_can_go_back_change_an_answer_and_see_help(home: Path, template: Pat
     terminal.expect("--set service_name=")
     terminal.expect("Service name")
     terminal.type("\x15first\r")
-    terminal.expect("Who may call")
+    terminal.expect("How should callers authenticate")
     terminal.expect("Shift-Tab: back")
     terminal.type(BACK)
     terminal.expect("Service name")
     terminal.expect("first")  # the answer that was given is suggested
     terminal.type("\x15second\r")
-    terminal.expect("Who may call")
+    terminal.expect("How should callers authenticate")
     terminal.type("?")
     terminal.expect("--set auth=")
-    terminal.expect("Who may call")
+    terminal.expect("How should callers authenticate")
     terminal.type("\r")
-    terminal.expect("Where tokens are")
+    terminal.expect("Where should revoked tokens")
     terminal.type("\r")
-    terminal.expect("Where chats are kept")
+    terminal.expect("Where should chats be stored")
     terminal.type("\r")
     terminal.expect("Limit each caller")
     terminal.type("y")
     terminal.expect("Continue with these answers")
     terminal.expect("quota")
     terminal.type(DOWN * 5 + "\r")  # service_name, description, providers, ai_gateway, auth
-    terminal.expect("Who may call")
+    terminal.expect("How should callers authenticate")
     terminal.type(DOWN * 3 + "\r")  # none: there is nothing to revoke and nobody to limit
     terminal.expect("Continue with these answers")
     terminal.type(BACK)
-    terminal.expect("Where chats are kept")
+    terminal.expect("Where should chats be stored")
     terminal.type(DOWN * 2 + "\r")
     terminal.expect("Continue with these answers")
     terminal.type("\r")
@@ -245,7 +251,7 @@ def test_a_stop_at_the_confirmation_leaves_no_trace(home: Path, template: Path) 
     answers = [f"--set={extra}=false" for extra in EXTRAS]
     answers += ["--set=auth=none", "--set=database=none", "--set=service_name=x"]
     terminal = Terminal(home, "new", "asked", *ASKED[1:], *answers, "--template", template)
-    terminal.expect("What it is for")
+    terminal.expect("What does the service do")
     terminal.type("\r")
     terminal.expect("Continue with these answers")
     terminal.type("\x03")

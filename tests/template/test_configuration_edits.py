@@ -2,7 +2,8 @@
 
 The edits are those at the places that a project's README names, and of every value that somebody
 has to set. Each is merged with each change of the template: alone with `git merge-file`, all at
-once with `git merge`, and by Copier's own update.
+once with `git merge`, and by Copier's own update. docs/explanation/updates.md lists the places, and
+the edits elsewhere that conflict.
 """
 
 import json
@@ -257,7 +258,7 @@ def test_an_edit_conflicts_only_with_the_removal_of_its_own_line(tmp_path: Path,
             assert conflicts or text == edit(theirs), f"{changed}, {version}"
 
 
-# Edits elsewhere: what they conflict with, and how often. docs/explanation explains them.
+# Edits elsewhere, as docs/explanation/updates.md names them: what they conflict with, how often.
 ELSEWHERE: Mapping[str, tuple[Edit, Mapping[str, int]]] = {
     "npm install --save-dev": (
         Edit("package.json", r'^  "devDependencies": \{\n', '    "prettier": "^3.0.0",\n'),
@@ -314,6 +315,15 @@ def test_edits_elsewhere_conflict_with_what_the_documentation_lists(
     texts["newer pins"] = released(edit.path, base)
     found = {case: merged(tmp_path, edit(base), base, text)[1] for case, text in texts.items()}
     assert {case: count for case, count in found.items() if count} == expected
+
+
+def test_the_documentation_lists_the_edits_elsewhere_with_their_conflicts() -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "updates.md").read_text(encoding="utf-8")
+    table = page.partition("### Configuration files\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| .+? \| (\d+) \|", table, re.MULTILINE)
+    assert {name.replace("`", ""): {int(count)} for name, count in rows} == {
+        name: set(conflicts.values()) for name, (_, conflicts) in ELSEWHERE.items()
+    }
 
 
 # Two projects that have, together, every place.

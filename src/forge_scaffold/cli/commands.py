@@ -107,14 +107,8 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: with the exit code, unless that is 0.
     """
     group: Any = typer.main.get_command(app)
-    command = group.commands.get(arguments[0])
-    if command and wants_help(arguments):  # at once, without what Typer loads to read values
-        parent = typer.Context(group, info_name="forge")
-        print(
-            command.get_help(
-                typer.Context(command, parent, arguments[0], **command.context_settings)
-            )
-        )
+    if arguments[0] in group.commands and wants_help(arguments):
+        print(_help(group, arguments))  # at once, without what Typer loads to read values
         return
     try:
         with group.make_context("forge", list(arguments)) as context:
@@ -124,6 +118,17 @@ def run(arguments: Sequence[str]) -> None:
             raise SystemExit(end.exit_code) from None
     except UsageError as error:
         raise explained(error) from error
+
+
+def _help(group: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - Typer exports no type
+    """The help of the command that the arguments begin with, be it a command of a group."""
+    context: Any = typer.Context(group, info_name="forge")
+    for name in arguments:
+        command = getattr(context.command, "commands", {}).get(name)
+        if command is None:
+            break
+        context = typer.Context(command, context, name, **command.context_settings)
+    return str(context.get_help())
 
 
 def _show_version(wanted: bool) -> None:
