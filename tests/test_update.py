@@ -247,7 +247,7 @@ class TestAnswers:
         ("setting", "message"),
         [
             ("auth=okta", "'okta' is not a choice"),
-            ("auht=none", "no question 'auht'"),
+            ("auht=none", 'there is no question "auht"; did you mean "auth"'),
             ("providers-=mistral", "'mistral' is not among openai, anthropic"),
             ("providers+=acme", "'acme' is not a choice"),
             ("auth+=oidc", "auth is not a list"),
@@ -342,7 +342,7 @@ class TestAProjectThatIsNotReady:
 
     def test_is_refused_outside_git(self, template: Path, tmp_path: Path) -> None:
         project = made(template, tmp_path / "outside")
-        with pytest.raises(UserError, match="not in a git repository"):
+        with pytest.raises(UserError, match="not in a git work tree"):
             updated(project, "v1.0.0", "auth=none")
 
     def test_is_refused_before_its_first_commit(self, template: Path, tmp_path: Path) -> None:

@@ -132,7 +132,12 @@ def _yaml_root(text: Text) -> "yaml.Node | None":
     return root
 
 
-def _yaml(text: Text) -> dict[str, Entry]:
+def yaml_answers(text: Text) -> dict[str, Entry]:
+    """The answers in a YAML text, whoever wrote it: plain data, each key once.
+
+    Raises:
+        Unreadable: it holds anything else.
+    """
     import yaml
 
     root = _yaml_root(text)
@@ -260,8 +265,8 @@ def _loader() -> "type[yaml.SafeLoader]":
 
 
 READERS: Mapping[str, Callable[[Text], dict[str, Entry]]] = {
-    ".yaml": _yaml,
-    ".yml": _yaml,
+    ".yaml": yaml_answers,
+    ".yml": yaml_answers,
     ".toml": _toml,
     ".json": _json,
 }

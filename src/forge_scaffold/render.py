@@ -14,7 +14,8 @@ from pathlib import Path
 import yaml
 
 from forge_scaffold import rendered
-from forge_scaffold.errors import RejectedError
+from forge_scaffold.errors import RejectedError, UserError
+from forge_scaffold.recorded import Recorded
 from forge_scaffold.sources import Source
 
 _RECORDED = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
@@ -55,6 +56,18 @@ def render(source: Source, answers: Mapping[str, object], folder: Path) -> None:
         raise RejectedError(f"the template is refused; nothing was written{listed}")
     _reject_recorded_folder(source, folder)
     _record(source, folder / source.questionnaire.answers_file)
+
+
+def render_recorded(source: Source, recorded: Recorded, folder: Path) -> None:
+    """Write what the template made of a project's recorded answers into a folder.
+
+    Raises:
+        UserError: it makes nothing of them; somebody has edited the answers file.
+    """
+    try:
+        render(source, recorded.answers, folder)
+    except RejectedError as error:
+        raise UserError(f"{recorded.file}: {recorded.version}: {error}") from error
 
 
 def matcher(source: Source) -> Callable[[str], bool]:

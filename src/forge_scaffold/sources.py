@@ -6,7 +6,6 @@ is an address and a release that teammates, CI and Renovate can use.
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from packaging.version import InvalidVersion, Version
 
 from forge_scaffold.addresses import public_address
 from forge_scaffold.errors import UserError
-from forge_scaffold.git import environment, git, masked
+from forge_scaffold.git import git
+from forge_scaffold.printable import masked
 from forge_scaffold.questions import Questionnaire
 
 URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:(?!/))\S+")
@@ -133,28 +133,13 @@ class Repository:
         """The tag of each release, by its version; in ascending order."""
 
     def _tags_at_address(self) -> set[str]:
-        command = ["git", "ls-remote", "--tags", "--refs", "--", clone_url(self.address)]
+        query = ("ls-remote", "--tags", "--refs", "--", clone_url(self.address))
         try:
-            answer = subprocess.run(
-                command,
-                env=environment(),
-                cwd=self._scratch,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                text=True,
-                timeout=LS_REMOTE_TIMEOUT,
-            )
-        except subprocess.TimeoutExpired:
-            self.unreachable = f"no answer within {LS_REMOTE_TIMEOUT} seconds"
-        except subprocess.CalledProcessError as error:
-            words = masked(error.stderr).strip().splitlines() or ["git ls-remote failed"]
-            self.unreachable = words[-1]
-        except FileNotFoundError as error:
-            raise UserError("git: not found on PATH; install git") from error
-        else:
-            return {line.rpartition("refs/tags/")[2] for line in answer.stdout.splitlines()}
-        return set()
+            answer = git(self._scratch, *query, timeout=LS_REMOTE_TIMEOUT)
+        except UserError as error:
+            self.unreachable = str(error)
+            return set()
+        return {line.rpartition("refs/tags/")[2] for line in answer.splitlines()}
 
     @property
     def newest(self) -> str:
@@ -193,7 +178,7 @@ class Repository:
             raise UserError(f"{ref!r}: not a version, tag, branch or commit")
         with suppress(UserError):
             return _resolved(self._clone, ref)
-        if self._offline or self.address == UNKNOWN_ADDRESS:
+        if self._offline or self.unreachable or self.address == UNKNOWN_ADDRESS:
             known = ", ".join(self.releases.values()) or "none"
             raise UserError(f"{ref}: no such release here; known without the network: {known}")
         with suppress(UserError):  # a release needs no history
