@@ -121,3 +121,18 @@ def test_whatever_is_in_it_there_is_no_traceback(
     else:
         return
     assert FILE in problems
+
+
+@given(
+    st.text(max_size=30)
+    | st.from_regex(r"[-+]?[0-9._:xobeE]{1,8}", fullmatch=True)
+    | st.sampled_from(["1e3", "0o17", "on", "~", "=", "<<", "2026-11-27", "1:30", "-", "y", "NaN"])
+)
+def test_text_that_copier_wrote_is_read_as_that_text(
+    tmp_path_factory: pytest.TempPathFactory, answer: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "text"
+    folder.mkdir(exist_ok=True)
+    written = yaml.dump({"answer": answer, "answers": [answer]}, allow_unicode=True, indent=4)
+    recorded = Recorded.read(project(folder, f"{HEAD}{written}"))
+    assert recorded.answers == {"answer": answer, "answers": [answer]}

@@ -120,7 +120,8 @@ def _load(file: Path) -> dict[str, Entry]:
     if len(content) > MAX_BYTES:
         raise UserError(f"{file}: larger than {MAX_BYTES // 1024} KiB; Copier did not write this")
     try:
-        return config_files.yaml_answers(Text.decoded(PurePosixPath(file), content))
+        text = Text.decoded(PurePosixPath(file), content)
+        return config_files.yaml_answers(text, as_copier=True)
     except Unreadable as error:
         raise UserError(f"{file}:{error.place.line}: {error.reason}") from error
 
