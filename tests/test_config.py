@@ -241,7 +241,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         f'{path}:3: there is no question "what"; the questions are {names}',
         "--set providers=[: '[' cannot be read as a list",
         '--set databse=d1: there is no question "databse"; did you mean "database"?',
-        "--set novalue: write it as --set KEY=VALUE",
+        "--set novalue: write it as KEY=VALUE",
         f"--set providers=acme: providers: 'acme' is not a choice; choose {providers}",
     }
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_scaffold.errors import UserError
-from forge_scaffold.git import LOCATION, git, masked
+from forge_scaffold.git import LOCATION, git
+from forge_scaffold.printable import masked
 from tests.support import repository, write
 
 

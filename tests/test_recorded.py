@@ -33,27 +33,33 @@ def test_it_is_read_as_copier_writes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a file of answers"),
-        ("- a\n", "not a file of answers"),
-        ("1: a\n", "not a file of answers"),
-        (f"{HEAD}a: !!python/object/apply:os.system [touch pwned]\n", "yml:3: cannot be read"),
-        (f"{HEAD}a: !include /etc/passwd\n", "yml:3: cannot be read"),
-        (BOMB, "aliases are not read"),
-        (f"{HEAD}a: [\n", "cannot be read"),
-        (f"{HEAD}a: {'[' * 5000}", "cannot be read"),
+        ("", "yml:1: _src_path: None is not an address"),
+        ("- a\n", "yml:1: expected answers by name"),
+        ("? [a]\n: b\n", "yml:1: a key must be text"),
+        (
+            f"{HEAD}a: !!python/object/apply:os.system [touch pwned]\n",
+            "yml:3: the tag .*os.system is not allowed",
+        ),
+        (f"{HEAD}a: !include /etc/passwd\n", "yml:3: the tag !include is not allowed"),
+        (BOMB, "yml:3: not YAML: the alias .* is not allowed"),
+        (f"{HEAD}a: [\n", "yml:4: not YAML"),
+        (f"{HEAD}a: {'[' * 5000}", "nested more than"),
+        (f"{HEAD}a: {'9' * 6000}\n", "yml:3: .* cannot be read as int"),
+        (f"{HEAD}auth: none\nauth: clerk\n", "yml:4: auth: given twice, first in line 3"),
+        (f"{HEAD}<<<<<<< ours\na: b\n=======\na: c\n>>>>>>> theirs\n", "yml:[34]: not YAML"),
         (f"{HEAD}a: {'x' * 300_000}\n", "larger than 256 KiB"),
-        (b"\xff\xfe", "cannot be read"),
-        (f"{HEAD}---\n{HEAD}", "cannot be read"),
-        ("auth: none\n", "_src_path: None is no address"),
-        ("_src_path: ext::sh -c 'touch pwned'\n", "is no address"),
-        ("_src_path: --upload-pack=touch pwned\n", "is no address"),
-        ("_src_path: ../../forge\n", "is no address"),
-        ('_src_path: "https://example.org/x.git\\e[2J"\n', "is no address"),
-        (f"_src_path: {'x' * 9999}\n", r"x\.\.\. is no address"),
-        ("_src_path: https://example.org/x.git\n_commit: --all\n", "'--all' is no version"),
-        ("_src_path: https://example.org/x.git\n_commit: a..b\n", "is no version"),
-        ("_src_path: https://example.org/x.git\n_commit: 1.0\n", "1.0 is no version"),
-        ("_src_path: https://example.org/x.git\n_commit: [v1]\n", "is no version"),
+        (b"\xff\xfe", "yml:1: not UTF-8 text"),
+        (f"{HEAD}---\n{HEAD}", "yml:3: not YAML"),
+        ("auth: none\n", "_src_path: None is not an address"),
+        ("_src_path: ext::sh -c 'touch pwned'\n", "is not an address"),
+        ("_src_path: --upload-pack=touch pwned\n", "is not an address"),
+        ("_src_path: ../../forge\n", "is not an address"),
+        ('_src_path: "https://example.org/x.git\\e[2J"\n', "is not an address"),
+        (f"_src_path: {'x' * 9999}\n", r"x\.\.\. is not an address"),
+        ("_src_path: https://example.org/x.git\n_commit: --all\n", "'--all' is not a version"),
+        ("_src_path: https://example.org/x.git\n_commit: a..b\n", "is not a version"),
+        ("_src_path: https://example.org/x.git\n_commit: 1.0\n", "1.0 is not a version"),
+        ("_src_path: https://example.org/x.git\n_commit: [v1]\n", "is not a version"),
     ],
 )
 def test_what_copier_would_not_write_is_refused_in_one_line(
@@ -115,3 +121,18 @@ def test_whatever_is_in_it_there_is_no_traceback(
     else:
         return
     assert FILE in problems
+
+
+@given(
+    st.text(max_size=30)
+    | st.from_regex(r"[-+]?[0-9._:xobeE]{1,8}", fullmatch=True)
+    | st.sampled_from(["1e3", "0o17", "on", "~", "=", "<<", "2026-11-27", "1:30", "-", "y", "NaN"])
+)
+def test_text_that_copier_wrote_is_read_as_that_text(
+    tmp_path_factory: pytest.TempPathFactory, answer: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "text"
+    folder.mkdir(exist_ok=True)
+    written = yaml.dump({"answer": answer, "answers": [answer]}, allow_unicode=True, indent=4)
+    recorded = Recorded.read(project(folder, f"{HEAD}{written}"))
+    assert recorded.answers == {"answer": answer, "answers": [answer]}

@@ -9,9 +9,10 @@ import copier
 import pytest
 import yaml
 
+from forge_scaffold import update as update_module
 from forge_scaffold import worktree
 from forge_scaffold.config import complete
-from forge_scaffold.errors import UserError
+from forge_scaffold.errors import RejectedError, UserError
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.recorded import Recorded
@@ -246,7 +247,7 @@ class TestAnswers:
         ("setting", "message"),
         [
             ("auth=okta", "'okta' is not a choice"),
-            ("auht=none", "no question 'auht'"),
+            ("auht=none", 'there is no question "auht"; did you mean "auth"'),
             ("providers-=mistral", "'mistral' is not among openai, anthropic"),
             ("providers+=acme", "'acme' is not a choice"),
             ("auth+=oidc", "auth is not a list"),
@@ -341,7 +342,7 @@ class TestAProjectThatIsNotReady:
 
     def test_is_refused_outside_git(self, template: Path, tmp_path: Path) -> None:
         project = made(template, tmp_path / "outside")
-        with pytest.raises(UserError, match="not in a git repository"):
+        with pytest.raises(UserError, match="not in a git work tree"):
             updated(project, "v1.0.0", "auth=none")
 
     def test_is_refused_before_its_first_commit(self, template: Path, tmp_path: Path) -> None:
@@ -374,6 +375,36 @@ class TestAProjectThatIsNotReady:
         with pytest.raises(UserError, match=r"docs/page\.md: docs is a symbolic link"):
             updated(project, "v2.0.0")
         assert not list(elsewhere.iterdir())
+
+
+def test_a_release_that_writes_what_no_template_may_is_refused(
+    project: Path, template: Path, tmp_path: Path
+) -> None:
+    questions = template / "copier.yml"
+    questions.write_text(f"_preserve_symlinks: true\n{questions.read_text()}")
+    (template / "template" / "link").symlink_to(tmp_path)
+    commit(template, "v2.0.0")
+    with pytest.raises(RejectedError, match="link: a link that leads out of the project"):
+        updated(project, "v2.0.0")
+    assert status(project) == ""
+
+
+def test_what_the_organisation_bans_is_found(project: Path, release: Release) -> None:
+    ban = '[ban]\npydantic = { reason = "ours is faster" }\n'
+    write(project.parent, {"forge.toml": ban})
+    release("v2.0.0", **{"src/service/steps.py": "import pydantic\n"})
+    with update_of(project, "v2.0.0") as update:
+        assert "ours is faster" in " ".join(finding.message for finding in update.findings)
+
+
+def test_a_merge_that_git_cannot_make_is_an_error(
+    project: Path, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release("v2.0.0", **{"README.md": "# Better\n"})
+    monkeypatch.setattr(update_module, "_MERGE", ("--no-such-option",))
+    with pytest.raises(UserError, match="git"):
+        updated(project, "v2.0.0")
+    assert status(project) == ""
 
 
 def test_a_commit_in_the_meantime_is_not_overwritten(project: Path, release: Release) -> None:
@@ -545,7 +576,7 @@ def test_the_users_configuration_and_hooks_take_no_part(
 def test_names_that_git_quotes_and_modes_are_kept(
     project: Path, template: Path, release: Release
 ) -> None:
-    names = ["a b.md", "tab\tname.md", 'quote".md', "ünïcode.md", "-dash.md", ":(glob)x.md"]
+    names = ["a b.md", 'quote".md', "ünïcode.md", "-dash.md", ":(glob)x.md"]
     release("v2.0.0", **dict.fromkeys(names, "new\n"))
     (template / "template" / "run.sh").write_text("#!/bin/sh\n")
     (template / "template" / "run.sh").chmod(0o755)

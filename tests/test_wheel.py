@@ -1,21 +1,36 @@
 """What is built: complete, and the same as the checkout on every supported Python."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy, copytree, rmtree
 from zipfile import ZipFile
 
 import pytest
 
+from scripts.release import add_release
 from tests.audit import index
-from tests.support import GIT_ENVIRONMENT, REPOSITORY, UV, alone, git, tree, write
+from tests.support import (
+    GIT_ENVIRONMENT,
+    REPOSITORY,
+    UV,
+    alone,
+    commit,
+    git,
+    repository,
+    tree,
+    whole_template,
+    write,
+)
 
 PYTHONS = ("3.11", "3.12", "3.13")
-BUNDLE = "forge_scaffold/releases/template.bundle"
+BUNDLE_FILE = "releases/template.bundle"
+BUNDLE = f"forge_scaffold/{BUNDLE_FILE}"
 ADDRESS = "forge_scaffold/releases/address"
 
 
@@ -268,3 +283,57 @@ def test_the_wheels_audit_has_the_examples_of_the_checkouts(
 def test_the_second_command_is_the_first(tmp_path: Path, machine: Machine) -> None:
     second = (machine.folder / "bin" / "forge-workers",)
     assert machine.run(second, "--help", work=tmp_path) == machine.wheel("--help", work=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def colleague(shared: Path) -> Machine:
+    """Another machine, with a wheel that brings one more release of the template: v99.0.0."""
+    folder = shared / "colleague"
+    with alone(shared / "colleague.lock"):
+        if not (folder / "bin" / "forge").exists():
+            rmtree(folder, ignore_errors=True)
+            sources = shared / "newer"
+            copytree(REPOSITORY / "src", sources / "src")
+            copytree(REPOSITORY / "releases", sources / "releases")
+            for name in ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py"):
+                copy(REPOSITORY / name, sources)
+            template = repository(whole_template(shared / "newer-template"))
+            write(template / "template", {"docs/newer.md": "# Newer\n"})
+            commit(template)
+            add_release(sources / BUNDLE_FILE, template, "HEAD", "v99.0.0", date(2030, 1, 1))
+            build(shared / "newer-dist", "--wheel", source=sources)
+            (built,) = (shared / "newer-dist").glob("*.whl")
+            install(folder, PYTHONS[1], built)
+    return Machine(folder, os.environ)
+
+
+def test_a_project_made_on_one_machine_is_kept_up_to_date_on_another(
+    tmp_path: Path, machine: Machine, colleague: Machine
+) -> None:
+    code, *said = machine.wheel("new", "my-service", "--defaults", work=tmp_path / "one")
+    assert code == "0", said
+    other = tmp_path / "another" / "checkout"
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "one" / "my-service"), str(other))
+
+    def forge(*arguments: str) -> str:
+        code, printed, messages = colleague.wheel(*arguments, work=other)
+        assert code == "0", printed + messages
+        return printed
+
+    assert "v99.0.0 is available: forge update" in forge("status")
+    patch = forge("diff")
+    assert "+# Newer\n" in patch
+    assert "v99.0.0" in forge("update")
+    assert (other / "docs" / "newer.md").read_text() == "# Newer\n"
+    commit(other)
+    assert forge("update") == "v99.0.0: up to date.\n"
+    forge("set", "database=turso", "providers+=mistral")
+    assert (other / "src" / "service" / "providers" / "mistral.py").is_file()
+    commit(other)
+    status = json.loads(forge("status", "--json"))
+    assert status["answers"]["database"] == "turso"
+    assert status["files"] == {"changed": [], "removed": []}
+    # The first machine does not know that release, and says which it knows.
+    code, printed, messages = machine.wheel("status", work=other)
+    assert (code, printed) == ("2", "")
+    assert "v99.0.0: no such release here; known without the network: v0.1.0" in messages

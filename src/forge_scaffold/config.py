@@ -116,7 +116,7 @@ def read_settings(
         more = "..." if len(setting) > SHOWN_CHARACTERS else ""
         origin = f"--set {setting[:SHOWN_CHARACTERS]}{more}"
         if not equals:
-            problems.append(f"{origin}: write it as --set KEY=VALUE")
+            problems.append(f"{origin}: write it as KEY=VALUE")
             continue
         try:
             value = _parse(questionnaire.questions.get(name), text)

@@ -117,11 +117,11 @@ def value(text: str) -> object:
         raise ValueError(error.reason) from error
 
 
-def _yaml_root(text: Text) -> "yaml.Node | None":
+def _yaml_root(text: Text, *, as_copier: bool = False) -> "yaml.Node | None":
     import yaml
 
     try:
-        root: yaml.Node | None = _loader()(text.content).get_single_node()
+        root: yaml.Node | None = _loader(as_copier=as_copier)(text.content).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(text.path, mark.line + 1 if mark else 1)
@@ -132,16 +132,30 @@ def _yaml_root(text: Text) -> "yaml.Node | None":
     return root
 
 
-def _yaml(text: Text) -> dict[str, Entry]:
+def yaml_answers(text: Text, *, as_copier: bool = False) -> dict[str, Entry]:
+    """The answers in a YAML text, whoever wrote it: plain data, each key once.
+
+    Args:
+        text: the file.
+        as_copier: take what is written without quotes as PyYAML does, with which Copier records
+            answers: YAML 1.1, in which `1e3` is text.
+
+    Raises:
+        Unreadable: it holds anything else.
+    """
     import yaml
 
-    root = _yaml_root(text)
+    root = _yaml_root(text, as_copier=as_copier)
     if root is None or (isinstance(root, yaml.ScalarNode) and not root.value and not root.style):
         return {}
     if not isinstance(root, yaml.MappingNode):
         raise Unreadable(Place(text.path), "expected answers by name, such as  auth: none")
     return {
-        name: Entry(_yaml_value(text, value), key.start_mark.line + 1, _written(value))
+        name: Entry(
+            _yaml_value(text, value, as_copier=as_copier),
+            key.start_mark.line + 1,
+            _written(value),
+        )
         for name, (key, value) in _yaml_pairs(text, root).items()
     }
 
@@ -175,22 +189,31 @@ def _yaml_pairs(
     return pairs
 
 
-def _yaml_value(text: Text, node: "yaml.Node") -> object:
+def _yaml_value(text: Text, node: "yaml.Node", *, as_copier: bool = False) -> object:
     import yaml
 
     place = Place(text.path, node.start_mark.line + 1)
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if isinstance(node, yaml.MappingNode) and kind == "map":
         pairs = _yaml_pairs(text, node)
-        return {name: _yaml_value(text, value) for name, (_, value) in pairs.items()}
+        return {
+            name: _yaml_value(text, value, as_copier=as_copier)
+            for name, (_, value) in pairs.items()
+        }
     if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        return [_yaml_value(text, item) for item in node.value]
-    if isinstance(node, yaml.ScalarNode) and kind in SCALARS:
+        return [_yaml_value(text, item, as_copier=as_copier) for item in node.value]
+    if isinstance(node, yaml.ScalarNode) and kind in (COPIER_SCALARS if as_copier else SCALARS):
         try:
-            return SCALARS[kind](node.value)
+            return _as_copier(node) if as_copier else SCALARS[kind](node.value)
         except (ValueError, KeyError) as error:
             raise Unreadable(place, f"{node.value[:60]!r} cannot be read as {kind}") from error
     raise Unreadable(place, f"the tag {_short_tag(node.tag)} is not allowed")
+
+
+def _as_copier(node: "yaml.ScalarNode") -> object:
+    import yaml
+
+    return yaml.SafeLoader("").construct_object(node)
 
 
 def _short_tag(tag: str) -> str:
@@ -219,6 +242,8 @@ SCALARS: Mapping[str, Callable[[str], Any]] = {
     "float": _float,
 }
 
+COPIER_SCALARS = frozenset({*SCALARS, "timestamp"})
+
 # YAML 1.2's core schema, and the words that YAML 1.1 takes for booleans. Nothing else that is
 # written without quotes changes its type: no dates, no octal 010, no 1:30 in base 60.
 PLAIN = {
@@ -230,12 +255,11 @@ PLAIN = {
 }
 
 
-def _loader() -> "type[yaml.SafeLoader]":
+def _loader(*, as_copier: bool) -> "type[yaml.SafeLoader]":
     """PyYAML's parser, without aliases and with a bound on the depth."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - the name is PyYAML's
         depth = 0
 
         def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -252,6 +276,9 @@ def _loader() -> "type[yaml.SafeLoader]":
             self.depth -= 1
             return node
 
+    if as_copier:
+        return Loader
+    Loader.yaml_implicit_resolvers = {}
     for kind, pattern in PLAIN.items():
         Loader.add_implicit_resolver(
             f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z"), None
@@ -260,8 +287,8 @@ def _loader() -> "type[yaml.SafeLoader]":
 
 
 READERS: Mapping[str, Callable[[Text], dict[str, Entry]]] = {
-    ".yaml": _yaml,
-    ".yml": _yaml,
+    ".yaml": yaml_answers,
+    ".yml": yaml_answers,
     ".toml": _toml,
     ".json": _json,
 }

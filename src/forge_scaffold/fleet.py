@@ -9,6 +9,7 @@ from pathlib import Path
 
 from forge_scaffold import workers
 from forge_scaffold.errors import ForgeError, UserError
+from forge_scaffold.printable import masked
 from forge_scaffold.recorded import FILE, Recorded
 from forge_scaffold.signals import held_signals
 from forge_scaffold.sources import Repository, repository
@@ -233,7 +234,7 @@ def _tasks(
         try:
             tasks.append(task(member))
         except UserError as error:
-            report(member, Failure(str(error)))
+            report(member, _failure(error))
     return tasks
 
 
@@ -287,7 +288,7 @@ def _failure(error: ForgeError | OSError) -> Failure:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return Failure(f"{place}{error.strerror or error}", is_refusal=False)
-    return Failure(str(error), is_refusal=isinstance(error, UserError))
+    return Failure(masked(str(error)), is_refusal=isinstance(error, UserError))
 
 
 def _applicable(settings: Iterable[str], recorded: Recorded) -> Iterator[str]:

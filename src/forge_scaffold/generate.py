@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from forge_scaffold import checks, git, rendered, staging
+from forge_scaffold import checks, git, staging
 from forge_scaffold.checks.template import ANSWERS, root_only
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
@@ -165,10 +165,6 @@ def preview(source: Source, answers: Answers, target: Path) -> Iterator[Created]
 def _rendered(source: Source, answers: Answers, folder: Path, target: Path) -> Project:
     """The project in `folder`, for `target`: rendered, and refused unless all is well."""
     render(source, answers.as_dict(), folder)
-    rendered.remove_empty_folders(folder)
-    if wrong := rendered.problems(folder):
-        listed = "".join(f"\n  {problem}" for problem in wrong)
-        raise RejectedError(f"the template is refused; nothing was written{listed}")
     if target.is_dir() and (taken := _taken(staging.collisions(folder, target))):
         raise UserError(f"{staging.shortened(target)}: {taken}")
     project = Project.read(folder)

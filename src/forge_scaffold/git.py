@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from forge_scaffold.errors import UserError
+from forge_scaffold.printable import masked
 
 # Set inside git hooks and aliases; they would point git at another repository, or change how it
 # reads paths. Configuration that the user passes on (GIT_CONFIG_COUNT, GIT_SSH_COMMAND) stays.
@@ -31,8 +32,6 @@ _UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 _FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true", "-c", "core.safecrlf=false")
 
 _PAIR = ("KEY", "VALUE")
-
-_USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)@", re.IGNORECASE)
 
 
 def git(
@@ -162,17 +161,6 @@ def _ssh_configured() -> bool:
         query = ["git", "config", "--get", "core.sshCommand"]
         return not subprocess.run(query, capture_output=True, check=False).returncode
     return False
-
-
-def masked(text: str) -> str:
-    """The text with the credentials in its URLs replaced by asterisks."""
-
-    def mask(match: re.Match[str]) -> str:
-        # ssh's user name alone ("git@") is part of the address; over HTTP it may be a token.
-        secret = ":" in match[2] or match[1].lower().startswith("http")
-        return f"{match[1]}***@" if secret else match[0]
-
-    return _USER_INFO.sub(mask, text)
 
 
 def _last_words(errors: str) -> str:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from forge_scaffold.config import read_settings
 from forge_scaffold.errors import UserError
 from forge_scaffold.questions import Question, Questionnaire
+from forge_scaffold.suggestions import hint
 
 
 def migrated(
@@ -23,16 +24,18 @@ def migrated(
     """
     provided, problems = read_settings(_whole(settings, recorded, questionnaire), questionnaire)
     unknown = [name for name in provided if name not in questionnaire.questions]
-    names = ", ".join(questionnaire.questions)
     problems += [
-        f"{provided[name].origin}: no question {name!r}; there are {names}" for name in unknown
+        f'{provided[name].origin}: there is no question "{name}"; '
+        f"{hint(name, questionnaire.questions, 'questions')}"
+        for name in unknown
     ]
     values: dict[str, object] = {}
     for question in questionnaire:
         name, context = question.name, {**recorded, **values}
         if not questionnaire.applies(question, context):
-            if name in provided:
-                problems.append(f"{provided[name].origin}: not asked with these answers")
+            given = provided.get(name)
+            if given and given.value != questionnaire.default(question, context):
+                problems.append(f"{given.origin}: not asked with these answers")
             continue
         if name in provided:
             values[name] = provided[name].value

@@ -4,16 +4,21 @@ The file may come from a stranger's repository, so it is read strictly: plain YA
 size, with an address and a version that git cannot mistake for anything else.
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 import yaml
 
+from forge_scaffold import config_files
+from forge_scaffold.config_files import Entry
+from forge_scaffold.documents import Text, Unreadable
 from forge_scaffold.errors import UserError
+from forge_scaffold.printable import masked
 from forge_scaffold.sources import URL
 
 FILE = ".copier-answers.yml"
@@ -59,17 +64,28 @@ class Recorded:
                 f"{project}: no {FILE}, so no template made this project; forge adopt adds one"
             ) from error
         except OSError as error:
-            raise UserError(f"{file}: {error.strerror}") from error
-        address, version = data.get("_src_path"), data.get("_commit", "")
-        if not any_address and not (isinstance(address, str) and _is_address(address)):
+            # What O_NOFOLLOW refuses is reported as a loop.
+            linked = error.errno == errno.ELOOP
+            reason = "a symbolic link, which is not followed" if linked else error.strerror
+            raise UserError(f"{file}: {reason}") from error
+        address, version = data.get("_src_path", Entry(None, 1)), data.get("_commit", Entry("", 1))
+        if not any_address and not (isinstance(address.value, str) and _is_address(address.value)):
             raise UserError(
-                f"{file}: _src_path: {_shown(address)} is no address of a template; "
-                "use https://....git or git@host:path (forge relink ADDRESS)"
+                f"{file}:{address.line}: _src_path: {_shown(address.value)} is not an address of a "
+                "template; use https://....git or git@host:path (forge relink ADDRESS)"
             )
-        if not isinstance(version, str) or not _is_version(version):
-            raise UserError(f"{file}: _commit: {_shown(version)} is no version of a template")
-        answers = {name: value for name, value in data.items() if not name.startswith("_")}
-        return cls(file, str(address), version, answers)
+        if not isinstance(version.value, str) or not _is_version(version.value):
+            raise UserError(
+                f"{file}:{version.line}: _commit: {_shown(version.value)} is not a version of a "
+                "template, such as v1.2.0"
+            )
+        answers = {name: entry.value for name, entry in data.items() if not name.startswith("_")}
+        return cls(file, str(address.value), version.value, answers)
+
+    @property
+    def shown_address(self) -> str:
+        """The address for a terminal, a log or a report: without credentials."""
+        return masked(self.address)
 
     def require_version(self) -> None:
         """Refuse a project whose template has no versions.
@@ -84,39 +100,30 @@ class Recorded:
             )
 
     def relinked(self, address: str) -> bytes:
-        """The file's bytes with another address, everything else as it is."""
+        """The file's bytes with another address, everything else as it is.
+
+        Raises:
+            UserError: no line of the file is the address's.
+        """
         text = self.file.read_bytes().decode("utf-8")
         line = yaml.safe_dump({"_src_path": address}, width=2**20)
-        return _ADDRESS_LINE.sub(lambda _: line, text, count=1).encode("utf-8")
+        relinked, count = _ADDRESS_LINE.subn(lambda _: line, text, count=1)
+        if not count:
+            raise UserError(f"{self.file}: no line begins with _src_path: ; add {line.strip()!r}")
+        return relinked.encode("utf-8")
 
 
-def _load(file: Path) -> dict[str, object]:
+def _load(file: Path) -> dict[str, Entry]:
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UserError(f"{file}: larger than {MAX_BYTES // 1024} KiB; Copier did not write this")
     try:
-        data = yaml.load(content.decode("utf-8-sig"), Loader=_PlainLoader)  # noqa: S506 - safe
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark else str(file)
-        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise UserError(f"{place}: cannot be read: {reason}") from error
-    if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
-        raise UserError(f"{file}: not a file of answers by question")
-    return data
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not read", mark)
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
+        text = Text.decoded(PurePosixPath(file), content)
+        return config_files.yaml_answers(text, as_copier=True)
+    except Unreadable as error:
+        raise UserError(f"{file}:{error.place.line}: {error.reason}") from error
 
 
 def _is_address(text: str) -> bool:

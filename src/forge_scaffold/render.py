@@ -13,7 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from forge_scaffold.errors import RejectedError
+from forge_scaffold import rendered
+from forge_scaffold.errors import RejectedError, UserError
+from forge_scaffold.recorded import Recorded
 from forge_scaffold.sources import Source
 
 _RECORDED = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
@@ -28,7 +30,7 @@ def render(source: Source, answers: Mapping[str, object], folder: Path) -> None:
         folder: missing or empty.
 
     Raises:
-        RejectedError: the template cannot be rendered, or wants to run something.
+        RejectedError: the template cannot be rendered, or does what no template may.
     """
     import copier
     from copier.errors import CopierError, CopierWarning
@@ -48,8 +50,24 @@ def render(source: Source, answers: Mapping[str, object], folder: Path) -> None:
             )
         except (CopierError, TemplateError, ValueError) as error:
             raise RejectedError(f"the template cannot be rendered: {error}") from error
+    rendered.remove_empty_folders(folder)
+    if wrong := rendered.problems(folder):
+        listed = "".join(f"\n  {problem}" for problem in wrong)
+        raise RejectedError(f"the template is refused; nothing was written{listed}")
     _reject_recorded_folder(source, folder)
     _record(source, folder / source.questionnaire.answers_file)
+
+
+def render_recorded(source: Source, recorded: Recorded, folder: Path) -> None:
+    """Write what the template made of a project's recorded answers into a folder.
+
+    Raises:
+        UserError: it makes nothing of them; somebody has edited the answers file.
+    """
+    try:
+        render(source, recorded.answers, folder)
+    except RejectedError as error:
+        raise UserError(f"{recorded.file}: {recorded.version}: {error}") from error
 
 
 def matcher(source: Source) -> Callable[[str], bool]:

@@ -6,7 +6,6 @@ is an address and a release that teammates, CI and Renovate can use.
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from packaging.version import InvalidVersion, Version
 
 from forge_scaffold.addresses import public_address
 from forge_scaffold.errors import UserError
-from forge_scaffold.git import environment, git, masked
+from forge_scaffold.git import git
+from forge_scaffold.printable import masked
 from forge_scaffold.questions import Questionnaire
 
 URL = re.compile(r"(?:(?:git\+)?(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:(?!/))\S+")
@@ -28,6 +28,8 @@ _SHORTHANDS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _SCP_LIKE = re.compile(r"(?P<user>[\w.-]+@)(?P<host>[\w.-]+):(?P<path>\S+)")
 # A tag, branch or commit as git names them: nothing that git could take for an option or a range.
 _REF = re.compile(r"(?!-)(?!.*\.\.)[\w./+@-]{1,250}")
+
+_DESCRIBED = re.compile(r".+-\d+-g[0-9a-f]{7,}")
 
 UNKNOWN_ADDRESS = "https://forge-workers.invalid/template.git"
 """Recorded when a Forge was built without an address: a reserved name (RFC 2606), the same on every
@@ -81,8 +83,11 @@ def opened(template: str | None, ref: str | None) -> Iterator[Source]:
             found = _from_folder(checkout, ref, Path(scratch))
             yield replace(found, address=own_address())
         else:
-            with repository(own_address(), offline=ref is None) as own:
-                yield own.at(ref or own.newest)
+            with repository(own_address(), offline=True) as own:
+                if ref is None or ref in own.releases.values() or own.address == UNKNOWN_ADDRESS:
+                    yield own.at(ref or own.newest)
+                else:
+                    yield _at(own.address, ref, Path(scratch))
 
 
 class Repository:
@@ -109,7 +114,16 @@ class Repository:
         self._offline = offline = offline and not Path(address).is_absolute()
         if is_own(address):
             bundle = releases_folder() / "template.bundle"
-            git(scratch, "clone", "--quiet", "--no-checkout", "--", str(bundle), "repository")
+            git(
+                scratch,
+                "clone",
+                "--quiet",
+                "--template=",
+                "--no-checkout",
+                "--",
+                str(bundle),
+                "repository",
+            )
         else:
             git(scratch, "init", "--quiet", "--template=", "repository")
         tags = set(git(self._clone, "tag", "--list").splitlines())
@@ -119,28 +133,13 @@ class Repository:
         """The tag of each release, by its version; in ascending order."""
 
     def _tags_at_address(self) -> set[str]:
-        command = ["git", "ls-remote", "--tags", "--refs", "--", clone_url(self.address)]
+        query = ("ls-remote", "--tags", "--refs", "--", clone_url(self.address))
         try:
-            answer = subprocess.run(
-                command,
-                env=environment(),
-                cwd=self._scratch,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                text=True,
-                timeout=LS_REMOTE_TIMEOUT,
-            )
-        except subprocess.TimeoutExpired:
-            self.unreachable = f"no answer within {LS_REMOTE_TIMEOUT} seconds"
-        except subprocess.CalledProcessError as error:
-            words = masked(error.stderr).strip().splitlines() or ["git ls-remote failed"]
-            self.unreachable = words[-1]
-        except FileNotFoundError as error:
-            raise UserError("git: not found on PATH; install git") from error
-        else:
-            return {line.rpartition("refs/tags/")[2] for line in answer.stdout.splitlines()}
-        return set()
+            answer = git(self._scratch, *query, timeout=LS_REMOTE_TIMEOUT)
+        except UserError as error:
+            self.unreachable = str(error)
+            return set()
+        return {line.rpartition("refs/tags/")[2] for line in answer.splitlines()}
 
     @property
     def newest(self) -> str:
@@ -169,7 +168,8 @@ class Repository:
         root = self._scratch / commit
         if not root.exists():
             _check_out(self._clone, commit, root)
-        version = ref if ref in self.releases.values() else described(self._clone, commit)
+        is_recorded = ref in self.releases.values() or _DESCRIBED.fullmatch(ref)
+        version = ref if is_recorded else described(self._clone, commit)
         caveat = _caveat_of(version) or without_address(self.address)
         return Source(root, self.address, version, caveat)
 
@@ -178,13 +178,13 @@ class Repository:
             raise UserError(f"{ref!r}: not a version, tag, branch or commit")
         with suppress(UserError):
             return _resolved(self._clone, ref)
-        if self._offline or self.address == UNKNOWN_ADDRESS:
+        if self._offline or self.unreachable or self.address == UNKNOWN_ADDRESS:
             known = ", ".join(self.releases.values()) or "none"
             raise UserError(f"{ref}: no such release here; known without the network: {known}")
         with suppress(UserError):  # a release needs no history
             self._fetch("--depth=1", "--no-tags", f"refs/tags/{ref}:refs/tags/{ref}")
             return _resolved(self._clone, ref)
-        self._fetch("--tags", "+refs/heads/*:refs/remotes/origin/*")
+        self._fetch("--no-tags", "+refs/heads/*:refs/remotes/origin/*")
         try:
             return _resolved(self._clone, ref)
         except UserError:

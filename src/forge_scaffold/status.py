@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
-from forge_scaffold.render import matcher, render
+from forge_scaffold.render import matcher, render_recorded
 from forge_scaffold.sources import Repository, parsed_version
 from forge_scaffold.worktree import WorkTree
 
@@ -88,7 +88,7 @@ def _compared(
     source = repository.at(recorded.version)
     with TemporaryDirectory(prefix="forge-") as scratch:
         rendered = Path(scratch) / "rendered"
-        render(source, recorded.answers, rendered)
+        render_recorded(source, recorded, rendered)
         is_users = matcher(source)
         paths = [
             path

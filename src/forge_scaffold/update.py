@@ -18,11 +18,12 @@ from forge_scaffold import checks, references
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git
 from forge_scaffold.migration import migrated
+from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
 from forge_scaffold.recorded import FILE, Recorded
-from forge_scaffold.render import matcher, render
-from forge_scaffold.sources import Repository, Source
+from forge_scaffold.render import matcher, render, render_recorded
+from forge_scaffold.sources import Repository, Source, parsed_version
 from forge_scaffold.status import is_newer
 from forge_scaffold.worktree import WorkTree
 
@@ -36,6 +37,9 @@ _ISOLATED: Mapping[str, str] = {
     "GIT_COMMITTER_NAME": "forge",
     "GIT_COMMITTER_EMAIL": "forge@localhost",
 }
+# The mode of a submodule in a tree.
+SUBMODULE = "160000"
+
 _MERGE = ("-c", "merge.conflictStyle=merge", "-c", "merge.directoryRenames=false")
 
 
@@ -145,6 +149,8 @@ def target_of(to: str | None, recorded: Recorded, repository: Repository) -> str
     target = to or repository.newest
     if target == recorded.version or is_newer(target, recorded.version):
         return target
+    if to and not parsed_version(to):
+        raise UserError(f"--to {to}: not a version, such as {repository.newest}")
     if to:
         raise UserError(f"--to {to}: older than {recorded.version}, which the project has")
     return recorded.version
@@ -187,16 +193,17 @@ class _Merge:
     def update(self, before: Recorded, answers: Mapping[str, object]) -> Update:
         """Merge, check, and describe what came out."""
         self._initialise()
-        base = self._rendered(self._old, before.answers, "old")
-        theirs = self._rendered(self._new, answers, "new")
+        render_recorded(self._old, before, self._scratch / "old")
+        render(self._new, answers, self._scratch / "new")
+        base, theirs = (self._tree_of(self._scratch / name) for name in ("old", "new"))
         ours = self._work_tree.tree
         base, theirs = self._users_own(base, ours, theirs)
         self._check_out(ours, base)
-        found_before = _findings(self.folder)
+        found_before = self._findings()
         names_before = references.names(self.folder)
         version = self._new.version or before.version
         conflicts, left_alone = self._merged(theirs, version)
-        result = self._tree_of(self.folder)
+        result = self._changed(self._tree_of(self.folder), self._submodules(ours), [])
         merged, new = self._entries(result), self._entries(theirs)
         known = Counter((one.rule, one.place.path, one.message) for one in found_before)
         return Update(
@@ -208,9 +215,7 @@ class _Merge:
             conflicts=conflicts,
             left_alone=left_alone,
             findings=[
-                one
-                for one in _findings(self.folder)
-                if not known[one.rule, one.place.path, one.message]
+                one for one in self._findings() if not known[one.rule, one.place.path, one.message]
             ],
             lost_names=[
                 one
@@ -231,16 +236,15 @@ class _Merge:
         alternates.parent.mkdir(exist_ok=True)
         alternates.write_bytes(os.fsencode(self._work_tree.objects) + b"\n")
 
-    def _rendered(self, source: Source, answers: Mapping[str, object], name: str) -> str:
-        """The tree of the template's files for these answers."""
-        folder = self._scratch / name
-        render(source, answers, folder)
-        return self._tree_of(folder)
-
     def _tree_of(self, folder: Path) -> str:
         self._git("read-tree", "--empty")
         self._git(f"--work-tree={folder}", "add", "--all", "--force", ".")
         return self._git("write-tree")
+
+    def _submodules(self, tree: str) -> dict[str, tuple[str, str]]:
+        """The commits of other repositories in a tree: in a folder of files there are none."""
+        entries = self._entries(tree).items()
+        return {path: entry for path, entry in entries if entry[0] == SUBMODULE}
 
     def _users_own(self, base: str, ours: str, theirs: str) -> tuple[str, str]:
         """The template's trees without a say in files that belong to the user.
@@ -281,8 +285,12 @@ class _Merge:
         branch = f"template/{version}"
         tip = self._git("commit-tree", "-m", "The template as it will be", "-p", root, theirs)
         self._git("update-ref", f"refs/heads/{branch}", tip)
-        with suppress(UserError):  # git exits with 1 on conflicts, which are read below
+        try:
             self._git(*_MERGE, "merge", "--quiet", "--no-commit", "--no-ff", branch)
+        except UserError:
+            if not (self.folder / ".git" / "MERGE_HEAD").exists():
+                raise
+            # There are conflicts; they are read below.
         stages = self._unmerged()
         left_alone = sorted(path for path, sides in stages.items() if "2" not in sides)
         for path in left_alone:
@@ -299,6 +307,15 @@ class _Merge:
             if "2" in sides
         ]
         return conflicts, left_alone
+
+    def _findings(self) -> list[checks.Finding]:
+        """What the checks report in the scratch folder, under the policy at the project."""
+        project = Project.read(self.folder)
+        if not project.is_worker:
+            return []
+        policy = Policy.of(project, Organisation.of(self._work_tree.project))
+        options = checks.Options.of(project, checks.RULES)
+        return checks.findings(checks.Subject(project, policy), options)
 
     def _unmerged(self) -> dict[str, dict[str, tuple[str, str]]]:
         """The index entries of conflicts: path -> stage -> mode and object."""
@@ -333,11 +350,3 @@ def _answer_changes(
         for name in names
         if before.get(name) != after.get(name)
     ]
-
-
-def _findings(folder: Path) -> list[checks.Finding]:
-    project = Project.read(folder)
-    if not project.is_worker:
-        return []
-    options = checks.Options.of(project, checks.RULES)
-    return checks.findings(checks.Subject(project, Policy.of(project)), options)

@@ -13,6 +13,7 @@ from typing import Self
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git, git_bytes
+from forge_scaffold.git import work_tree as git_work_tree
 from forge_scaffold.signals import held_signals
 
 SHOWN_FILES = 10
@@ -39,13 +40,16 @@ class WorkTree:
         """The work tree of a project.
 
         Raises:
-            UserError: there is none, or nothing is committed.
+            UserError: there is none, git refuses it, or nothing is committed.
         """
         try:
+            git(project, "rev-parse", "--show-toplevel")
             prefix = git(project, "rev-parse", "--show-prefix")
         except UserError as error:
+            if git_work_tree(project):  # of another user, or broken
+                raise UserError(f"{project}: {error}") from error
             raise UserError(
-                f"{project}: not in a git repository, from which an update could be taken back; "
+                f"{project}: not in a git work tree, from which an update could be taken back; "
                 "git init && git add --all && git commit -m Start"
             ) from error
         try:
@@ -92,8 +96,13 @@ class WorkTree:
         """Refuse a project with uncommitted changes.
 
         Raises:
-            UserError: it has some; an update that waits to be committed is named as such.
+            UserError: it has some; an update that waits to be committed is named as such. Or the
+                next commit would conclude a merge, and take the update into it.
         """
+        if self._git_path("MERGE_HEAD").exists():
+            raise UserError(
+                f"{self.project}: a merge is in progress; git commit, or git merge --abort"
+            )
         names = self.uncommitted
         if names and (waiting := self.waiting()):
             state = "waits to be committed" if waiting.complete else "was interrupted"

@@ -167,9 +167,9 @@ def test_a_second_adoption_is_refused(forge: Forge, worker: Path) -> None:
             ["'okta' is not a choice", 'did you mean "database"?'],
         ),
         (["worker", "--set", "revocation=kv"], ["revocation: is asked only when auth != 'none'"]),
-        (["worker", "--set", "cron"], ["--set cron: write it as --set KEY=VALUE"]),
+        (["worker", "--set", "cron"], ["--set cron: write it as KEY=VALUE"]),
         (["worker", "--add", "docs"], ["--add docs: the template has no file there"]),
-        (["."], ["name one of its Workers: ", "not in a git repository"]),
+        (["."], ["name one of its Workers: ", "not in a git work tree"]),
     ],
 )
 def test_a_mistake_is_explained_and_nothing_written(

@@ -115,7 +115,7 @@ missing             -        -       error             No such file or directory
         assert first == {**head, **json.loads(alone.stdout)}
         assert first["files"] == {"changed": ["README.md"], "removed": []}
         assert second["state"] == "error"
-        assert "cannot be read" in second["error"]
+        assert "not YAML" in second["error"]
 
     def test_leaves_files_alone_unless_asked(self, copied: Copy) -> None:
         copied("one", {"README.md": "# Mine\n"})

@@ -47,6 +47,32 @@ def test_an_argument_that_is_no_text_is_refused(home: Path, template: Path) -> N
     assert not list(home.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments", [["new", "", "--defaults"], ["status", "--project", ""], ["check", ""]]
+)
+def test_an_empty_argument_is_not_the_current_folder(home: Path, arguments: list[str]) -> None:
+    run = subprocess.run(
+        [*FORGE, *arguments], cwd=home, capture_output=True, check=False, text=True
+    )
+    assert run.returncode == 2
+    assert run.stderr == "error: an argument is empty; is a variable of your shell not set?\n"
+    assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("command", ["schema", "check .", "status"])
+def test_closed_output_is_no_failure_of_its_own(home: Path, command: str, closed: str) -> None:
+    line = f'"{sys.executable}" -m forge_scaffold {command}'
+    runs = [
+        subprocess.run(
+            ["sh", "-c", f"{line} {redirected}"], cwd=home, capture_output=True, check=False
+        )
+        for redirected in ("", closed)
+    ]
+    assert runs[0].returncode == runs[1].returncode
+    assert b"Traceback" not in runs[1].stdout + runs[1].stderr
+
+
 def test_a_terminal_without_unicode_is_enough(home: Path, template: Path) -> None:
     run = subprocess.run(
         [*FORGE, "new", "x", "--defaults", "--template", template],

@@ -187,6 +187,15 @@ class TestSet:
         assert stored["auth"] == "none"
         assert not (project / "src" / "service" / "auth").exists()
 
+    def test_of_a_question_that_is_not_asked_takes_its_default_only(self, forge: Forge) -> None:
+        ok(forge("set", "auth=none", "revocation=none", "--dry-run"))
+        run = forge("set", "auth=none", "revocation=kv")
+        assert run.exit_code == 2
+        assert "--set revocation=kv: not asked with these answers" in run.stderr
+
+    def test_of_the_same_answer_has_nothing_to_change(self, forge: Forge) -> None:
+        assert ok(forge("set", "auth=clerk")) == "Nothing to change.\n"
+
     def test_lists_every_mistake_and_writes_nothing(self, forge: Forge, project: Path) -> None:
         run = forge("set", "auth=okta", "database=mysql")
         assert run.exit_code == 2
@@ -251,7 +260,127 @@ class TestRelink:
         assert address in (moved / ".copier-answers.yml").read_text()
 
 
-@pytest.mark.parametrize("command", [["update"], ["diff"], ["status"], ["set", "auth=none"]])
+COMMANDS = [["update"], ["diff"], ["status"], ["set", "auth=none"]]
+
+
+def answers(project: Path, **changed: str) -> None:
+    """Commit changed lines of the answers file."""
+    file = project / ".copier-answers.yml"
+    lines = file.read_text().splitlines()
+    kept = [line for line in lines if line.partition(":")[0] not in changed]
+    file.write_text("\n".join([*kept, *(f"{key}: {value}" for key, value in changed.items()), ""]))
+    commit(project)
+
+
+class TestAddress:
+    @pytest.mark.parametrize("command", [*COMMANDS, ["status", "--json"], ["fleet", "status", "."]])
+    def test_keeps_its_credentials_to_itself(
+        self, forge: Forge, project: Path, command: list[str]
+    ) -> None:
+        address = "https://me:s3cret@127.0.0.1:1/team/forge.git"
+        answers(project, _src_path=address)
+        run = forge(*command)
+        assert "s3cret" not in run.output
+        assert "https://***@127.0.0.1:1/team/forge.git does not answer" in run.output
+
+    @pytest.mark.parametrize("command", [["update"], ["diff"], ["status"]])
+    def test_without_a_repository_gives_gits_reason(
+        self, forge: Forge, project: Path, tmp_path: Path, command: list[str]
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        answers(project, _src_path=str(tmp_path / "empty"))
+        run = forge(*command)
+        assert run.exit_code == 2
+        assert "does not appear to be a git repository" in run.stderr
+
+    def test_that_does_not_answer_has_no_other_versions(self, forge: Forge, project: Path) -> None:
+        answers(project, _src_path="https://127.0.0.1:1/team/forge.git")
+        run = forge("update", "--to", "v9.0.0")
+        assert run.exit_code == 2
+        assert "v1.0.0: no such release here; known without the network: none" in run.stderr
+
+
+class TestWorkTree:
+    def test_may_hold_submodules(self, forge: Forge, project: Path, template: Path) -> None:
+        allowed = ("-c", "protocol.file.allow=always")
+        git(project, *allowed, "submodule", "--quiet", "add", str(template), "vendor/library")
+        commit(project)
+        before = tree(project)
+        assert "1 added, 2 changed\n" in ok(forge("update"))
+        assert git(project, "status", "--porcelain", "--", "vendor") == ""
+        ok(forge("update", "--abort"))
+        assert tree(project) == before
+
+    @pytest.mark.parametrize("command", [["update"], ["set", "auth=none"]])
+    def test_in_a_merge_is_refused(self, forge: Forge, project: Path, command: list[str]) -> None:
+        git(project, "checkout", "--quiet", "-b", "theirs")
+        git(project, "commit", "--quiet", "--allow-empty", "--message=theirs")
+        git(project, "checkout", "--quiet", "-")
+        git(project, "commit", "--quiet", "--allow-empty", "--message=ours")
+        git(project, "merge", "--quiet", "--no-commit", "--no-ff", "theirs")
+        before = tree(project)
+        run = forge(*command)
+        assert run.exit_code == 2
+        assert "a merge is in progress; git commit, or git merge --abort" in run.stderr
+        assert tree(project) == before
+
+    @pytest.mark.usefixtures("project")
+    @pytest.mark.parametrize("command", [["update"], ["diff"], ["set", "auth=none"]])
+    def test_of_another_user_is_named_as_such(
+        self, forge: Forge, command: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        run = forge(*command)
+        assert run.exit_code == 2
+        assert "dubious ownership" in run.stderr
+        assert "git init" not in run.stderr
+
+    @pytest.mark.parametrize("command", [["update"], ["diff"], ["set", "auth=none"]])
+    def test_is_missing_in_a_bare_repository(
+        self, forge: Forge, project: Path, command: list[str], tmp_path: Path
+    ) -> None:
+        git(tmp_path, "clone", "--quiet", "--bare", str(project), "bare.git")
+        (tmp_path / "bare.git" / ".copier-answers.yml").write_bytes(
+            (project / ".copier-answers.yml").read_bytes()
+        )
+        run = forge(*command, "--project", tmp_path / "bare.git")
+        assert run.exit_code == 2
+        assert "not in a git work tree" in run.stderr
+
+
+class TestAnswersFile:
+    @pytest.mark.parametrize("command", [["update", "--set", "auth=none"], ["status"]])
+    def test_with_an_answer_that_never_was_is_named(
+        self, forge: Forge, project: Path, command: list[str]
+    ) -> None:
+        answers(project, auth="okta")
+        run = forge(*command)
+        assert run.exit_code == 2
+        assert ".copier-answers.yml: v1.0.0: the template cannot be rendered: " in run.stderr
+        assert "'okta'" in run.stderr
+
+    def test_without_a_line_for_the_address_is_not_relinked(
+        self, forge: Forge, project: Path
+    ) -> None:
+        file = project / ".copier-answers.yml"
+        file.write_text(file.read_text().replace("_src_path:", "'_src_path':"))
+        before = file.read_bytes()
+        run = forge("relink", "https://example.org/team/forge.git", "--offline")
+        assert run.exit_code == 2
+        assert "no line begins with _src_path:" in run.stderr
+        assert file.read_bytes() == before
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", ["update", "diff"])
+@pytest.mark.parametrize("version", ["newest", "../x", "main"])
+def test_what_is_not_a_version_is_not_called_old(forge: Forge, command: str, version: str) -> None:
+    run = forge(command, "--to", version)
+    assert run.exit_code == 2
+    assert f"error: --to {version}: not a version, such as v1.1.0\n" in run.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_folder_that_no_template_made_is_refused(forge: Forge, command: list[str]) -> None:
     run = forge(*command)
     assert run.exit_code == 2

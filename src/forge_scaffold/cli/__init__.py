@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_scaffold.cli import terminal
+from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from forge_scaffold.cli.arguments import Command
@@ -24,6 +26,9 @@ FAST = ("check", "audit", "rule")
 
 def main() -> None:
     """The `forge` command."""
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller, as `>&-` does
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     if shell := os.environ.get("_FORGE_COMPLETE"):
@@ -41,6 +46,8 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: with the exit code, unless that is 0.
     """
     with terminal.outcomes(as_json=_wants_json(arguments)):
+        if "" in arguments:  # as a path it would be the current folder
+            raise UserError("an argument is empty; is a variable of your shell not set?")
         match arguments:
             case ["--version"]:
                 print(version())

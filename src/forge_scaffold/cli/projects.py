@@ -11,7 +11,7 @@ import typer
 
 from forge_scaffold.cli import terminal
 from forge_scaffold.errors import UserError
-from forge_scaffold.printable import printable
+from forge_scaffold.printable import masked, printable
 
 if TYPE_CHECKING:
     from forge_scaffold.documents import Place
@@ -55,7 +55,8 @@ def merged(
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     style = terminal.painter(sys.stderr)
-    print(f"{style('warning:', fg='yellow', bold=True)} {printable(message)}", file=sys.stderr)
+    text = printable(masked(message))
+    print(f"{style('warning:', fg='yellow', bold=True)} {text}", file=sys.stderr)
 
 
 def report(update: "Update", *, done: bool) -> str:
@@ -65,6 +66,9 @@ def report(update: "Update", *, done: bool) -> str:
 
 def _lines(update: "Update", *, done: bool) -> Iterator[str]:
     paint = terminal.painter(sys.stdout)
+    if not update.changes:
+        yield "Nothing to change."
+        return
     before = update.before.version
     if before != update.version:
         yield f"Template  {before} -> {paint(update.version, bold=True)}"
@@ -141,7 +145,7 @@ def as_data(update: "Update", *, done: bool) -> dict[str, Any]:
         "project": str(update.project),
         "written": done,
         "template": {
-            "address": update.before.address,
+            "address": update.before.shown_address,
             "before": update.before.version,
             "after": update.version,
         },

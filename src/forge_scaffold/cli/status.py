@@ -49,7 +49,7 @@ def as_data(found: "Status") -> dict[str, Any]:
     """A status as JSON has it."""
     return {
         "template": {
-            "address": found.recorded.address,
+            "address": found.recorded.shown_address,
             "version": found.recorded.version,
             "newest": found.newest,
             "outdated": found.is_outdated,
@@ -67,7 +67,7 @@ def as_data(found: "Status") -> dict[str, Any]:
 
 def _lines(found: "Status") -> Iterator[str]:
     paint = terminal.painter(sys.stdout)
-    yield f"Template  {printable(found.recorded.address)}"
+    yield f"Template  {printable(found.recorded.shown_address)}"
     if found.is_outdated:
         newest = paint(f"{found.newest} is available: forge update", fg="yellow")
         yield f"Version   {found.recorded.version}; {newest}"

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from forge_scaffold.errors import ForgeError, UserError
-from forge_scaffold.printable import printable
+from forge_scaffold.printable import masked, printable
 
 # As terminals number them (ECMA-48, "set foreground").
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
@@ -129,11 +129,13 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _as_json(error: ForgeError) -> str:
-    problems = list(error.problems) if isinstance(error, UserError) else str(error).splitlines()
-    return json.dumps(
-        {"error": {"message": str(error), "problems": problems, "exit_code": error.exit_code}},
-        indent=2,
-    )
+    problems = error.problems if isinstance(error, UserError) else str(error).splitlines()
+    report = {
+        "message": masked(str(error)),
+        "problems": list(map(masked, problems)),
+        "exit_code": error.exit_code,
+    }
+    return json.dumps({"error": report}, indent=2)
 
 
 def _fail(error: ForgeError) -> NoReturn:
@@ -142,5 +144,5 @@ def _fail(error: ForgeError) -> NoReturn:
     if isinstance(error, UserError) and len(error.problems) > 1:
         listed = "".join(f"\n  {problem}" for problem in error.problems)
         message = f"{len(error.problems)} problems, nothing was written{listed}"
-    print(f"{style('error:')} {printable(message)}", file=sys.stderr)
+    print(f"{style('error:')} {printable(masked(message))}", file=sys.stderr)
     raise SystemExit(error.exit_code)
