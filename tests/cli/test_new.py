@@ -375,6 +375,7 @@ def test_what_could_steer_a_terminal_is_shown_as_escapes(forge: Forge, template:
         ("check --format xml", "--format: 'xml' is not one of text, json, sarif, github; see  "),
         ("audit --forse", "no such option: --forse; did you mean --force?; see  forge audit"),
         ("rule --al", "no such option: --al; did you mean --all?; see  forge rule --help"),
+        ("fleet status --jbos", "no such option: --jbos; did you mean --jobs?; see  forge fleet s"),
         ("completion tcsh", "tcsh: choose one of bash, zsh, fish"),
     ],
 )
@@ -401,6 +402,14 @@ def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) ->
     summary = run.stdout.splitlines()[2].strip()
     everything = " ".join(forge("--help").stdout.split())
     assert f"{command} {summary}" in everything
+
+
+@pytest.mark.parametrize("command", ["fleet status", "fleet update"])
+def test_a_command_of_a_group_has_help_of_its_own(forge: Forge, command: str) -> None:
+    run = forge(*command.split(), "--help")
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert run.stdout.startswith(f"Usage: forge {command} [OPTIONS] PATH...\n")
+    assert "--jobs" in run.stdout
 
 
 def test_forge_alone_shows_the_commands_by_purpose(forge: Forge) -> None:

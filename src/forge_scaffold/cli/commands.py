@@ -107,14 +107,9 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: with the exit code, unless that is 0.
     """
     group: Any = typer.main.get_command(app)
-    command = group.commands.get(arguments[0])
-    if command and wants_help(arguments):  # at once, without what Typer loads to read values
-        parent = typer.Context(group, info_name="forge")
-        print(
-            command.get_help(
-                typer.Context(command, parent, arguments[0], **command.context_settings)
-            )
-        )
+    if arguments[0] in group.commands and wants_help(arguments):
+        # At once, without what Typer loads to read values.
+        print(_help(group, arguments))
         return
     try:
         with group.make_context("forge", list(arguments)) as context:
@@ -124,6 +119,17 @@ def run(arguments: Sequence[str]) -> None:
             raise SystemExit(end.exit_code) from None
     except UsageError as error:
         raise explained(error) from error
+
+
+def _help(group: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - what Typer makes
+    """The help of the command that the first arguments name, `fleet status` for example."""
+    command, context = group, typer.Context(group, info_name="forge")
+    for name in arguments:
+        found = getattr(command, "commands", {}).get(name)
+        if found is None:
+            break
+        command, context = found, typer.Context(found, context, name, **found.context_settings)
+    return str(command.get_help(context))
 
 
 def _show_version(wanted: bool) -> None:

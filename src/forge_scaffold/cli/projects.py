@@ -37,6 +37,12 @@ def opened(stack: ExitStack, project: Path, *, offline: bool) -> "tuple[Recorded
         repository = stack.enter_context(sources.repository(recorded.address, offline=offline))
     if reason := repository.unreachable:
         warn(f"{recorded.address} does not answer ({reason}); only known releases are used")
+    if recorded.address == sources.UNKNOWN_ADDRESS:
+        print(
+            "note: the template's address is unknown; Forge does without, but copier update and "
+            "Renovate need it: forge relink ADDRESS",
+            file=sys.stderr,
+        )
     return recorded, repository
 
 
