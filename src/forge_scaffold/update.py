@@ -314,7 +314,8 @@ class _Merge:
         if not project.is_worker:
             return []
         policy = Policy.of(project, Organisation.of(self._work_tree.project))
-        options = checks.Options.of(project, checks.RULES)
+        # An answer that changes here was given, or nothing would have come this far.
+        options = checks.Options.of(project, checks.RULES, ignore=[ChangedAnswers.id])
         return checks.findings(checks.Subject(project, policy), options)
 
     def _unmerged(self) -> dict[str, dict[str, tuple[str, str]]]:

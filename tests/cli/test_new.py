@@ -375,6 +375,7 @@ def test_what_could_steer_a_terminal_is_shown_as_escapes(forge: Forge, template:
         ("check --format xml", "--format: 'xml' is not one of text, json, sarif, github; see  "),
         ("audit --forse", "no such option: --forse; did you mean --force?; see  forge audit"),
         ("rule --al", "no such option: --al; did you mean --all?; see  forge rule --help"),
+        ("fleet status --jbos", "no such option: --jbos; did you mean --jobs?; see  forge fleet s"),
         ("completion tcsh", "tcsh: choose one of bash, zsh, fish"),
     ],
 )
@@ -403,11 +404,12 @@ def test_every_command_has_help_of_the_same_shape(forge: Forge, command: str) ->
     assert f"{command} {summary}" in everything
 
 
-@pytest.mark.parametrize("command", ["status", "update"])
+@pytest.mark.parametrize("command", ["fleet status", "fleet update"])
 def test_a_command_of_a_group_has_help_of_its_own(forge: Forge, command: str) -> None:
-    run = forge("fleet", command, "--help")
-    assert run.stdout.startswith(f"Usage: forge fleet {command} [OPTIONS] PATH...\n")
-    assert "--jobs N" in run.stdout
+    run = forge(*command.split(), "--help")
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert run.stdout.startswith(f"Usage: forge {command} [OPTIONS] PATH...\n")
+    assert "--jobs" in run.stdout
 
 
 def test_forge_alone_shows_the_commands_by_purpose(forge: Forge) -> None:

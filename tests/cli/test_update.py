@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from forge_scaffold.cli.commands import app
+from forge_scaffold.sources import UNKNOWN_ADDRESS
 from tests.support import commit, git, repository, small_template, tree, write
 
 Forge = Callable[..., Result]
@@ -292,6 +293,15 @@ class TestAddress:
         run = forge(*command)
         assert run.exit_code == 2
         assert "does not appear to be a git repository" in run.stderr
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_that_is_unknown_is_what_copier_needs(
+        self, forge: Forge, project: Path, command: list[str]
+    ) -> None:
+        answers(project, _src_path=UNKNOWN_ADDRESS)
+        run = forge(*command)
+        assert "copier update and Renovate need it: forge relink ADDRESS\n" in run.stderr
+        assert "does not answer" not in run.stderr
 
     def test_that_does_not_answer_has_no_other_versions(self, forge: Forge, project: Path) -> None:
         answers(project, _src_path="https://127.0.0.1:1/team/forge.git")
