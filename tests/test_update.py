@@ -271,7 +271,7 @@ class TestAnswers:
         with pytest.raises(UserError, match=f"{message}.*; decide with --set providers="):
             updated(project, "v2.0.0")
         assert status(project) == ""
-        updated(project, "v2.0.0", "providers-=openai")
+        assert updated(project, "v2.0.0", "providers-=openai").is_clean
         assert Recorded.read(project).answers["providers"] == ["anthropic"]
 
     def test_to_a_new_question_take_its_default(

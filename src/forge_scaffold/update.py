@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks, references
+from forge_scaffold.checks.template import ChangedByUpdate
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git
 from forge_scaffold.migration import migrated
@@ -315,7 +316,7 @@ class _Merge:
             return []
         policy = Policy.of(project, Organisation.of(self._work_tree.project))
         # An answer that changes here was given, or nothing would have come this far.
-        options = checks.Options.of(project, checks.RULES, ignore=[ChangedAnswers.id])
+        options = checks.Options.of(project, checks.RULES, ignore=[ChangedByUpdate.id])
         return checks.findings(checks.Subject(project, policy), options)
 
     def _unmerged(self) -> dict[str, dict[str, tuple[str, str]]]:
