@@ -21,7 +21,7 @@ ARROWS = {
     "interview": {"config", "questions"},
     "git": {"errors", "printable"},
     "sources": {"addresses", "errors", "git", "printable", "questions"},
-    "render": {"errors", "recorded", "rendered", "sources"},
+    "render": {"errors", "project", "recorded", "rendered", "sources"},
     "recorded": {"config_files", "documents", "errors", "printable", "sources"},
     "migration": {"config", "errors", "questions", "suggestions"},
     "references": {"documents", "project"},
