@@ -11,11 +11,25 @@ from zipfile import ZipFile
 
 import pytest
 
+from scripts.release import add_release
 from tests.audit import index
-from tests.support import GIT_ENVIRONMENT, REPOSITORY, alone, git, tree, write
+from tests.releases.futures import FUTURES
+from tests.releases.series import RELEASED
+from tests.support import (
+    GIT_ENVIRONMENT,
+    REPOSITORY,
+    alone,
+    commit,
+    git,
+    repository,
+    tree,
+    whole_template,
+    write,
+)
 
 PYTHONS = ("3.11", "3.12", "3.13")
 UV = os.environ.get("UV", "uv")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "releases", "src")
 BUNDLE = "forge_scaffold/releases/template.bundle"
 ADDRESS = "forge_scaffold/releases/address"
 
@@ -106,9 +120,8 @@ def test_an_address_of_one_machine_stops_the_build(tmp_path: Path) -> None:
 
 def test_the_origin_of_a_checkout_is_the_address(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    files = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "releases", "src")
     git(tmp_path, "init", "--quiet", "clone")
-    for name in files:
+    for name in SOURCES:
         subprocess.run(["cp", "-R", REPOSITORY / name, clone], check=True)
     git(clone, "remote", "add", "origin", "git@example.org:team/forge.git")
     build(tmp_path / "dist", "--wheel", source=clone)
@@ -264,6 +277,47 @@ def test_the_wheels_audit_has_the_examples_of_the_checkouts(
     page = (tmp_path / "wheel" / "page.html").read_text(encoding="utf-8")
     assert page == (tmp_path / "checkout" / "page.html").read_text(encoding="utf-8")
     assert "The code that replaces it" in page
+
+
+def test_a_project_goes_on_where_only_a_newer_wheel_is(tmp_path: Path) -> None:
+    template = repository(whole_template(tmp_path / "template"))
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in SOURCES:
+        subprocess.run(["cp", "-R", REPOSITORY / name, sources], check=True)
+    (sources / "releases" / "template.bundle").unlink()
+    machines = []
+    for tag, python in (("v1.0.0", PYTHONS[0]), ("v1.1.0", PYTHONS[-1])):
+        if machines:
+            FUTURES[0].edit(template)
+            commit(template)
+        add_release(sources / "releases" / "template.bundle", template, "HEAD", tag, RELEASED)
+        built, machine = tmp_path / f"dist-{tag}", Machine(tmp_path / tag, os.environ)
+        build(built, "--wheel", source=sources, address="https://example.org/team/forge.git")
+        install(machine.folder, python, next(built.glob("*.whl")))
+        machines.append(machine)
+    rmtree(template)
+    rmtree(sources)
+    first, second = machines
+
+    def run(machine: Machine, *arguments: str, work: Path, code: str = "0") -> str:
+        ended, said, errors = machine.wheel(*arguments, work=work)
+        assert ended == code, said + errors
+        return said
+
+    run(first, "new", "my-service", "--defaults", work=tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    project = (tmp_path / "first" / "my-service").rename(tmp_path / "second" / "my-service")
+    shown = run(second, "status", "--check", work=project, code="1")
+    assert "v1.0.0; v1.1.0 is available: forge update" in shown
+    assert "\n+_commit: v1.1.0\n" in run(second, "diff", work=project)
+    assert "Template  v1.0.0 -> v1.1.0\n" in run(second, "update", work=project)
+    run(second, "check", work=project)
+    commit(project)
+    run(second, "set", "cron=true", "database=turso", work=project)
+    settings = ("--set", "cron=true", "--set", "database=turso")
+    run(second, "new", "my-service", "--defaults", *settings, work=tmp_path / "fresh")
+    assert tree(project) == tree(tmp_path / "fresh" / "my-service")
 
 
 def test_the_second_command_is_the_first(tmp_path: Path, machine: Machine) -> None:
