@@ -286,7 +286,7 @@ def test_a_project_goes_on_where_only_a_newer_wheel_is(tmp_path: Path) -> None:
     for name in SOURCES:
         subprocess.run(["cp", "-R", REPOSITORY / name, sources], check=True)
     (sources / "releases" / "template.bundle").unlink()
-    machines = []
+    machines: list[Machine] = []
     for tag, python in (("v1.0.0", PYTHONS[0]), ("v1.1.0", PYTHONS[-1])):
         if machines:
             FUTURES[0].edit(template)
