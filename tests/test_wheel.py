@@ -1,20 +1,20 @@
 """What is built: complete, and the same as the checkout on every supported Python."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from shutil import copy, copytree, rmtree
+from shutil import rmtree
 from zipfile import ZipFile
 
 import pytest
 
 from scripts.release import add_release
 from tests.audit import index
+from tests.releases.futures import FUTURES
+from tests.releases.series import RELEASED
 from tests.support import (
     GIT_ENVIRONMENT,
     REPOSITORY,
@@ -29,8 +29,8 @@ from tests.support import (
 )
 
 PYTHONS = ("3.11", "3.12", "3.13")
-BUNDLE_FILE = "releases/template.bundle"
-BUNDLE = f"forge_scaffold/{BUNDLE_FILE}"
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "releases", "src")
+BUNDLE = "forge_scaffold/releases/template.bundle"
 ADDRESS = "forge_scaffold/releases/address"
 
 
@@ -120,9 +120,8 @@ def test_an_address_of_one_machine_stops_the_build(tmp_path: Path) -> None:
 
 def test_the_origin_of_a_checkout_is_the_address(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    files = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "releases", "src")
     git(tmp_path, "init", "--quiet", "clone")
-    for name in files:
+    for name in SOURCES:
         subprocess.run(["cp", "-R", REPOSITORY / name, clone], check=True)
     git(clone, "remote", "add", "origin", "git@example.org:team/forge.git")
     build(tmp_path / "dist", "--wheel", source=clone)
@@ -280,60 +279,47 @@ def test_the_wheels_audit_has_the_examples_of_the_checkouts(
     assert "The code that replaces it" in page
 
 
+def test_a_project_goes_on_where_only_a_newer_wheel_is(tmp_path: Path) -> None:
+    template = repository(whole_template(tmp_path / "template"))
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in SOURCES:
+        subprocess.run(["cp", "-R", REPOSITORY / name, sources], check=True)
+    (sources / "releases" / "template.bundle").unlink()
+    machines: list[Machine] = []
+    for tag, python in (("v1.0.0", PYTHONS[0]), ("v1.1.0", PYTHONS[-1])):
+        if machines:
+            FUTURES[0].edit(template)
+            commit(template)
+        add_release(sources / "releases" / "template.bundle", template, "HEAD", tag, RELEASED)
+        built, machine = tmp_path / f"dist-{tag}", Machine(tmp_path / tag, os.environ)
+        build(built, "--wheel", source=sources, address="https://example.org/team/forge.git")
+        install(machine.folder, python, next(built.glob("*.whl")))
+        machines.append(machine)
+    rmtree(template)
+    rmtree(sources)
+    first, second = machines
+
+    def run(machine: Machine, *arguments: str, work: Path, code: str = "0") -> str:
+        ended, said, errors = machine.wheel(*arguments, work=work)
+        assert ended == code, said + errors
+        return said
+
+    run(first, "new", "my-service", "--defaults", work=tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    project = (tmp_path / "first" / "my-service").rename(tmp_path / "second" / "my-service")
+    shown = run(second, "status", "--check", work=project, code="1")
+    assert "v1.0.0; v1.1.0 is available: forge update" in shown
+    assert "\n+_commit: v1.1.0\n" in run(second, "diff", work=project)
+    assert "Template  v1.0.0 -> v1.1.0\n" in run(second, "update", work=project)
+    run(second, "check", work=project)
+    commit(project)
+    run(second, "set", "cron=true", "database=turso", work=project)
+    settings = ("--set", "cron=true", "--set", "database=turso")
+    run(second, "new", "my-service", "--defaults", *settings, work=tmp_path / "fresh")
+    assert tree(project) == tree(tmp_path / "fresh" / "my-service")
+
+
 def test_the_second_command_is_the_first(tmp_path: Path, machine: Machine) -> None:
     second = (machine.folder / "bin" / "forge-workers",)
     assert machine.run(second, "--help", work=tmp_path) == machine.wheel("--help", work=tmp_path)
-
-
-@pytest.fixture(scope="session")
-def colleague(shared: Path) -> Machine:
-    """Another machine, with a wheel that brings one more release of the template: v99.0.0."""
-    folder = shared / "colleague"
-    with alone(shared / "colleague.lock"):
-        if not (folder / "bin" / "forge").exists():
-            rmtree(folder, ignore_errors=True)
-            sources = shared / "newer"
-            copytree(REPOSITORY / "src", sources / "src")
-            copytree(REPOSITORY / "releases", sources / "releases")
-            for name in ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py"):
-                copy(REPOSITORY / name, sources)
-            template = repository(whole_template(shared / "newer-template"))
-            write(template / "template", {"docs/newer.md": "# Newer\n"})
-            commit(template)
-            add_release(sources / BUNDLE_FILE, template, "HEAD", "v99.0.0", date(2030, 1, 1))
-            build(shared / "newer-dist", "--wheel", source=sources)
-            (built,) = (shared / "newer-dist").glob("*.whl")
-            install(folder, PYTHONS[1], built)
-    return Machine(folder, os.environ)
-
-
-def test_a_project_made_on_one_machine_is_kept_up_to_date_on_another(
-    tmp_path: Path, machine: Machine, colleague: Machine
-) -> None:
-    code, *said = machine.wheel("new", "my-service", "--defaults", work=tmp_path / "one")
-    assert code == "0", said
-    other = tmp_path / "another" / "checkout"
-    git(tmp_path, "clone", "--quiet", str(tmp_path / "one" / "my-service"), str(other))
-
-    def forge(*arguments: str) -> str:
-        code, printed, messages = colleague.wheel(*arguments, work=other)
-        assert code == "0", printed + messages
-        return printed
-
-    assert "v99.0.0 is available: forge update" in forge("status")
-    patch = forge("diff")
-    assert "+# Newer\n" in patch
-    assert "v99.0.0" in forge("update")
-    assert (other / "docs" / "newer.md").read_text() == "# Newer\n"
-    commit(other)
-    assert forge("update") == "v99.0.0: up to date.\n"
-    forge("set", "database=turso", "providers+=mistral")
-    assert (other / "src" / "service" / "providers" / "mistral.py").is_file()
-    commit(other)
-    status = json.loads(forge("status", "--json"))
-    assert status["answers"]["database"] == "turso"
-    assert status["files"] == {"changed": [], "removed": []}
-    # The first machine does not know that release, and says which it knows.
-    code, printed, messages = machine.wheel("status", work=other)
-    assert (code, printed) == ("2", "")
-    assert "v99.0.0: no such release here; known without the network: v0.1.0" in messages

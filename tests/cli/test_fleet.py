@@ -20,7 +20,7 @@ from forge_scaffold.recorded import FILE
 from forge_scaffold.sources import opened
 from tests.support import commit, git, opened_by_its_reader, repository, small_template, tree, write
 
-UNREADABLE = "not a file of answers by question"
+UNREADABLE = "expected answers by name, such as  auth: none"
 FIX = "commit or stash them first"
 
 Copy = Callable[..., Path]
@@ -90,7 +90,7 @@ class TestStatus:
 PATH                VERSION  NEWEST  STATE
 services/available  v1.0.0   v1.1.0  update available
 services/edited     v1.0.0   v1.1.0  uncommitted       1 file
-services/foreign    -        -       error             {FILE}: {UNREADABLE}
+services/foreign    -        -       error             {FILE}:1: {UNREADABLE}
 services/merging    v1.1.0   v1.1.0  conflicts         README.md
 services/waiting    v1.1.0   v1.1.0  update waiting    3 files
 missing             -        -       error             No such file or directory
@@ -161,7 +161,7 @@ class TestUpdate:
             "a        updated           v1.0.0 -> v1.1.0, 3 files",
             "b        conflicts         v1.0.0 -> v1.1.0, 3 files: README.md",
             f"c        refused           uncommitted changes in README.md; {FIX}",
-            f"d        refused           {FILE}: {UNREADABLE}",
+            f"d        refused           {FILE}:1: {UNREADABLE}",
             "e        updated           v1.0.0 -> v1.1.0, 3 files",
             "missing  refused           No such file or directory",
             "6 projects: 2 updated, 1 conflicts, 3 refused",
