@@ -132,7 +132,7 @@ def create(source: Source, answers: Answers, target: Path, *, repository: bool =
     """
     if problems := target_problems(target):
         raise UserError(*problems)
-    top = git.work_tree(target)
+    top = git.surrounding(target)
     notes = [*_swept(target), *_kept(target)]
     made = ""
     with staging.staged(target) as folder:
@@ -157,7 +157,7 @@ def preview(source: Source, answers: Answers, target: Path) -> Iterator[Created]
         raise UserError(*problems)
     with TemporaryDirectory(prefix="forge-") as scratch:
         project = _rendered(source, answers, Path(scratch, "project"), target)
-        top = git.work_tree(target)
+        top = git.surrounding(target)
         notes = [*_kept(target), *(_below(top, target, project) if top else ())]
         yield Created(project, "", tuple(notes))
 

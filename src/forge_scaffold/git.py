@@ -100,6 +100,21 @@ def work_tree(folder: Path) -> Path | None:
     return next(tops, None)
 
 
+def surrounding(target: Path) -> Path | None:
+    """The top of the work tree that a new folder will be part of.
+
+    A folder that its repository ignores is not part of it, such as one that is made to be tried out
+    in a clone of Forge.
+    """
+    top = work_tree(target)
+    if top is None or top == Path(os.path.realpath(target)):
+        return top
+    with suppress(UserError):  # git fails when the path is not ignored
+        git(top, "check-ignore", "--quiet", "--", f"{os.path.realpath(target)}/")
+        return None
+    return top
+
+
 def start(folder: Path, message: str) -> tuple[str, str]:
     """Make a folder a git repository with one commit of all that is in it.
 

@@ -184,6 +184,19 @@ def test_a_link_to_a_folder_is_followed(home: Path, template: Path) -> None:
     assert (home / "real" / "pyproject.toml").is_file()
 
 
+def test_a_folder_that_its_repository_ignores_is_a_repository_of_its_own(
+    home: Path, template: Path
+) -> None:
+    git(home, "init", "--quiet")
+    (home / ".gitignore").write_text("/tried/\n")
+    run = forge(home, "new", "tried", "--defaults", "--template", template)
+    assert run.returncode == 0, run.stderr
+    assert "Git: " in run.stdout
+    assert "counts only" not in run.stdout
+    assert "count only" not in run.stdout
+    assert git(home / "tried", "log", "--format=%s") == "Create tried with Forge"
+
+
 def test_in_a_monorepo_files_that_count_only_at_its_top_are_named(
     home: Path, template: Path
 ) -> None:
