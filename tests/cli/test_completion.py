@@ -32,7 +32,8 @@ def suggested(line: str) -> set[str]:
 
 
 def test_commands_and_options() -> None:
-    commands = {command.name for command in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    commands = {command.name for command in app.registered_commands} | groups
     assert suggested("forge ") == commands
     assert suggested("forge ch") == {"check"}
     assert suggested("forge --") == {"--version", "--help"}
