@@ -49,7 +49,9 @@ class TestTheTemplateThatForgeBrings:
     def test_has_a_reserved_address_when_none_is_known(self) -> None:
         with opened(None, None) as source:
             assert source.address == UNKNOWN_ADDRESS == "https://forge-workers.invalid/template.git"
-            assert source.caveat.endswith("copier update and Renovate need  forge relink ADDRESS")
+            assert source.caveat.endswith(
+                "copier update and Renovate need it: forge relink ADDRESS"
+            )
 
     def test_has_the_address_that_forge_was_built_with(self, installed: Path) -> None:
         (installed / "address").write_text("git@example.org:team/forge.git\n")

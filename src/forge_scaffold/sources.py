@@ -377,9 +377,8 @@ def without_address(address: str) -> str:
     """What others than Forge need before they can update a project; empty when nothing."""
     if address != UNKNOWN_ADDRESS:
         return ""
-    return (
-        "the template's address is not known; copier update and Renovate need  forge relink ADDRESS"
-    )
+    needed = "copier update and Renovate need it: forge relink ADDRESS"
+    return f"the template's address is not known; {needed}"
 
 
 def parsed_version(tag: str) -> Version | None:

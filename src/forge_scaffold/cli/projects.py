@@ -39,12 +39,6 @@ def opened(stack: ExitStack, project: Path, *, offline: bool) -> "tuple[Recorded
         print(f"note: {note}", file=sys.stderr)
     if reason := repository.unreachable:
         warn(f"{recorded.address} does not answer ({reason}); only known releases are used")
-    if recorded.address == sources.UNKNOWN_ADDRESS:
-        print(
-            "note: the template's address is unknown; Forge does without, but copier update and "
-            "Renovate need it: forge relink ADDRESS",
-            file=sys.stderr,
-        )
     return recorded, repository
 
 
