@@ -5,6 +5,7 @@ commands in `FAST` are read by argparse, from the same description that Typer sh
 and the shell completes (`cli/arguments.py`).
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ FAST = ("check", "audit", "rule")
 
 def main() -> None:
     """The `forge` command."""
+    # It ends soon, and until then keeps nearly all that it makes.
+    gc.disable()
     if sys.stdout is None or sys.stderr is None:  # closed by the caller, as `>&-` does
         nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere

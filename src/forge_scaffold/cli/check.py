@@ -1,6 +1,5 @@
 """`forge check`: the linter for Python Workers."""
 
-import gc
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,8 +41,6 @@ def run(args: "Namespace") -> None:
     Raises:
         SystemExit: with 1, when there are findings.
     """
-    # It ends soon, and until then keeps nearly all that it makes.
-    gc.disable()
     from forge_scaffold import checks
 
     subject, options = _opened(args)
