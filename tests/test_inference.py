@@ -319,7 +319,7 @@ def test_a_name_or_a_description_that_the_template_refuses_is_not_taken(tmp_path
     }
     answers = inferred(tmp_path, files)
     assert answers["service_name"].value == "worker"
-    assert answers["service_name"].origin.startswith("default, not wrangler.toml:1: use 1 to 63")
+    assert answers["service_name"].origin.startswith("default, not wrangler.toml:1: use ")
     assert answers["description"].value == NOTHING["description"]
     assert answers["description"].origin.startswith("default, not pyproject.toml:3: use at most")
 
