@@ -25,6 +25,8 @@ from typing import NoReturn
 
 from packaging.version import InvalidVersion, Version
 
+from forge_scaffold.signals import held_signals
+
 BUNDLE = Path("releases", "template.bundle")
 CHANGELOG = Path("CHANGELOG.md")
 MANIFEST = Path("pyproject.toml")
@@ -126,7 +128,7 @@ def cut(release: Release, *, dry_run: bool) -> None:
             return
         distributions = sorted(Path(built).iterdir())
         copies = [Path("dist", path.name) for path in distributions]
-        with restored(root, copies) as keep_copies, signals_held():
+        with restored(root, copies) as keep_copies, held_signals():
             (root / "dist").mkdir(exist_ok=True)
             for path, copy in zip(distributions, copies, strict=True):
                 shutil.copy(path, root / copy)
@@ -391,23 +393,12 @@ def restored(root: Path, paths: Iterable[Path]) -> Iterator[Callable[[], None]]:
     try:
         yield before.clear
     finally:
-        with signals_held():
+        with held_signals():
             for path, content in before.items():
                 if content is None:
                     path.unlink(missing_ok=True)
                 else:
                     path.write_bytes(content)
-
-
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Let no signal in between the steps of the block."""
-    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def say(text: str) -> None:

@@ -1,11 +1,12 @@
 """What holds for all tests."""
 
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.support import GIT_ENVIRONMENT
+from tests.support import GIT_ENVIRONMENT, small_template
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("forge", deadline=None)
@@ -27,6 +28,20 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """The small template, outside git."""
+    return small_template(tmp_path / "template")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty folder to run in."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns, which
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 UV = os.environ.get("UV") or which("uv") or str(REPOSITORY / ".uv" / "uv")
@@ -74,6 +76,14 @@ def alone(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def shared_folder(factory: pytest.TempPathFactory, worker_id: str, name: str) -> Path:
+    """A folder that all of a run's workers share."""
+    base = factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / name
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def small_template(folder: Path, changes: Mapping[str, str] | None = None) -> Path:

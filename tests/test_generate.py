@@ -27,18 +27,6 @@ def make(template: Path, target: Path, *settings: str) -> Project:
         return create(source, answers(*settings, template=template), target).project
 
 
-@pytest.fixture
-def template(tmp_path: Path) -> Path:
-    return small_template(tmp_path / "template")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
 def test_a_project_is_what_the_answers_say(template: Path, home: Path) -> None:
     made = make(template, home / "made", "auth=none", "description=Says “hi”")
     assert made.pyproject["project"]["name"] == "made"

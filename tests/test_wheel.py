@@ -23,6 +23,7 @@ from tests.support import (
     commit,
     git,
     repository,
+    shared_folder,
     tree,
     whole_template,
     write,
@@ -55,10 +56,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all of this run's workers share."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "wheel"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return shared_folder(tmp_path_factory, worker_id, "wheel")
 
 
 @pytest.fixture(scope="session")

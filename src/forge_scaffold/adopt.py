@@ -14,15 +14,12 @@ from tempfile import TemporaryDirectory
 
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import UserError
-from forge_scaffold.git import git
+from forge_scaffold.git import ISOLATED, git
 from forge_scaffold.project import MAX_BYTES, WRANGLER_FILES, Project
 from forge_scaffold.recorded import FILE
 from forge_scaffold.render import matcher, render
 from forge_scaffold.sources import Source
 from forge_scaffold.worktree import WorkTree
-
-# For git in a scratch repository: its patch is the same for everybody.
-PLAIN_GIT: Mapping[str, str] = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
 
 @dataclass(frozen=True)
@@ -168,9 +165,9 @@ def _patch(root: Path, rendered: Path, paths: Sequence[PurePosixPath], scratch: 
             (scratch / path).parent.mkdir(parents=True, exist_ok=True)
             copyfile(folder / path, scratch / path)
         if folder is root:
-            git(scratch, "init", "--quiet", "--template=", variables=PLAIN_GIT)
-            git(scratch, "add", "--all", "--force", variables=PLAIN_GIT)
-    return git(scratch, "diff", "--no-ext-diff", variables=PLAIN_GIT)
+            git(scratch, "init", "--quiet", "--template=", variables=ISOLATED)
+            git(scratch, "add", "--all", "--force", variables=ISOLATED)
+    return git(scratch, "diff", "--no-ext-diff", variables=ISOLATED)
 
 
 def write(comparison: Comparison, added: Sequence[PurePosixPath]) -> None:

@@ -31,6 +31,13 @@ _UNHOOKED = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 # refusal of line endings.
 _FIRST = ("-c", "gc.auto=0", "-c", "user.useConfigOnly=true", "-c", "core.safecrlf=false")
 
+ISOLATED: Mapping[str, str] = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+"""Variables for a scratch repository, in which nobody's configuration counts."""
+
 _PAIR = ("KEY", "VALUE")
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from forge_scaffold import checks, references
 from forge_scaffold.checks.template import ChangedByUpdate
 from forge_scaffold.errors import UserError
-from forge_scaffold.git import git
+from forge_scaffold.git import ISOLATED, git
 from forge_scaffold.migration import migrated
 from forge_scaffold.organisation import Organisation
 from forge_scaffold.policy import Policy
@@ -28,11 +28,9 @@ from forge_scaffold.sources import Repository, Source, parsed_version
 from forge_scaffold.status import is_newer
 from forge_scaffold.worktree import WorkTree
 
-# Nothing of the user's configuration takes part in the merge, and no hook runs.
-_ISOLATED: Mapping[str, str] = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
+# For the merge, which nobody signs.
+_ANONYMOUS: Mapping[str, str] = {
+    **ISOLATED,
     "GIT_AUTHOR_NAME": "forge",
     "GIT_AUTHOR_EMAIL": "forge@localhost",
     "GIT_COMMITTER_NAME": "forge",
@@ -60,12 +58,10 @@ class Change:
     Attributes:
         path: relative to the project.
         kind: "added", "changed" or "removed".
-        mode: git's mode of the file afterwards, such as "100644".
     """
 
     path: str
     kind: str
-    mode: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class Update:
         """The changes as `git diff` prints them, paths relative to the project."""
         how = "--color=always" if colour else "--color=never"
         options = ("diff-tree", "-r", "--patch", "--find-renames", "--full-index", "--binary", how)
-        return git(self.merged, *options, *self._trees, variables=_ISOLATED)
+        return git(self.merged, *options, *self._trees, variables=_ANONYMOUS)
 
     def apply(self) -> None:
         """Write the result into the project's work tree; all of it or nothing.
@@ -228,11 +224,11 @@ class _Merge:
         )
 
     def _git(self, *arguments: str, stdin: bytes = b"") -> str:
-        return git(self.folder, *arguments, variables=_ISOLATED, stdin=stdin)
+        return git(self.folder, *arguments, variables=_ANONYMOUS, stdin=stdin)
 
     def _initialise(self) -> None:
         options = ("--quiet", "--template=", "--initial-branch=project")
-        git(self._scratch, "init", *options, "merged", variables=_ISOLATED)
+        git(self._scratch, "init", *options, "merged", variables=_ANONYMOUS)
         alternates = self.folder / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(exist_ok=True)
         alternates.write_bytes(os.fsencode(self._work_tree.objects) + b"\n")
@@ -332,7 +328,7 @@ class _Merge:
         raw = self._git("diff-tree", "-r", "-z", "--raw", "--no-renames", ours, result).split("\0")
         kinds = {"A": "added", "D": "removed"}
         return [
-            Change(path, kinds.get(about.split()[4], "changed"), about.split()[1])
+            Change(path, kinds.get(about.split()[4], "changed"))
             for about, path in zip(raw[::2], raw[1::2], strict=False)
         ]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.audit import index
-from tests.support import alone, write
+from tests.support import alone, shared_folder, write
 
 PARTS = {"leaf", "middle", "workers-runtime-sdk"}  # of others: nobody declares them
 NAMES = sorted({name for name, *_ in index.RELEASES} - PARTS)
@@ -72,10 +72,7 @@ def forge(
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all of this run's workers share."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "audit"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return shared_folder(tmp_path_factory, worker_id, "audit")
 
 
 @pytest.fixture(scope="session")

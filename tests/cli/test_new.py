@@ -20,18 +20,6 @@ COMMANDS = [command.name or "" for command in app.registered_commands]
 
 
 @pytest.fixture
-def template(tmp_path: Path) -> Path:
-    return small_template(tmp_path / "template")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def forge(home: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
     """Run forge in `home`, without a terminal."""
     monkeypatch.chdir(home)

@@ -13,13 +13,6 @@ from tests.support import repository, small_template, tree
 Change = Callable[[Path], object]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
 def made_from(home: Path, change: Change, settings: str = "") -> Run:
     """What `forge new` does with the small template after a change of its files and copier.yml."""
     template = small_template(home.parent / "template")

@@ -13,18 +13,6 @@ from tests.cli.support import FORGE, Variables, process, the_error
 from tests.support import git, opened_by_its_reader, repository, small_template, tree
 
 
-@pytest.fixture
-def template(tmp_path: Path) -> Path:
-    return small_template(tmp_path / "template")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
 def started(
     home: Path, template: Path, target: str = "a/x", before: Callable[[], object] | None = None
 ) -> subprocess.Popen[str]:

@@ -18,13 +18,6 @@ def template(tmp_path: Path) -> Path:
     return small_template(tmp_path / "template", CI)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
 def new(home: Path, template: Path, target: str, *options: str) -> dict[str, object]:
     run = forge(home, "new", target, "--defaults", "--json", "--template", template, *options)
     assert run.returncode == 0, run.stderr

@@ -17,21 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import opened_by_its_reader, small_template
+from tests.support import opened_by_its_reader
 
 FORGE = [sys.executable, "-m", "forge_scaffold"]
-
-
-@pytest.fixture
-def template(tmp_path: Path) -> Path:
-    return small_template(tmp_path / "template")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
 
 
 def test_an_argument_that_is_no_text_is_refused(home: Path, template: Path) -> None:

@@ -16,7 +16,7 @@ from forge_scaffold.config import ProvidedAnswer, complete
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
-from tests.support import whole_template
+from tests.support import shared_folder, whole_template
 from tests.template.combinations import Combination
 
 Make = Callable[[Combination], Path]
@@ -25,10 +25,7 @@ Make = Callable[[Combination], Path]
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all of this run's workers share."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "runtime"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return shared_folder(tmp_path_factory, worker_id, "runtime")
 
 
 @pytest.fixture(scope="session")

@@ -126,12 +126,7 @@ def _last_line(update: "Update", *, done: bool) -> str:
 
 def shown(value: object) -> str:
     """An answer as people read it."""
-    if value is None:
-        return "(not recorded)"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return printable(text)
+    return "(not recorded)" if value is None else terminal.shown(value)
 
 
 def as_json(update: "Update", *, done: bool) -> str:

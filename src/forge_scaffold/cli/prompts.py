@@ -9,7 +9,7 @@ import questionary
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.output import create_output
 
-from forge_scaffold.cli.summary import shown
+from forge_scaffold.cli.terminal import shown
 from forge_scaffold.config import ProvidedAnswer
 from forge_scaffold.interview import Interview
 from forge_scaffold.questions import Question

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from forge_scaffold.cli.terminal import painter
+from forge_scaffold.cli.terminal import painter, shown
 from forge_scaffold.config import Answers
 from forge_scaffold.generate import Created
 from forge_scaffold.printable import printable
@@ -184,15 +184,6 @@ def _overview(made: Made) -> Iterator[str]:
             f"  {number}. {_paint(f'{command:<{longest}}', fg='cyan')}  {_paint(gives, dim=True)}"
         )
         yield line.rstrip()
-
-
-def shown(value: object) -> str:
-    """An answer on one line."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    first, _, more = text.partition("\n")
-    return printable(f"{first} ..." if more else first)
 
 
 def _parts(project: Project) -> Iterator[tuple[str, str]]:

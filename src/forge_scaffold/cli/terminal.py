@@ -35,6 +35,15 @@ def _styled(text: str, *, fg: str = "", bold: bool = False, dim: bool = False) -
     return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes else text
 
 
+def shown(value: object) -> str:
+    """An answer on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    first, _, more = text.partition("\n")
+    return printable(f"{first} ..." if more else first)
+
+
 def interactive() -> bool:
     """Whether somebody is there to answer questions."""
     return sys.stdin.isatty() and sys.stderr.isatty()
