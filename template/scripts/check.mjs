@@ -1,7 +1,7 @@
 // npm run check: what a deploy would upload, for each environment of wrangler.toml.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { environments } from './bindings.mjs';
+import { environments } from './wrangler.mjs';
 import { vendor } from './requirements.mjs';
 
 const WRANGLER = path.resolve('node_modules/wrangler/bin/wrangler.js');

@@ -2,35 +2,91 @@
 // Both take --port and --standins-port.
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openBindings, readConfig } from './bindings.mjs';
-import { compileStandardLibrary, startPython } from './python.mjs';
+import { pythonError, readable } from './log.mjs';
 import { vendor } from './requirements.mjs';
-import { developmentToken, localVars, startStandins } from './standins.mjs';
-import { loadWorker, serve } from './worker.mjs';
+import { developmentToken, hasStandins, localVars, startStandins } from './standins.mjs';
+import { changes } from './watch.mjs';
+import { snapshotOf, startWorkerd } from './workerd.mjs';
+import {
+  migrateAll,
+  ownModules,
+  readConfig,
+  sourceFolder,
+  vendoredModules,
+  workerOptions,
+} from './wrangler.mjs';
 
 const PORTS = {
   port: { type: 'string', default: '8787' }, // wrangler dev's
   'standins-port': { type: 'string', default: '8788' },
 };
+const STOPPED = 'ERR_RUNTIME_FAILURE';
 const TOKEN_SECONDS = 8 * 60 * 60;
 const DEV_VARS = '.dev.vars';
-const DATA = '.wrangler/state/standins'; // beside what wrangler keeps
+const STATE = '.wrangler/state';
+const DATA = `${STATE}/standins`; // beside what wrangler keeps
 
-/** Serves the Worker until Ctrl-C, its data in wrangler's own local state. */
+/** Serves the Worker until Ctrl-C, again after each change, its data in wrangler's own local state. */
 export async function local(args) {
   const { values: ports } = parseArgs({ args, options: PORTS });
   await vendor();
-  await compileStandardLibrary();
   console.error('starting ...');
-  const [python, { bindings }, standins] = await Promise.all([
-    startPython(['src', 'python_modules']),
-    openBindings({ persist: true }),
-    startStandins(ports['standins-port'], DATA),
-  ]);
-  const env = { ...readConfig().vars, ...bindings, ...localVars(standins.url) };
-  const url = await serve(loadWorker(python, env), ports.port);
-  await explain(url, standins.url);
-  await standins.ended;
+  const standins = hasStandins() ? await startStandins(ports['standins-port'], DATA) : undefined;
+  const vars = standins && localVars(standins.url);
+  const config = readConfig();
+  const source = sourceFolder(config);
+  const packages = vendoredModules(config);
+  const workerd = startWorkerd([answering('the Worker is starting: ask again in a moment')], {
+    port: Number(ports.port),
+    snapshot: await snapshotOf(config, packages),
+    resourcePersistencePath: `${STATE}/v3`,
+    unsafeTriggerHandlers: true,
+    handleStructuredLogs: ({ level, message }) => console.log(readable(level, message, source)),
+  });
+  const url = (await workerd.ready).href.replace(/\/$/, '');
+  await load(workerd, packages, vars);
+  await explain(url, standins?.url);
+  for await (const files of changes()) {
+    const started = performance.now();
+    if (await load(workerd, packages, vars)) {
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      console.log(`${files.join(', ')} changed: reloaded in ${seconds} s`);
+    }
+  }
+}
+
+// Resolves to whether the Worker runs. Where it does not, all answers say why.
+async function load(workerd, packages, vars) {
+  let config;
+  try {
+    config = readConfig();
+    const worker = {
+      ...workerOptions(config, vars),
+      modules: [...ownModules(config), ...packages],
+    };
+    await workerd.reload([worker]);
+    await migrateAll(workerd, config);
+    return true;
+  } catch (error) {
+    const text = pythonError(startError(error), config ? sourceFolder(config) : '');
+    if (error.code !== STOPPED) console.error(text); // else workerd has logged it
+    await workerd.reload([
+      answering(`${text}\n\nThe Worker runs again once this is mended.\n`, 500),
+    ]);
+    return false;
+  }
+}
+
+// Of a Worker that could not start, Miniflare has the lines that workerd logged.
+function startError({ code, message }) {
+  const line = message.split('\n').find((each) => each.startsWith('{'));
+  return code === STOPPED && line ? JSON.parse(line).message : message;
+}
+
+function answering(text, status = 503) {
+  const body = JSON.stringify(text);
+  const contents = `export default { fetch: () => new Response(${body}, { status: ${status} }) };`;
+  return { modules: [{ type: 'ESModule', path: '/answer.mjs', contents }] };
 }
 
 /** Serves the stand-ins for `npm run dev`, whose .dev.vars it writes unless there is one. */
@@ -54,6 +110,7 @@ export async function standinsOnly(args) {
 }
 
 async function explain(worker, standins, when = '') {
+  if (!standins) return console.log(`\nWorker     ${worker}\n\nCtrl-C ends it.`);
   const credentials = await developmentToken(standins, TOKEN_SECONDS);
   const auth = credentials ? ` -H "${credentials.header} $TOKEN"` : '';
   const json = ' -H "Content-Type: application/json"';

@@ -3,12 +3,15 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readConfig } from './bindings.mjs';
+import { readConfig } from './wrangler.mjs';
 import { runUv } from './uv.mjs';
 
 const PYTHON = '3.14';
 const PLATFORM = 'pyemscripten_2026_0_wasm32';
 const STAMP = '.locked'; // inside the folder: whoever replaces the folder removes it
+
+/** The folder of what the tests need. */
+export const TEST_MODULES = '.cache/test_modules';
 
 const LOCKS = {
   'requirements/worker.txt': {
@@ -17,7 +20,7 @@ const LOCKS = {
   },
   'requirements/test.txt': {
     from: ['--group', 'test', '--constraints', 'requirements/worker.txt'],
-    folder: '.cache/test_modules',
+    folder: TEST_MODULES,
   },
 };
 

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { environments, readConfig } from './bindings.mjs';
+import { environments, readConfig } from './wrangler.mjs';
 import { localVars } from './standins.mjs';
 
 const OPTIONS = {
@@ -48,7 +48,9 @@ function named({ jti, sid }) {
 function seconds(text) {
   const ttl = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (ttl < LEAST_TTL || ttl > MOST_TTL) {
-    throw new Error(`--ttl needs to be ${LEAST_TTL} to ${MOST_TTL} seconds: as long as it could live`);
+    throw new Error(
+      `--ttl needs to be ${LEAST_TTL} to ${MOST_TTL} seconds: as long as it could live`,
+    );
   }
   return ttl;
 }
@@ -66,7 +68,9 @@ async function inKV(key, ttl, { env = '', local, undo }) {
   const change = undo ? ['delete', key] : ['put', key, 'revoked', '--ttl', String(ttl)];
   const where = ['--binding', 'REVOKED', '--env', env, local ? '--local' : '--remote'];
   const command = [WRANGLER, 'kv', 'key', ...change, ...where];
-  const { status } = spawnSync(process.execPath, command, { stdio: ['inherit', 'ignore', 'inherit'] });
+  const { status } = spawnSync(process.execPath, command, {
+    stdio: ['inherit', 'ignore', 'inherit'],
+  });
   if (status !== 0) throw new Error('wrangler could not change the namespace: see above');
 }
 

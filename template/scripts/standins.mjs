@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { readConfig } from './bindings.mjs';
+import { readConfig } from './wrangler.mjs';
 import { endWithThisProcess } from './processes.mjs';
 import { indexEnvironment, uv } from './uv.mjs';
 
@@ -29,6 +29,11 @@ const ISSUERS = {
     header: 'Authorization: Bearer',
   },
 };
+
+/** Whether this project has stand-ins. */
+export function hasStandins() {
+  return existsSync('dev/standins');
+}
 
 /**
  * Starts `python -m dev.standins`; `port` 0 takes a free one. What they keep goes to the folder

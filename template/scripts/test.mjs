@@ -1,58 +1,211 @@
-// npm test: the project's tests inside Pyodide, beside the Worker over HTTP and the stand-ins.
-import { messageFrom, start, stopAll } from './processes.mjs';
-import { compileStandardLibrary } from './python.mjs';
-import { vendor } from './requirements.mjs';
-import { startStandins } from './standins.mjs';
+// npm test: the project's tests inside workerd, beside the Worker over HTTP and the stand-ins.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { packageVersion } from './bundle.mjs';
+import { endWithThisProcess } from './processes.mjs';
+import { TEST_MODULES, vendor } from './requirements.mjs';
+import { hasStandins, localVars, startStandins } from './standins.mjs';
+import { order, PLACE, Tester, Testers } from './testers.mjs';
+import { indexEnvironment, uv } from './uv.mjs';
+import { changes } from './watch.mjs';
+import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
+import {
+  files,
+  importsOf,
+  migrateAll,
+  moduleFrom,
+  ownModules,
+  readConfig,
+  sourceFolder,
+  vendoredModules,
+  workerOptions,
+} from './wrangler.mjs';
 
+const SCRIPTS = import.meta.dirname;
+const ROOT = '/session/metadata/project'; // where workerd shows the project's files
+const MOST_WORKERS = 4;
+const LARGEST_FILE = 2 ** 20;
 const LOG_LINES = 40;
+const PYTEST = ['pytest_worker', 'pytest_asyncio.plugin', 'hypothesis', 'coverage'];
 
 /**
  * Runs the tests with pytest's `args`. Resolves to pytest's exit code; with `coverage` also to 1 when
- * they run less of src/ than pyproject.toml asks for.
+ * they run less of the source than pyproject.toml asks for.
+ *
+ * With --watch among `args` it runs them again after each change, until Ctrl-C.
  */
 export async function test(args, { coverage = false } = {}) {
   await vendor();
-  await compileStandardLibrary();
-  const options = { args: coverage ? ['--coverage'] : [] };
-  const worker = start('serve.mjs', { ...options, stdio: 'pipe' });
-  const pytest = start('pytest.mjs', options);
-  const log = lastLines([worker.stdout, worker.stderr]);
-  const [addresses, code] = [messageFrom(worker), messageFrom(pytest)];
-  code.catch(() => {}); // looked at once the stand-ins have started, if they do
-  addresses.catch(() => {});
+  const options = args.filter((arg) => arg !== '--watch');
+  const bench = await openBench(coverage);
   try {
-    const { url: standins } = await startStandins();
-    worker.send(standins);
-    const [url, unconfigured] = await Promise.race([addresses, code]);
-    const env = { STANDINS_URL: standins, WORKER_URL: url, WORKER_URL_UNCONFIGURED: unconfigured };
-    if (process.stdout.isTTY) args = ['--color=yes', ...args];
-    pytest.send({ args: ['-p', 'no:cacheprovider', ...args], env });
-    const failed = (await code) !== 0;
-    if (failed && log.length) console.error(`\nthe Worker's last words:\n${log.join('\n')}`);
-    return failed || !coverage ? await code : await reported(worker, pytest);
-  } catch (error) {
-    if (log.length) console.error(log.join('\n'));
-    throw error;
+    if (options.length < args.length) await runAtEachChange(bench, options);
+    const code = await bench.run(options);
+    return coverage && code === 0 ? await report(await bench.measurements()) : code;
   } finally {
-    await stopAll();
+    await bench.close();
   }
 }
 
-// What the Worker ran over HTTP first, for the report is of both.
-async function reported(worker, pytest) {
-  worker.send('end');
-  await messageFrom(worker);
-  pytest.send('report');
-  return messageFrom(pytest);
+async function runAtEachChange(bench, args) {
+  const run = async (only) => {
+    await bench.run([...args, ...only]);
+    console.log('\nwaiting for a change; Ctrl-C ends it');
+  };
+  await run([]);
+  for await (const changed of changes()) {
+    console.log(`${changed.join(', ')} changed`);
+    const tests = changed.filter(
+      (file) => /(?:^|\/)test_[^/]*\.py$/.test(file) && existsSync(file),
+    );
+    await bench.renew();
+    await run(tests.length === changed.length ? tests : []);
+  }
 }
 
-function lastLines(streams) {
-  const lines = [];
-  for (const stream of streams) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      lines.push(...text.trimEnd().split('\n'));
-      lines.splice(0, lines.length - LOG_LINES);
-    });
-  }
-  return lines;
+// What tests need: Workers that run them, the Worker over HTTP, stand-ins.
+async function openBench(coverage) {
+  const log = [];
+  const keep = (line) => log.splice(0, log.push(line) - LOG_LINES);
+  const standins = hasStandins() ? (await startStandins()).url : undefined;
+  let project = await readProject();
+  let served = serve(project, { standins, coverage, log: keep });
+  const testers = new Testers(async () => {
+    const { env } = await served;
+    return Tester.start(project, { starting: { ...starting(project, coverage), env }, log: keep });
+  });
+  const address = await testers.open();
+
+  return {
+    async run(args) {
+      const code = await runPytest(address, args);
+      if (code === 1 && log.length) console.error(`\nthe Workers' last words:\n${log.join('\n')}`);
+      log.length = 0;
+      return code;
+    },
+    // From the files as they are now.
+    async renew() {
+      project = await readProject();
+      await (await served).close();
+      served = serve(project, { standins, coverage, log: keep });
+      await testers.renew();
+    },
+    async measurements() {
+      const places = [...(await testers.idle()), ...(await served).places];
+      return Promise.all(places.map(({ url }) => order(url, { order: 'measurement' })));
+    },
+    async close() {
+      await Promise.all([testers.close(), (await served).close()]);
+    },
+  };
+}
+
+async function runPytest(address, args) {
+  const workers = Math.min(os.availableParallelism(), MOST_WORKERS);
+  const env = {
+    ...indexEnvironment(),
+    WORKERD_TESTS: `${address}#${workers}`,
+    WORKERD_VERSION: `workerd ${packageVersion('workerd')}, Pyodide ${packageVersion('pyodide')}`,
+    PYTHONPATH: [SCRIPTS, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
+  };
+  const pytest = ['python', '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
+  const child = spawn(await uv(), ['run', '--quiet', ...pytest], { stdio: 'inherit', env });
+  endWithThisProcess(child);
+  const [code] = await once(child, 'exit');
+  return code ?? 1;
+}
+
+// The project for workerd: as a Worker that is served, and as one that runs its tests.
+async function readProject() {
+  const config = readConfig();
+  const packages = vendoredModules(config);
+  const testPackages = vendoredModules({ python_modules: { exclude: [] } }, TEST_MODULES);
+  const worker = moduleFrom(path.join(SCRIPTS, 'pytest_worker.py'), '/pytest_worker.py');
+  const own = files('.')
+    .filter((name) => statSync(name).size <= LARGEST_FILE)
+    .map((name) => moduleFrom(name, `/project/${name}`));
+  const shared = unique([worker, ...packages, ...testPackages]);
+  const options = workerOptions(config, {});
+  const preloaded = PYTEST.map((name) => `import ${name}`);
+  const imports = importsOf([...own], shared);
+  const snapshot = await makeSnapshot({
+    ...options,
+    modules: shared,
+    imports: [...preloaded, ...imports],
+  });
+  const modules = [testsMain(config), ...own, ...shared];
+  return { config, packages, snapshot, modules };
+}
+
+// The classes that wrangler.toml binds are looked for in the main module.
+function testsMain(config) {
+  const classes = [
+    ...config.durable_objects.bindings.map(({ class_name }) => [class_name, 'durable_object']),
+    ...config.workflows.map(({ class_name }) => [class_name, 'workflow']),
+  ];
+  const lines = [
+    'import pytest_worker',
+    'from pytest_worker import Default',
+    `pytest_worker.ENTRY = "${path.basename(config.main, '.py')}"`,
+    ...classes.map(([name, kind]) => `${name} = pytest_worker.${kind}("${name}")`),
+  ];
+  return { type: 'PythonModule', path: '/tests_main.py', contents: `${lines.join('\n')}\n` };
+}
+
+function starting(project, coverage) {
+  const source = sourceFolder(project.config);
+  const paths = [path.posix.join(ROOT, source), ROOT];
+  return { paths, measured: coverage ? source : null };
+}
+
+// The Worker over HTTP, once as set up for the stand-ins and once with no variable and no secret set.
+async function serve(project, { standins, coverage, log }) {
+  const { config } = project;
+  const vars = standins ? localVars(standins) : undefined;
+  const socket = { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] };
+  const modules = coverage ? project.modules : [...ownModules(config), ...project.packages];
+  const configured = { ...workerOptions(config, vars), ...socket, name: 'configured', modules };
+  const { queueConsumers, cronTriggers, ...rest } = configured; // of which a queue takes one
+  const unconfigured = { ...rest, name: 'unconfigured', bindings: {} };
+  const workerd = startWorkerd([configured, unconfigured], {
+    snapshot: coverage ? project.snapshot : await snapshotOf(config, project.packages),
+    unsafeTriggerHandlers: true,
+    handleStructuredLogs: ({ message }) => log(message),
+  });
+  const triggers = await workerd.ready;
+  await migrateAll(workerd, config);
+  const [url, other] = await Promise.all(
+    ['configured', 'unconfigured'].map((name) => workerd.unsafeGetDirectURL(name)),
+  );
+  const places = [url, other].map((place) => ({ url: new URL(PLACE, place) }));
+  const start = { order: 'start', ...starting(project, coverage), env: {}, examples: {} };
+  if (coverage) await Promise.all(places.map((place) => order(place.url, start)));
+  const plain = (place) => place.href.replace(/\/$/, '');
+  const env = {
+    WORKER_URL: plain(url),
+    WORKER_URL_UNCONFIGURED: plain(other),
+    WORKER_TRIGGERS_URL: plain(triggers),
+    ...(standins && { STANDINS_URL: standins }),
+  };
+  return { env, places: coverage ? places : [], close: () => workerd.dispose() };
+}
+
+function unique(modules) {
+  return [...new Map(modules.map((each) => [each.path, each])).values()];
+}
+
+// Of all that was measured, by the host's coverage.
+async function report(measurements) {
+  const script = ['run', '--quiet', 'python', path.join(SCRIPTS, 'coverage_report.py')];
+  const child = spawn(await uv(), script, {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    env: indexEnvironment(),
+  });
+  endWithThisProcess(child);
+  child.stdin.end(JSON.stringify(measurements));
+  const [code] = await once(child, 'exit');
+  return code ?? 1;
 }

@@ -35,7 +35,7 @@ def test_ends_of_lines_do_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dev/standins/server.py", "migrations/0001_chats.sql", "scripts/serve.mjs"]
+    "name", ["dev/standins/server.py", "migrations/0001_chats.sql", "scripts/test.mjs"]
 )
 def test_a_change_is_noted(tmp_path: Path, name: str) -> None:
     assert found(tmp_path, {**OWNED, name: OWNED[name] + "\n"}) == [

@@ -1,0 +1,144 @@
+// The Worker in this folder as wrangler reads it: its configuration, and the modules it would upload.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import {
+  unstable_getMiniflareWorkerOptions,
+  unstable_readConfig,
+  unstable_splitSqlQuery,
+} from 'wrangler';
+
+const VENDORED = 'python_modules';
+// Never part of a Worker, though they may be below its folder.
+export const FOREIGN = /^(?:\.|__pycache__$|node_modules$|python_modules$)/;
+const MODULE_TYPES = { Text: 'Text', Data: 'Data', CompiledWasm: 'CompiledWasm' };
+const DEFAULT_RULES = [
+  { type: 'Text', globs: ['**/*.txt', '**/*.html', '**/*.sql'] },
+  { type: 'Data', globs: ['**/*.bin'] },
+  { type: 'CompiledWasm', globs: ['**/*.wasm'] },
+];
+
+/** The configuration's top level, or the environment called `env`. */
+export function readConfig(env) {
+  return unstable_readConfig({ env }, { hideWarnings: true });
+}
+
+/** The names of the environments; undefined stands for the top level. */
+export function environments() {
+  return [undefined, ...(readConfig().definedEnvironments ?? [])];
+}
+
+/** The folder below which the Worker's own modules are. */
+export function sourceFolder(config) {
+  return config.base_dir ?? path.dirname(config.main);
+}
+
+/**
+ * The Worker for Miniflare, without its modules: bindings, triggers, flags. `vars` are set over those of
+ * the configuration; without them .dev.vars and .env are.
+ */
+export function workerOptions(config, vars) {
+  const envFiles = vars && [];
+  const options = withoutWarnings(() =>
+    unstable_getMiniflareWorkerOptions(config, undefined, { envFiles }),
+  );
+  const { modulesRules, ...worker } = options.workerOptions;
+  return { ...worker, name: config.name, bindings: { ...worker.bindings, ...vars } };
+}
+
+// It warns of missing secrets, which stand-ins need not be told.
+function withoutWarnings(read) {
+  const { warn, log } = console;
+  Object.assign(console, { warn() {}, log() {} });
+  try {
+    return read();
+  } finally {
+    Object.assign(console, { warn, log });
+  }
+}
+
+/** The Worker's own modules, main first. */
+export function ownModules(config) {
+  const root = sourceFolder(config);
+  const main = path.relative(root, config.main).replaceAll(path.sep, '/');
+  const rules = [...config.rules, ...DEFAULT_RULES];
+  const typeOf = (name) =>
+    name.endsWith('.py')
+      ? 'PythonModule'
+      : MODULE_TYPES[
+          rules.find(({ globs }) => globs.some((glob) => path.matchesGlob(name, glob)))?.type
+        ];
+  const modules = files(root)
+    .filter(typeOf)
+    .map((name) => moduleFrom(path.join(root, name), `/${name}`, typeOf(name)));
+  return modules.sort((a, b) => (b.path === `/${main}`) - (a.path === `/${main}`));
+}
+
+/** The packages in `folder`, as modules, less what the configuration excludes from the upload. */
+export function vendoredModules(config, folder = VENDORED) {
+  const { exclude } = config.python_modules;
+  return files(folder)
+    .filter((name) => !exclude.some((glob) => path.matchesGlob(name, glob)))
+    .map((name) => {
+      // What the SDK brings of JavaScript is imported as such.
+      const type = /^workers\/.*\.m?js$/.test(name) ? 'ESModule' : 'Data';
+      return moduleFrom(path.join(folder, name), `/${VENDORED}/${name}`, type);
+    });
+}
+
+/** The import statements in `modules` that name a package of the vendored ones. */
+export function importsOf(modules, vendored) {
+  const top = ({ path: name }) =>
+    name.replace(`/${VENDORED}`, '').split('/')[1].replace(/\.py$/, '');
+  const packages = new Set(vendored.map(top));
+  const statement = /^(?:from|import) +(\w+)[^\n(]*(?:\([^)]*\))?/gm;
+  return modules
+    .filter(({ type }) => type === 'PythonModule')
+    .flatMap(({ contents }) => [...contents.matchAll(statement)])
+    .filter(([, name]) => packages.has(name))
+    .map(([text]) => text.replaceAll(/#.*$/gm, '').trim());
+}
+
+/** The names of the files below `folder` that may belong to a project, with slashes. */
+export function files(folder, prefix = '') {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !FOREIGN.test(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const place = path.join(folder, entry.name);
+      if (entry.isDirectory()) return files(place, `${prefix}${entry.name}/`);
+      return entry.isFile() ? [prefix + entry.name] : [];
+    });
+}
+
+/** A file as a module for workerd. */
+export function moduleFrom(file, name, type = file.endsWith('.py') ? 'PythonModule' : 'Data') {
+  const contents = readFileSync(file);
+  return { type, path: name, contents: type === 'Data' ? contents : contents.toString() };
+}
+
+/** Applies the migrations that the databases of `workerd` do not have, as wrangler does. */
+export async function migrateAll(workerd, config) {
+  for (const { binding, migrations_dir } of config.d1_databases) {
+    await migrate(await workerd.getD1Database(binding), migrations_dir);
+  }
+}
+
+async function migrate(database, folder = 'migrations') {
+  await database
+    .prepare(
+      'CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, ' +
+        'name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)',
+    )
+    .run();
+  const { results } = await database.prepare('SELECT name FROM d1_migrations').all();
+  const applied = new Set(results.map(({ name }) => name));
+  const scripts = files(folder).filter((name) => name.endsWith('.sql') && !applied.has(name));
+  for (const name of scripts) {
+    const statements = unstable_splitSqlQuery(readFileSync(path.join(folder, name), 'utf8'));
+    await database.batch([
+      ...statements.map((statement) => database.prepare(statement)),
+      database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name),
+    ]);
+  }
+}
