@@ -27,9 +27,10 @@ export function environments() {
   return [undefined, ...(readConfig().definedEnvironments ?? [])];
 }
 
-/** The folder below which the Worker's own modules are. */
+/** The folder below which the Worker's own modules are, as seen from here, with slashes. */
 export function sourceFolder(config) {
-  return config.base_dir ?? path.dirname(config.main);
+  const folder = config.base_dir ?? path.dirname(config.main);
+  return path.relative('', folder).replaceAll(path.sep, '/') || '.';
 }
 
 /**
