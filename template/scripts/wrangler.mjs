@@ -86,17 +86,23 @@ export function vendoredModules(config, folder = VENDORED) {
     });
 }
 
-/** The import statements in `modules` that name a package of the vendored ones. */
+/** The names of the vendored Python modules that `modules` import. */
 export function importsOf(modules, vendored) {
-  const top = ({ path: name }) =>
-    name.replace(`/${VENDORED}`, '').split('/')[1].replace(/\.py$/, '');
-  const packages = new Set(vendored.map(top));
-  const statement = /^(?:from|import) +(\w+)[^\n(]*(?:\([^)]*\))?/gm;
-  return modules
+  const known = new Set(vendored.map(pythonName));
+  const statement = /^(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)/gm;
+  const names = modules
     .filter(({ type }) => type === 'PythonModule')
     .flatMap(({ contents }) => [...contents.matchAll(statement)])
-    .filter(([, name]) => packages.has(name))
-    .map(([text]) => text.replaceAll(/#.*$/gm, '').trim());
+    .flatMap(([, from, list]) => {
+      const imported = [...list.matchAll(/([\w.]+)(?: +as +\w+)?/g)].map(([, name]) => name);
+      return from ? [from, ...imported.map((name) => `${from}.${name}`)] : imported;
+    });
+  return [...new Set(names)].filter((name) => known.has(name)).sort();
+}
+
+function pythonName({ path: file }) {
+  const name = file.replace(`/${VENDORED}/`, '/').slice(1);
+  return name.replace(/(?:\/__init__)?\.py$/, '').replaceAll('/', '.');
 }
 
 /** The names of the files below `folder` that may belong to a project, with slashes. */
