@@ -16,8 +16,11 @@ from forge_scaffold.config import ProvidedAnswer, complete
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
+from tests.runtime.workerd import Workerd
 from tests.support import shared_folder, whole_template
 from tests.template.combinations import Combination
+
+BUNDLE = Path(__file__).with_name("bundle.mjs")
 
 Make = Callable[[Combination], Path]
 
@@ -61,6 +64,22 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
         return project
 
     return make
+
+
+@pytest.fixture(scope="session")
+def workerd(make: Make, shared: Path) -> Workerd:
+    """The workerd and the packages of a project, with the bundle of its Pyodide."""
+    project = make({})
+    bundles = shared / "bundles"
+    with _alone(shared):
+        if not bundles.exists():
+            script = (
+                f"import {{ makeBundle }} from '{BUNDLE}';"
+                f"makeBundle('node_modules/pyodide', '{bundles}');"
+            )
+            run(project, "node_modules/.bin/node", "--input-type=module", "--eval", script)
+    binary = run(project, "node_modules/.bin/node", "--print", "require('workerd').default")
+    return Workerd(Path(binary.strip()), bundles, (project / "python_modules").resolve())
 
 
 def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
