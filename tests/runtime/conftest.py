@@ -78,7 +78,12 @@ def workerd(make: Make, shared: Path) -> Workerd:
                 f"makeBundle('node_modules/pyodide', '{bundles}');"
             )
             run(project, "node_modules/.bin/node", "--input-type=module", "--eval", script)
-    binary = run(project, "node_modules/.bin/node", "--print", "require('workerd').default")
+    binary = run(
+        project,
+        "node_modules/.bin/node",
+        "--print",
+        "require(require.resolve('workerd', { paths: [require.resolve('wrangler')] })).default",
+    )
     return Workerd(Path(binary.strip()), bundles, (project / "python_modules").resolve())
 
 
