@@ -226,12 +226,16 @@ def test_what_waits_at_import_time_is_an_error_and_what_runs_through_a_warning(
         assert [finding.severity for finding in findings] == severities
 
 
-@pytest.mark.parametrize(("python", "rules"), [("2026-11-01", []), ("2026-01-01", ["RUN101"])])
-def test_older_pythons_need_randomness_for_tls(
-    tmp_path: Path, python: str, rules: list[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("date", "rules"), [("2026-11-01", ["RUN307"]), ("2026-01-01", ["RUN101"])]
+)
+def test_only_older_pythons_have_openssl(tmp_path: Path, date: str, rules: list[str]) -> None:
+    source = (
+        "import hashlib\nimport ssl\n\nTLS = ssl.create_default_context()\n"
+        'KEY = hashlib.pbkdf2_hmac("sha256", b"", b"", 1)\n'
+    )
     changes = {
-        "src/service.py": f"import httpx\nimport ssl\n\nTLS = ssl.create_default_context()\n{USED}",
-        "wrangler.toml": files({})["wrangler.toml"].replace("2026-11-01", python),
+        "src/service.py": f"import httpx\n{source}{USED}",
+        "wrangler.toml": files({})["wrangler.toml"].replace("2026-11-01", date),
     }
     assert [each.rule for each in checked(tmp_path, files(changes), "RUN")] == rules

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Definition: TypeAlias = Function | ast.ClassDef
 
+# Functions that run the coroutines that they get.
+RUNNERS = frozenset(
+    {
+        "asyncio.create_task",
+        "asyncio.ensure_future",
+        "asyncio.gather",
+        "asyncio.run",
+        "pyodide.ffi.run_sync",
+    }
+)
+
 # What runs of a class when it is called.
 _MAKERS = ("__new__", "__init__", "__post_init__", "model_post_init")
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.calls import RUNNERS
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.httpx import Whose, httpx_of
 from forge_scaffold.checks.walk import Scope
@@ -27,6 +28,13 @@ def _service(source: str) -> Files:
     return {"src/service.py": source}
 
 
+def _has_openssl(scope: Scope) -> bool | None:
+    """Whether the Worker's Python has OpenSSL; None when the configuration leaves it open."""
+    wrangler = scope.subject.project.wrangler
+    python = wrangler.python if wrangler else None
+    return None if python is None else python < _WITHOUT_OPENSSL
+
+
 def _runs_later(scope: Scope) -> bool:
     """Whether it runs in a request."""
     return bool(scope.functions) and not scope.typing and not scope.script
@@ -41,8 +49,8 @@ def _shown(node: ast.Call, scope: Scope) -> str:
 _NO_ENTROPY = frozenset({"random.SystemRandom", "secrets.compare_digest"})
 _SEEDED = frozenset({"numpy.random.default_rng", "random.Random"})
 
-# Pyodide's ssl draws random bytes up to Python 3.13.
-_SSL_WITHOUT_ENTROPY = "3.14"
+# Since then Pyodide has no OpenSSL: its ssl draws no random bytes, and its hashlib derives no keys.
+_WITHOUT_OPENSSL = "3.14"
 
 
 class Entropy(Rule):
@@ -96,9 +104,7 @@ class Entropy(Rule):
         if name is None or not scope.imported(node.func) or name in _NO_ENTROPY:
             return False
         if name == "ssl.create_default_context":
-            wrangler = scope.subject.project.wrangler
-            python = wrangler.python if wrangler else None
-            return python is not None and python < _SSL_WITHOUT_ENTROPY
+            return _has_openssl(scope) is True
         matches = name in self.calls or f"{name.rpartition('.')[0]}.*" in self.calls
         return matches and not (name in _SEEDED and node.args)
 
@@ -326,17 +332,8 @@ class EarlyTask(Rule):
         )
 
 
-# These run a coroutine in the loop of the runtime, or only hand that loop out.
-_RUN_COROUTINES = frozenset(
-    {
-        "asyncio.create_task",
-        "asyncio.ensure_future",
-        "asyncio.gather",
-        "asyncio.get_event_loop",
-        "asyncio.run",
-        "pyodide.ffi.run_sync",
-    }
-)
+# These run a coroutine in the runtime's own loop, or only return that loop.
+_RUN_COROUTINES = RUNNERS | {"asyncio.get_event_loop"}
 
 
 def _is_zero(arguments: list[ast.expr]) -> bool:
@@ -876,8 +873,9 @@ class JavaScriptSource(Rule):
 class MissingFunction(Rule):
     """A function that Python in a Worker does not have.
 
-    Pyodide is built without the parts of the standard library that need an operating system or
-    OpenSSL: the module can be imported, and the function raises AttributeError or ImportError.
+    Pyodide is built without the parts of the standard library that need an operating system or,
+    from Python 3.14 on, OpenSSL: the module can be imported, and the function raises AttributeError
+    or ImportError.
 
     Fix: do without it. Derive keys from passwords with Web Crypto (`crypto.subtle.deriveBits`).
     """
@@ -898,10 +896,11 @@ class MissingFunction(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls, wherever they run."""
-        if isinstance(node, ast.Call) and not scope.typing and not scope.script:
-            yield self.finding(
-                scope.place(node), f"{_shown(node, scope)}: Python in a Worker does not have it"
-            )
+        if not isinstance(node, ast.Call) or scope.typing or scope.script or scope.optional:
+            return
+        name = scope.name(node.func) or ""
+        if not name.startswith("hashlib.") or _has_openssl(scope) is False:
+            yield self.finding(scope.place(node), f"{name}(): Python in a Worker does not have it")
 
 
 class MapNotObject(Rule):

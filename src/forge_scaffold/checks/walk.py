@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from forge_scaffold.checks.base import Finding, Rule, Subject
-from forge_scaffold.checks.calls import Call, Calls, Definition
+from forge_scaffold.checks.calls import RUNNERS, Call, Calls, Definition
 from forge_scaffold.checks.facts import Import, Use
 from forge_scaffold.documents import Place
 from forge_scaffold.project import Module
@@ -284,22 +284,10 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None) -> None:
     _note_early_call(node, scope, name)
 
 
-# Functions that run the coroutines that they get.
-_RUNNERS = frozenset(
-    {
-        "asyncio.create_task",
-        "asyncio.ensure_future",
-        "asyncio.gather",
-        "asyncio.run",
-        "pyodide.ffi.run_sync",
-    }
-)
-
-
 def _note_early_call(node: ast.Call, scope: Scope, name: str | None) -> None:
     if name and scope.import_time:
         scope.subject.facts.calls.made.append(Call(name, node, scope))
-        for argument in node.args if name in _RUNNERS else ():
+        for argument in node.args if name in RUNNERS else ():
             _note_coroutine(argument, scope)
 
 
