@@ -303,7 +303,7 @@ class EarlyTask(Rule):
     calls = (
         "asyncio.Runner", "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
         "asyncio.get_event_loop", "asyncio.new_event_loop", "asyncio.run",
-        "asyncio.run_coroutine_threadsafe", "asyncio.sleep", "asyncio.wait_for",
+        "asyncio.run_coroutine_threadsafe", "asyncio.sleep", "asyncio.timeout", "asyncio.wait_for",
         "js.AbortSignal.timeout", "js.setInterval", "js.setTimeout", "pyodide.ffi.run_sync",
         "workers.wait_until",
     )  # fmt: skip
@@ -883,7 +883,7 @@ class MissingFunction(Rule):
     id = "RUN307"
     calls = (
         "hashlib.pbkdf2_hmac", "hashlib.scrypt", "os.getrandom", "os.memfd_create", "shelve.open",
-        "signal.alarm", "signal.pthread_kill", "signal.setitimer", "signal.sigwait",
+        "signal.alarm", "signal.pthread_kill", "signal.setitimer",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import signal\n\nimport httpx\n\n\nasync def answer(env):\n    signal.alarm(5)\n"
