@@ -20,8 +20,6 @@ from tests.runtime.workerd import Workerd
 from tests.support import shared_folder, whole_template
 from tests.template.combinations import Combination
 
-BUNDLE = Path(__file__).with_name("bundle.mjs")
-
 Make = Callable[[Combination], Path]
 
 
@@ -74,10 +72,10 @@ def workerd(make: Make, shared: Path) -> Workerd:
     with _alone(shared):
         if not bundles.exists():
             script = (
-                f"import {{ makeBundle }} from '{BUNDLE}';"
-                f"makeBundle('node_modules/pyodide', '{bundles}');"
+                "import('./scripts/bundle.mjs').then(({ makeBundle }) => "
+                f"makeBundle('node_modules/pyodide', '{bundles}'))"
             )
-            run(project, "node_modules/.bin/node", "--input-type=module", "--eval", script)
+            run(project, "node_modules/.bin/node", "--eval", script)
     binary = run(
         project,
         "node_modules/.bin/node",
@@ -91,8 +89,6 @@ def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
     """Have `project` install the rest, and keep it all as `pantry`."""
     (project / "node_modules").symlink_to(node_modules)
     run(project, "npm", "run", "vendor")
-    prepare = "import('./scripts/python.mjs').then((python) => python.compileStandardLibrary())"
-    run(project, "node_modules/.bin/node", "--eval", prepare)
     shutil.move(project, pantry)
 
 

@@ -62,7 +62,7 @@ class Running:
         """Ask the first Worker; the status and the body of its answer."""
         url = f"http://127.0.0.1:{self.port}/{path}"
         try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
+            with urllib.request.urlopen(url, timeout=600) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -120,7 +120,7 @@ class Workerd:
         # A process ends only when a Worker fails.
         failing = Worker({"failing.py": "raise RuntimeError\n"})
         with self.serve(folder, {**workers, "failing": failing}, *arguments) as running:
-            running.process.wait(300)
+            running.process.wait(1200)
         failures = re.split(r"(?m)^service (\w+): ", (folder / "log").read_text())
         found = dict(zip(failures[1::2], failures[2::2], strict=True))
         assert found.pop("failing", None), failures
