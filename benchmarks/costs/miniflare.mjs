@@ -16,6 +16,8 @@ const { values: options, positionals } = parseArgs({
     instant: { type: 'boolean' },
   },
 });
+process.env.WRANGLER_LOG = 'none'; // it would write to stdout
+process.env.WRANGLER_SEND_METRICS = 'false';
 const { modules, flags } = JSON.parse(readFileSync(positionals[0], 'utf8'));
 const require = createRequire(path.join(options.home, 'package.json'));
 const { Miniflare, convertV4MiniflareOptions } = require('miniflare');

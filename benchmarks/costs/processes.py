@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 from typing import IO
 
 Command = Sequence[str | Path]
@@ -26,17 +26,15 @@ def started(
     command: Command,
     folder: Path,
     *,
-    env: Mapping[str, str] | None = None,
-    stdout: int | IO[str] = subprocess.DEVNULL,
-    stderr: int | IO[str] = subprocess.DEVNULL,
+    stdout: int | IO[str] = DEVNULL,
+    stderr: int | IO[str] = DEVNULL,
     files: Sequence[int] = (),
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[Popen[str]]:
     """Run a command in its own session, and kill everything in that session at the end."""
-    process = subprocess.Popen(
+    process = Popen(
         command,
         cwd=folder,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
+        stdin=DEVNULL,
         stdout=stdout,
         stderr=stderr,
         text=True,
@@ -47,14 +45,12 @@ def started(
         yield process
     finally:
         # Also when the process has ended: its children may not have.
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
-def run(command: Command, folder: Path, *, env: Mapping[str, str] | None = None) -> str:
+def run(command: Command, folder: Path) -> str:
     """Run a command to its end.
 
     Returns:
@@ -63,8 +59,7 @@ def run(command: Command, folder: Path, *, env: Mapping[str, str] | None = None)
     Raises:
         CommandError: it failed.
     """
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with started(command, folder, env=env, **pipes) as process:
+    with started(command, folder, stdout=PIPE, stderr=STDOUT) as process:
         output, _ = process.communicate()
     if process.returncode:
         shown = " ".join(map(str, command))

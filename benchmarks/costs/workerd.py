@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import psutil
 
-from benchmarks.costs.processes import CommandError, progress, started
+from benchmarks.costs.processes import Command, CommandError, progress, started
 from benchmarks.costs.workers import Home, Worker
 
 TIMEOUT = 60.0
@@ -124,7 +124,7 @@ def _serving(worker: Worker, home: Home, *options: str) -> Iterator[tuple[Runnin
     # The socket listens before workerd does: the first request waits in it, and nothing polls.
     listening = socket.create_server(("127.0.0.1", 0))
     address = listening.getsockname()
-    command = (
+    command: Command = (
         home.workerd,
         "serve",
         "--experimental",
@@ -187,13 +187,13 @@ def _kind(name: str) -> str:
 
 @contextmanager
 def standins(home: Home) -> Iterator[str]:
-    """The default project's stand-ins for providers and issuers.
+    """The stand-ins for providers and issuers.
 
     Returns:
         Their address.
     """
     command = ("uv", "run", "--quiet", "python", "-m", "dev.standins")
-    with started(command, home.folder, env={"VIRTUAL_ENV": ""}, stdout=PIPE) as process:
+    with started(command, home.folder, stdout=PIPE) as process:
         yield str(_line(process.stdout)["url"])
 
 
@@ -210,13 +210,17 @@ def in_miniflare(
         instant: let a Worker in the same process answer in the place of the providers, at once.
     """
     script = Path(__file__).parent / "miniflare.mjs"
-    options = ["--home", home.folder, "--bundle", home.bundle, "--standins", standins_url]
     spec = worker.folder / ".cache" / "modules.json"
     modules = [{"name": name, "file": file} for name, file in worker.modules()]
     spec.write_text(json.dumps({"modules": modules, "flags": PYODIDE_FLAGS}))
-    if instant:
-        options.append("--instant")
-    command = (home.node, script, *options, "--snapshot", worker.snapshot, spec)
+    options = {
+        "home": home.folder,
+        "bundle": home.bundle,
+        "snapshot": worker.snapshot,
+        "standins": standins_url,
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    command: Command = (home.node, script, *flags, *(["--instant"] if instant else ()), spec)
     with (
         TemporaryFile("w+", encoding="utf-8") as log,
         started(command, worker.folder, stdout=PIPE, stderr=log) as process,

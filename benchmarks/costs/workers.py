@@ -34,6 +34,8 @@ OURS: Mapping[str, Sequence[str]] = {
 }
 """Presets by name: the answers that differ from the defaults."""
 
+HOME = "full"
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -90,7 +92,10 @@ class Worker:
 
 @dataclass(frozen=True)
 class Home:
-    """The default project, whose tools run all the others: Node, wrangler, its own scripts."""
+    """The project whose tools run all of them: Node, wrangler, its scripts and its stand-ins.
+
+    It is the full preset, whose stand-ins know every provider and issuer.
+    """
 
     folder: Path
 
@@ -131,9 +136,9 @@ def npm_install(folder: Path, *packages: str) -> None:
 
 
 def make_home(scratch: Path) -> Home:
-    """Render and install the default project."""
-    progress("default: rendering, npm install, vendoring")
-    worker = _render("default", _template(scratch), scratch)
+    """Render and install the project that has the tools."""
+    progress(f"{HOME}: rendering, npm install, vendoring")
+    worker = _render(HOME, _template(scratch), scratch)
     npm_install(worker.folder)
     home = Home(worker.folder)
     home.script("vendor", worker.folder)
@@ -147,7 +152,7 @@ def make(name: str, home: Home) -> Worker:
         The Worker, with its packages vendored.
     """
     scratch = home.folder.parent
-    if name == "default":
+    if name == HOME:
         return Worker(name, home.folder)
     progress(f"{name}: vendoring")
     if name in OURS:
@@ -183,8 +188,8 @@ def _render(name: str, template: Path, scratch: Path) -> Worker:
 
 
 def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
-    """Write a pywrangler project around modules of apps/, at the default project's versions."""
-    default = Worker("default", home.folder)
+    """Write a pywrangler project around modules of apps/, at our own projects' versions."""
+    ours = Worker(HOME, home.folder)
     folder = home.folder.parent / name
     (folder / "src").mkdir(parents=True)
     for module in alternative.modules:
@@ -199,14 +204,14 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
     )
     (folder / "wrangler.toml").write_text(
         f'name = "costs-{name}"\nmain = "src/{alternative.modules[0]}.py"\n'
-        f'compatibility_date = "{default.config["compatibility_date"]}"\n'
-        f"compatibility_flags = {json.dumps(default.config['compatibility_flags'])}\n"
+        f'compatibility_date = "{ours.config["compatibility_date"]}"\n'
+        f"compatibility_flags = {json.dumps(ours.config['compatibility_flags'])}\n"
         '[vars]\nOPENAI_BASE_URL = "https://api.openai.com/v1"\nOPENAI_MODEL = "gpt-6-luna"\n'
         '[secrets]\nrequired = ["OPENAI_API_KEY"]\n'
         '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "db"\n'
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")
-    # The lock starts from the default project's: what both need has one version.
+    # The lock starts from ours: what both need has one version.
     shutil.copytree(home.folder / "requirements", folder / "requirements")
     return Worker(name, folder)
 

@@ -23,6 +23,7 @@ class Chat(BaseModel):
     """The body of a chat request."""
 
     messages: list[Message]
+    model: str = ""
     stream: bool = False
 
 
@@ -46,7 +47,7 @@ def question(env: Any, body: Chat) -> dict[str, Any]:
     return {
         "url": f"{env.OPENAI_BASE_URL}/chat/completions",
         "headers": {"authorization": f"Bearer {env.OPENAI_API_KEY}"},
-        "json": {"model": env.OPENAI_MODEL, **body.model_dump()},
+        "json": {**body.model_dump(), "model": body.model or env.OPENAI_MODEL},
     }
 
 
