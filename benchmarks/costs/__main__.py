@@ -10,8 +10,10 @@ an otherwise idle machine, --quick a few.
 import argparse
 import os
 import platform
+import re
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +22,6 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from benchmarks.costs.measures import FULL, MEASURES, QUICK, Bench
-from benchmarks.costs.picture import picture
 from benchmarks.costs.processes import CommandError
 from benchmarks.costs.report import page, report
 from benchmarks.costs.results import Results
@@ -35,17 +36,18 @@ def main() -> int:
     """Run the command.
 
     Returns:
-        Its exit code: 1 when a Worker or a tool failed, 130 after Ctrl-C, 143 after SIGTERM.
+        Its exit code: 0, 1 when a Worker or a tool failed, 130 after Ctrl-C. Wrong arguments exit
+        with 2 and SIGTERM with 143.
     """
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: at least 1 is needed")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.pop("VIRTUAL_ENV", None)  # ours, not that of the projects
     os.environ["WRANGLER_SEND_METRICS"] = "false"
     try:
-        if options.read:
-            results = Results.model_validate_json(options.read.read_bytes())
-        else:
-            results = _measure(options)
+        results = _measure(options) if options.read is None else _read(options.read, parser)
     except KeyboardInterrupt:
         return 130
     except (CommandError, UnexpectedAnswerError) as error:
@@ -82,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _read(file: Path, parser: argparse.ArgumentParser) -> Results:
+    try:
+        return Results.model_validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        parser.error(f"--read {file}: {error}")
+
+
 def _measure(options: argparse.Namespace) -> Results:
     effort = QUICK if options.quick else FULL
     if options.rounds:
@@ -110,13 +119,19 @@ def _measure(options: argparse.Namespace) -> Results:
 
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+    parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} cores"]
+    with suppress(OSError):  # only Linux has it
+        model = re.search(r"(?m)^model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        parts[1:1] = [model[1]] if model else []
+    return ", ".join([*parts, f"{memory:.0f} GiB"])
 
 
 def _write(results: Results, data: Path | None, drawn: Path | None) -> None:
     if data:
         data.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if drawn:
+        from benchmarks.costs.picture import picture
+
         picture(results, drawn)
 
 

@@ -30,24 +30,31 @@ def started(
     stderr: int | IO[str] = DEVNULL,
     files: Sequence[int] = (),
 ) -> Iterator[Popen[str]]:
-    """Run a command in its own session, and kill everything in that session at the end."""
-    process = Popen(
-        command,
-        cwd=folder,
-        stdin=DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        text=True,
-        start_new_session=True,
-        pass_fds=files,
-    )
+    """Run a command in its own session, and kill everything in that session at the end.
+
+    Raises:
+        CommandError: there is no such command.
+    """
     try:
-        yield process
-    finally:
-        # Also when the process has ended: its children may not have.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process = Popen(
+            command,
+            cwd=folder,
+            stdin=DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            pass_fds=files,
+        )
+    except FileNotFoundError as error:
+        raise CommandError(f"{error.filename} is not installed") from None
+    with process:
+        try:
+            yield process
+        finally:
+            # Also when the process has ended: its children may not have.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(command: Command, folder: Path) -> str:

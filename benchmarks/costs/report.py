@@ -78,7 +78,7 @@ def report(results: Results) -> str:
 
 
 def page(text: str, results: Results) -> str:
-    """A page of the documentation, with the report between its marks.
+    """A page of the documentation, with the report and its picture between the page's marks.
 
     Raises:
         ValueError: the page has no marks.
@@ -87,7 +87,8 @@ def page(text: str, results: Results) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"the page needs {BEGIN} and {END}")
-    return f"{before}{begin}\n\n{report(results)}\n{end}{after}"
+    shown = f"{report(results)}\n![The same as bars, and memory over the requests](costs.svg)"
+    return f"{before}{begin}\n\n{shown}\n\n{end}{after}"
 
 
 def _figure(results: Results, figure: str, worker: str) -> float | None:
@@ -196,28 +197,28 @@ def _growths(results: Results) -> str:
 
 GOALS: Sequence[Goal] = (
     Goal(
-        "Cold start of the full preset, of FastAPI + httpx",
+        "Cold start of the full preset, relative to FastAPI + httpx",
         lambda results: ratio(results, "cold_s", "full", "fastapi"),
         0.65,
         "{:.2f} ×",
         _named("{:.2f} s", "cold_s", "full", "fastapi"),
     ),
     Goal(
-        "Cold start of the minimal preset, of the SDK's hello",
+        "Cold start of the minimal preset, relative to the SDK's hello",
         lambda results: ratio(results, "cold_s", "minimal", "hello"),
         1.1,
         "{:.2f} ×",
         _named("{:.2f} s", "cold_s", "minimal", "hello"),
     ),
     Goal(
-        "Warm `/healthz` of the default preset, of the SDK's hello",
+        "Warm `/healthz` of the default preset, relative to the SDK's hello",
         lambda results: ratio(results, "healthz_ms", "default", "hello"),
         1.3,
         "{:.2f} ×",
         _named("{:.2f} ms", "healthz_ms", "default", "hello", "fastapi"),
     ),
     Goal(
-        "First `/v1/chat` of the default preset, of the five after it",
+        "First `/v1/chat` of the default preset, relative to the five after it",
         lambda results: first_to_next(results, "default"),
         1.5,
         "{:.1f} ×",
@@ -259,7 +260,7 @@ GOALS: Sequence[Goal] = (
         _named("{:.2f} ms", "chunk_ms", "default", "by-hand"),
     ),
     Goal(
-        "Memory's growth in the second half of the mixed requests, default preset",
+        "Memory growth from the second to the last quarter of the mixed requests, default preset",
         lambda results: growth(results.workers.get("default", Figures()).memory_mib),
         0.05,
         "{:.1%}",
