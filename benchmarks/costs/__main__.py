@@ -99,6 +99,7 @@ def _measure(options: argparse.Namespace) -> Results:
     chosen = [MEASURES[name] for name in names]
     wanted = {worker for measure in chosen for worker in measure.workers}
     with TemporaryDirectory(prefix="forge-costs-") as scratch:
+        os.environ["TMPDIR"] = scratch  # for what Miniflare and npm leave when they are killed
         home = make_home(Path(scratch))
         workers = {name: make(name, home) for name in sorted(wanted)}
         if {*names} - {"upload", "tests"}:
