@@ -16,13 +16,14 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 
 from benchmarks.costs.measures import FULL, MEASURES, QUICK, Bench
-from benchmarks.costs.processes import CommandError
+from benchmarks.costs.processes import CommandError, progress
 from benchmarks.costs.report import page, report
 from benchmarks.costs.results import Results
 from benchmarks.costs.workerd import UnexpectedAnswerError, make_snapshot
@@ -47,18 +48,20 @@ def main() -> int:
     os.environ.pop("VIRTUAL_ENV", None)  # ours, not that of the projects
     os.environ["WRANGLER_SEND_METRICS"] = "false"
     try:
-        results = _measure(options) if options.read is None else _read(options.read, parser)
+        results, failed = (
+            (_read(options.read, parser), False) if options.read else _measure(options)
+        )
     except KeyboardInterrupt:
         return 130
-    except (CommandError, UnexpectedAnswerError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except CommandError as error:
+        progress(f"error: {error}")
         return 1
     print(report(results))
-    if options.write_docs:
+    if options.write_docs and not failed:
         _write(results, DATA, PICTURE)
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
     _write(results, options.json, options.picture)
-    return 0
+    return int(failed)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +94,15 @@ def _read(file: Path, parser: argparse.ArgumentParser) -> Results:
         parser.error(f"--read {file}: {error}")
 
 
-def _measure(options: argparse.Namespace) -> Results:
+def _measure(options: argparse.Namespace) -> tuple[Results, bool]:
+    """Measure what the options ask for.
+
+    Returns:
+        The figures, and whether some are missing because a Worker or a tool failed.
+
+    Raises:
+        CommandError: the Workers could not be made.
+    """
     effort = QUICK if options.quick else FULL
     if options.rounds:
         effort = replace(effort, rounds=options.rounds)
@@ -113,9 +124,15 @@ def _measure(options: argparse.Namespace) -> Results:
             versions=versions(home, [*workers.values()]),
             workers={},
         )
-        for measure in chosen:
-            measure.take(Bench(workers, home, effort, results))
-    return results
+        failed = False
+        for name, measure in zip(names, chosen, strict=True):
+            try:
+                measure.take(Bench(workers, home, effort, results))
+            except (CommandError, UnexpectedAnswerError, OSError, HTTPException) as error:
+                # The others took long enough to be worth keeping.
+                progress(f"error: {name}: {error}")
+                failed = True
+    return results, failed
 
 
 def _machine() -> str:

@@ -35,6 +35,7 @@ OURS: Mapping[str, Sequence[str]] = {
 """Presets by name: the answers that differ from the defaults."""
 
 HOME = "full"
+BUNDLE = Path(__file__).parent / "bundle.mjs"
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,10 @@ class Home:
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "package.json").write_text('{"private": true}\n')
         npm_install(scratch, f"pyodide@{version}")
-        script = Path(__file__).parent / "bundle.mjs"
-        out = scratch / "bundle"
-        run((self.node, script, scratch / "node_modules" / "pyodide", out), scratch)
+        pyodide, out = scratch / "node_modules" / "pyodide", scratch / "bundle"
+        script = "const [, file, ...folders] = process.argv;"
+        script += "import(file).then(({ makeBundle }) => makeBundle(...folders));"
+        run((self.node, "-e", script, BUNDLE, pyodide, out), scratch)
         return out
 
     def script(self, command: str, folder: Path) -> None:
