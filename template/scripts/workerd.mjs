@@ -13,6 +13,7 @@ import {
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { bundle } from './bundle.mjs';
+import { killWithThisProcess } from './processes.mjs';
 import { importsOf, ownModules } from './wrangler.mjs';
 
 const HOME = path.resolve(import.meta.dirname, '..');
@@ -34,7 +35,10 @@ const FLAGS = [
 const { spawn, spawnSync } = childProcess;
 childProcess.spawn = (command, args, options) => {
   const own = JSON.parse(options?.env?.[ARGUMENTS] ?? '[]');
-  return spawn(command, own.length ? [args[0], ...own, ...args.slice(1)] : args, options);
+  if (own.length === 0) return spawn(command, args, options);
+  const workerd = spawn(command, [args[0], ...own, ...args.slice(1)], options);
+  killWithThisProcess(workerd);
+  return workerd;
 };
 
 // Wrangler has it on board, in the version that goes with it.
