@@ -16,7 +16,9 @@ export class Tester {
     const tester = new Tester();
     tester.tell = () => {};
     tester.starting = starting;
-    const worker = { ...workerOptions(config, {}), modules };
+    // What a test sends to a queue is nobody's: it would be handled amid another test.
+    const { queueConsumers, cronTriggers, ...options } = workerOptions(config, {});
+    const worker = { ...options, modules };
     tester.workerd = startWorkerd([worker], {
       snapshot,
       handleStructuredLogs({ message }) {
