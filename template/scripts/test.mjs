@@ -28,7 +28,7 @@ const SCRIPTS = import.meta.dirname;
 const ROOT = '/session/metadata/project'; // where workerd shows the project's files
 const MOST_WORKERS = 4;
 const LARGEST_FILE = 2 ** 20;
-const LOG_LINES = 40;
+const LOG_LINES = 20;
 const PRELOADED = ['pytest_worker', 'hypothesis', 'coverage', 'sqlite3'];
 
 /**
@@ -55,8 +55,9 @@ async function runAtEachChange(bench, args) {
     await bench.run([...args, ...only]);
     console.log('\nwaiting for a change; Ctrl-C ends it');
   };
+  const changing = changes();
   await run([]);
-  for await (const changed of changes()) {
+  for await (const changed of changing) {
     console.log(`${changed.join(', ')} changed`);
     const tests = changed.filter(
       (file) => /(?:^|\/)test_[^/]*\.py$/.test(file) && existsSync(file),
