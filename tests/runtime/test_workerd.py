@@ -106,7 +106,7 @@ def test_a_failing_example_of_hypothesis_is_tried_again(small: Path) -> None:
 
 def test_watching_runs_what_changed(small: Path) -> None:
     write_tests(small, watched=PASSING)
-    with watching(small, "-q", "tests/test_watched.py") as lines:
+    with started(small, "--watch", "-q", "tests/test_watched.py") as (_, lines):
         assert "1 passed" in read_to(lines, "waiting for a change")
         write_tests(small, watched=FAILING)
         assert "1 failed" in read_to(lines, "waiting for a change")
@@ -119,7 +119,6 @@ def test_ctrl_c_ends_all_that_npm_test_started(small: Path, moment: str) -> None
     )
     with started(small, "-v", "tests/test_busy.py") as (process, lines):
         read_to(lines, "cli.mjs test" if moment == "while it starts" else "test_passing PASSED")
-        press_ctrl_c(process, small)
     assert process.returncode != 0
 
 
@@ -143,7 +142,7 @@ def npm(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def started(
     project: Path, *arguments: str
 ) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
-    """Start npm test in a session of its own; the process, and the lines that it prints."""
+    """Run npm test until the block ends, by Ctrl-C; the process, and the lines that it prints."""
     process = subprocess.Popen(
         ["npm", "test", "--", *arguments],
         cwd=project,
@@ -155,14 +154,8 @@ def started(
     )
     assert process.stdout
     with process.stdout as lines:
-        yield process, lines
-
-
-@contextmanager
-def watching(project: Path, *arguments: str) -> Iterator[Iterator[str]]:
-    with started(project, "--watch", *arguments) as (process, lines):
         try:
-            yield lines
+            yield process, lines
         finally:
             press_ctrl_c(process, project)
 
