@@ -5,20 +5,21 @@ import { existsSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageVersion } from './bundle.mjs';
+import { TEST_PACKAGES } from './home.mjs';
 import { endWithThisProcess } from './processes.mjs';
-import { TEST_MODULES, vendor } from './requirements.mjs';
+import { vendor } from './requirements.mjs';
 import { hasStandins, localVars, startStandins } from './standins.mjs';
 import { order, PLACE, Tester, Testers } from './testers.mjs';
-import { indexEnvironment, uv } from './uv.mjs';
+import { indexEnvironment, PYTHON, uv } from './uv.mjs';
 import { changes } from './watch.mjs';
 import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
 import {
   files,
   importsOf,
+  localConfig,
   migrateAll,
   moduleFrom,
   ownModules,
-  readConfig,
   sourceFolder,
   vendoredModules,
   workerOptions,
@@ -111,8 +112,8 @@ async function runPytest(address, args) {
     WORKERD_VERSION: `workerd ${packageVersion('workerd')}, Pyodide ${packageVersion('pyodide')}`,
     PYTHONPATH: [SCRIPTS, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
   };
-  const pytest = ['python', '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
-  const child = spawn(await uv(), ['run', '--quiet', ...pytest], { stdio: 'inherit', env });
+  const pytest = [...PYTHON, '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
+  const child = spawn(await uv(), pytest, { stdio: 'inherit', env });
   endWithThisProcess(child);
   const [code] = await once(child, 'exit');
   return code ?? 1;
@@ -120,9 +121,9 @@ async function runPytest(address, args) {
 
 // The project for workerd: as a Worker that is served, and as one that runs its tests.
 async function readProject() {
-  const config = readConfig();
+  const { config } = localConfig();
   const packages = vendoredModules(config);
-  const testPackages = vendoredModules({ python_modules: { exclude: [] } }, TEST_MODULES);
+  const testPackages = vendoredModules({ python_modules: { exclude: [] } }, TEST_PACKAGES);
   const worker = moduleFrom(path.join(SCRIPTS, 'pytest_worker.py'), '/pytest_worker.py');
   const own = files('.')
     .filter((name) => statSync(name).size <= LARGEST_FILE)
@@ -199,7 +200,7 @@ function unique(modules) {
 
 // Of all that was measured, by the host's coverage.
 async function report(measurements) {
-  const script = ['run', '--quiet', 'python', path.join(SCRIPTS, 'coverage_report.py')];
+  const script = [...PYTHON, path.join(SCRIPTS, 'coverage_report.py')];
   const child = spawn(await uv(), script, {
     stdio: ['pipe', 'inherit', 'inherit'],
     env: indexEnvironment(),

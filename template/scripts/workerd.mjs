@@ -13,13 +13,13 @@ import {
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { bundle } from './bundle.mjs';
+import { HOME } from './home.mjs';
 import { importsOf, ownModules } from './wrangler.mjs';
 
 // Wrangler has it on board, in the version that goes with it.
 const require = createRequire(createRequire(import.meta.url).resolve('wrangler'));
 const { Miniflare, convertV4MiniflareOptions, NoOpLog } = require('miniflare');
 
-const HOME = path.resolve(import.meta.dirname, '..');
 const CACHE = path.join(HOME, '.cache/workerd');
 const ARGUMENTS = 'WORKERD_ARGUMENTS';
 const SNAPSHOT = 'snapshot.bin';
@@ -32,6 +32,8 @@ const FLAGS = [
   'no_python_workers_20250116',
   'python_dedicated_snapshot',
 ];
+
+const OTHER_PYTHONS = /^(?:no_)?python_workers_\d+$|^(?:no_)?python_dedicated_snapshot$/;
 
 // Miniflare has no option for workerd's arguments.
 const { spawn } = childProcess;
@@ -73,7 +75,8 @@ function miniflareOptions(workers, shared, extra) {
 
 function flags({ compatibilityFlags = [] }) {
   if (!compatibilityFlags.includes('python_workers')) return compatibilityFlags;
-  return [...new Set([...compatibilityFlags, ...FLAGS])];
+  const others = compatibilityFlags.filter((flag) => !OTHER_PYTHONS.test(flag));
+  return [...others, ...FLAGS];
 }
 
 const saving = (folder) => ['--python-save-snapshot', `--python-snapshot-dir=${folder}`];

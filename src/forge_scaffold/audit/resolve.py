@@ -122,13 +122,17 @@ class Index:
     Args:
         cache: a folder to keep answers in.
         offline: ask nobody; use what is kept, of whatever age.
+        pyodide_builds: count Pyodide's own builds, too, not only what the index has.
 
     Raises (its methods): KeyboardInterrupt: the user's; the resolvers under way are gone then.
     """
 
-    def __init__(self, cache: Path, *, offline: bool = False) -> None:
+    def __init__(
+        self, cache: Path, *, offline: bool = False, pyodide_builds: bool = True
+    ) -> None:
         self.cache = cache
         self.offline = offline
+        self._builds = known_to_pyodide()["packages"] if pyodide_builds else {}
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -211,7 +215,7 @@ class Index:
 
     def _path(self, what: str, requirements: list[str]) -> Path:
         """Where an answer is kept."""
-        pyodide = known_to_pyodide()["pyodide"]
+        pyodide = known_to_pyodide()["pyodide"] if self._builds else None
         key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide])
         return self.cache / "answers" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
@@ -257,14 +261,14 @@ class Index:
     @cached_property
     def _pyodide_wheels(self) -> Path:
         """A folder with a wheel, metadata only, for each package that Pyodide builds."""
-        content = json.dumps(known_to_pyodide())
+        content = json.dumps([known_to_pyodide()["platform"], self._builds])
         folder = self.cache / f"pyodide-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
                 half = Path(scratch, "half")
                 half.mkdir()
-                for name, package in known_to_pyodide()["packages"].items():
+                for name, package in self._builds.items():
                     _write_wheel(half, name, package)
                 with contextlib.suppress(OSError):  # another forge was faster
                     half.rename(folder)

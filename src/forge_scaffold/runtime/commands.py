@@ -1,0 +1,176 @@
+"""What to run for `forge serve` and `forge test`: in which folder, with which environment."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forge_scaffold.errors import UserError
+from forge_scaffold.project import WRANGLER_FILES, Project
+from forge_scaffold.runtime.harness import NO_NPM, Progress, harness, node
+from forge_scaffold.runtime.packages import PYTHON, Packages, test_packages, worker_packages
+from forge_scaffold.wrangler import Wrangler
+
+ANSWERS = ".copier-answers.yml"
+NO_TESTS = 5
+"""pytest's exit code when there are no tests."""
+
+_TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
+_PYTEST_FILES = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command to become.
+
+    Attributes:
+        command: the program and its arguments.
+        folder: the Worker's.
+        environment: variables to add.
+        notes: what the user needs to know, a sentence each.
+    """
+
+    command: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def become(self) -> None:
+        """Replace this process, so that signals and exit codes are the command's.
+
+        Raises:
+            UserError: there is no such program.
+        """
+        os.chdir(self.folder)
+        try:
+            os.execvpe(self.command[0], self.command, {**os.environ, **self.environment})  # noqa: S606
+        except FileNotFoundError as error:
+            raise UserError(NO_NPM) from error
+
+
+def serve(path: Path, arguments: Sequence[str], progress: Progress) -> Run:
+    """The command that serves the Worker in a folder.
+
+    Args:
+        path: the Worker's folder.
+        arguments: for the harness.
+        progress: shows what takes a moment.
+
+    Raises:
+        UserError: there is no Python Worker, or it cannot be prepared.
+    """
+    project = _project(path)
+    if _is_generated(project):
+        return _npm(project, "local", arguments)
+    wrangler = _checked(project)
+    home = harness(progress)
+    return _run("local", project, wrangler, home, arguments, worker_packages(project, home, progress))
+
+
+def test(path: Path, arguments: Sequence[str], progress: Progress) -> Run | None:
+    """The command that runs the tests of the Worker in a folder; None when it has no tests.
+
+    Raises:
+        UserError: as `serve`.
+    """
+    project = _project(path)
+    if _is_generated(project):
+        return _npm(project, "test", arguments)
+    wrangler = _checked(project)
+    if not _has_tests(project):
+        return None
+    home = harness(progress)
+    packages = worker_packages(project, home, progress)
+    tests = test_packages(project, home, packages, progress)
+    return _run("test", project, wrangler, home, arguments, packages, tests)
+
+
+def _project(path: Path) -> Project:
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    project = Project.read(path.resolve())
+    if not any(project.has(str(name)) for name in WRANGLER_FILES):
+        below = [str(path / folder) for folder in project.workers_below]
+        more = f"; name one of {', '.join(below)}" if below else ""
+        listed = ", ".join(map(str, WRANGLER_FILES))
+        raise UserError(f"{path}: no Worker here: none of {listed}{more}")
+    return project
+
+
+def _is_generated(project: Project) -> bool:
+    return project.has(ANSWERS) and project.has("scripts/cli.mjs")
+
+
+def _npm(project: Project, script: str, arguments: Sequence[str]) -> Run:
+    if not (project.root / "node_modules").is_dir():
+        raise UserError(f"{project.root}: node_modules is missing; run  npm install  there first")
+    return Run(["npm", "run", "--silent", script, "--", *arguments], project.root)
+
+
+def _checked(project: Project) -> Wrangler:
+    """The configuration, if a Python Worker can be started from it.
+
+    Raises:
+        UserError: it cannot; every reason.
+    """
+    wrangler = project.wrangler
+    if wrangler is None:
+        raise UserError(*map(str, project.broken))
+    path = wrangler.place().path
+    problems = []
+    if wrangler.main is None:
+        problems.append(f"{path}: main names no Python file, such as src/entry.py")
+    elif not (project.root / wrangler.main).is_file():
+        problems.append(f"{path}:{wrangler.place('main').line}: main: {wrangler.main}: no such file")
+    if wrangler.date is None:
+        problems.append(f"{path}: add a compatibility_date, such as 2026-11-01")
+    if "python_workers" not in wrangler.flags:
+        problems.append(f'{path}: add "python_workers" to compatibility_flags')
+    if problems:
+        raise UserError(*problems)
+    return wrangler
+
+
+def _has_tests(project: Project) -> bool:
+    """Whether any file may hold tests, unless pytest is told to look for other names."""
+    if any(_TEST_FILE.fullmatch(path.name) for path in project.files):
+        return True
+    configured = (project.root / name for name in _PYTEST_FILES)
+    return any(
+        "python_files" in file.read_text("utf-8", "replace") for file in configured if file.is_file()
+    )
+
+
+def _run(
+    command: str,
+    project: Project,
+    wrangler: Wrangler,
+    home: Path,
+    arguments: Sequence[str],
+    packages: Packages,
+    tests: Packages | None = None,
+) -> Run:
+    environment = {"WORKER_PACKAGES": _joined(packages.folders)}
+    notes = [*_python_notes(wrangler), *packages.notes]
+    if tests:
+        environment["WORKER_TEST_PACKAGES"] = _joined(tests.folders)
+        notes += tests.notes
+    script = str(home / "scripts" / "cli.mjs")
+    return Run(
+        [str(node(home)), script, command, *arguments], project.root, environment, tuple(notes)
+    )
+
+
+def _joined(folders: Sequence[Path]) -> str:
+    return os.pathsep.join(map(str, folders))
+
+
+def _python_notes(wrangler: Wrangler) -> Iterator[str]:
+    python = wrangler.python
+    if python != PYTHON:
+        yield (
+            f"compatibility_date {wrangler.date} means Python {python}; here the Worker runs on "
+            f"Python {PYTHON}, the only one that npm has for workerd, so packages and the standard "
+            "library may behave differently"
+        )

@@ -1,0 +1,257 @@
+"""What a foreign Worker imports, installed from the package index for the Workers platform."""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from forge_scaffold.audit import inputs
+from forge_scaffold.audit.inputs import Dependency
+from forge_scaffold.audit.resolve import ENVIRONMENT, Index, Tree
+from forge_scaffold.distributions import modules_of
+from forge_scaffold.errors import UserError
+from forge_scaffold.index import cache_folder, environment
+from forge_scaffold.project import Project
+from forge_scaffold.pyodide import known_to_pyodide
+from forge_scaffold.runtime.harness import Progress, completed, whole_folder
+
+VENDORED = "python_modules"
+SDK = "workers-runtime-sdk"
+PYTHON = ENVIRONMENT["python_version"]
+
+# Where a project lists what its tests need.
+TEST_GROUPS = frozenset({"dev", "develop", "development", "test", "testing", "tests"})
+
+_COMPILED = re.compile(r"\.cpython-3(\d+)-.*\.so$")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Folders of packages for a Worker.
+
+    Attributes:
+        folders: the first one that has a module wins.
+        names: the packages that were installed, as PEP 503 normalises them.
+        notes: what the user needs to know, a sentence each.
+    """
+
+    folders: tuple[Path, ...] = ()
+    names: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def worker_packages(project: Project, home: Path, progress: Progress) -> Packages:
+    """The packages of the Worker: its python_modules/, or what it declares.
+
+    Args:
+        project: the Worker.
+        home: the harness's folder.
+        progress: shows what takes a moment.
+
+    Raises:
+        UserError: a file of the project cannot be read, or the index cannot be reached.
+    """
+    vendored = project.root / VENDORED
+    sdk = next(str(each) for each in _pins(home / "requirements/worker.txt") if each.name == SDK)
+    if any(vendored.glob("*")):
+        other = _other_python(vendored)
+        if not other:
+            has_sdk = (vendored / "workers").is_dir()
+            added = Packages() if has_sdk else _installed([sdk], progress)
+            return Packages((vendored, *added.folders))
+        notes = [f"{VENDORED}/ is for Python {other}: its packages are installed anew, for {PYTHON}"]
+    else:
+        notes = []
+    declared = _declared(project, frozenset())
+    local = [f"{each.name} is left out: {each.problem}" for each in declared if each.problem]
+    declared = [each for each in declared if not each.problem]
+    missing = [] if any(each.name == SDK for each in declared) else [sdk]
+    exact = [*map(_pinned, declared), *missing]
+    looser = [*(each.requirement for each in declared), *missing]
+    found = _installed(exact, progress, looser)
+    return Packages(found.folders, found.names, (*notes, *local, *found.notes))
+
+
+def test_packages(
+    project: Project, home: Path, worker: Packages, progress: Progress
+) -> Packages:
+    """pytest and its plugins, and what the project's own tests import besides.
+
+    Raises:
+        UserError: as `worker_packages`.
+    """
+    lock = home / "requirements/test.txt"
+    ours = _folder("test", [lock.read_text("utf-8")])
+    if not ours.is_dir():
+        with progress("Installing pytest for Workers, once ..."), whole_folder(ours) as folder:
+            _pip(folder, "--require-hashes", "--requirement", str(lock))
+    pinned = {canonicalize_name(pin.name): str(pin) for pin in _pins(lock)}
+    known = worker.names | pinned.keys()
+    imported = frozenset(_imported(project))
+    own = [
+        each
+        for each in _declared(project, TEST_GROUPS)
+        if each.group
+        and not each.problem
+        and each.name not in known
+        and _may_matter(each.name, imported)
+    ]
+    if not own:
+        return Packages((ours,))
+    found = _installed([each.requirement for each in own], progress, without=known)
+    return Packages((*found.folders, ours), found.names, found.notes)
+
+
+def _declared(project: Project, groups: frozenset[str]) -> list[Dependency]:
+    """What the project declares, with those of its extras and dependency groups of these names."""
+    try:
+        read = inputs.read(project.root, frozenset({"all"}), frozenset({"all"}))
+    except UserError:
+        if any(project.has(name) for name in ("pyproject.toml", "requirements.txt")):
+            raise
+        return []
+    return [
+        each
+        for each in read.dependencies
+        if not each.group or each.group.partition(" ")[2].casefold() in groups
+    ]
+
+
+def _pinned(dependency: Dependency) -> str:
+    """A dependency in the version that the project's lock holds."""
+    if not dependency.locked:
+        return dependency.declared
+    requirement = Requirement(dependency.declared)
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}=={dependency.locked}"
+
+
+def _installed(
+    requirements: Sequence[str],
+    progress: Progress,
+    looser: Sequence[str] = (),
+    without: Iterable[str] = (),
+) -> Packages:
+    """Requirements and all that they need, in a folder of the cache.
+
+    The folder is kept for these requirements: what was resolved once stays, as with a lock.
+
+    Args:
+        requirements: what to install.
+        progress: shows what takes a moment.
+        looser: what to install when that does not resolve.
+        without: names of packages that are there already.
+    """
+    target = _folder("packages", [*requirements, "", *looser, "", *sorted(without)])
+    if not target.is_dir():
+        with (
+            progress(f"Installing {len(requirements)} packages for Workers, once ..."),
+            whole_folder(target) as folder,
+        ):
+            tree, notes = _resolved(requirements, looser)
+            chosen = [package for package in tree if package.name not in set(without)]
+            modules = folder / "modules"
+            modules.mkdir()
+            if chosen:
+                _pip(modules, *(f"{package.name}=={package.version}" for package in chosen))
+            names = [package.name for package in chosen]
+            text = json.dumps({"names": names, "notes": notes})
+            (folder / "installed.json").write_text(text, "utf-8")
+    kept = json.loads((target / "installed.json").read_text("utf-8"))
+    return Packages((target / "modules",), frozenset(kept["names"]), tuple(kept["notes"]))
+
+
+def _resolved(requirements: Sequence[str], looser: Sequence[str]) -> tuple[Tree, list[str]]:
+    """What to install, and what is to say about it.
+
+    Raises:
+        UserError: the index did not answer.
+    """
+    notes = []
+    with Index(cache_folder("audit"), pyodide_builds=False) as index:
+        found = index.together(requirements, server=False)
+        if found.tree is None and looser and looser != requirements:
+            if (found := index.together(looser, server=False)).tree is not None:
+                notes.append("the locked versions do not run in a Worker: others are installed")
+        if found.tree is not None:
+            return found.tree, notes
+        fitting = []
+        for requirement in looser or requirements:
+            probe = index.probe(requirement)
+            if probe.failure:
+                raise UserError(f"{requirement}: {probe.failure}")
+            if probe.ready or probe.older:
+                fitting.append(requirement)
+            else:
+                why = "; ".join(f"{name}: {why}" for name, why in probe.blockers.items())
+                notes.append(f"{requirement} is left out: {why or 'it does not resolve'}")
+        found = index.together(fitting, server=False)
+    if found.tree is None:
+        raise UserError(f"the Worker's packages cannot be installed together: {found.failure}")
+    return found.tree, notes
+
+
+def _pip(folder: Path, *arguments: str) -> None:
+    """Have pip install releases for the Workers platform.
+
+    Raises:
+        UserError: it cannot.
+    """
+    command = [
+        *(sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),
+        *("--target", str(folder), "--no-deps", "--no-compile", "--only-binary=:all:"),
+        *("--platform", known_to_pyodide()["platform"], "--implementation", "cp"),
+        *("--python-version", PYTHON, *arguments),
+    ]
+    if failure := completed(command, folder, environment()):
+        raise UserError(f"packages could not be installed:\n{failure}")
+
+
+def _folder(kind: str, content: Iterable[str]) -> Path:
+    key = sha256("\n".join((known_to_pyodide()["platform"], *content)).encode())
+    return cache_folder("runtime") / f"{kind}-{key.hexdigest()[:16]}"
+
+
+def _pins(lock: Path) -> Iterator[Requirement]:
+    """The releases in a lock of ours that the Workers platform gets."""
+    for line in lock.read_text("utf-8").splitlines():
+        if re.match(r"\w", line):
+            pin = Requirement(line.removesuffix("\\").partition(" --hash")[0])
+            if pin.marker is None or pin.marker.evaluate(dict(ENVIRONMENT)):
+                pin.marker = None
+                yield pin
+
+
+def _other_python(folder: Path) -> str:
+    """The Python that compiled modules in a folder are for, unless it is ours."""
+    minors = {match[1] for path in folder.rglob("*.so") if (match := _COMPILED.search(path.name))}
+    others = {f"3.{minor}" for minor in minors} - {PYTHON}
+    return min(others, default="")
+
+
+def _imported(project: Project) -> Iterator[str]:
+    """The first parts of what the project's Python files import."""
+    for path in project.files:
+        if path.suffix == ".py":
+            with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                for node in ast.walk(ast.parse(project.shown(path))):
+                    if isinstance(node, ast.Import):
+                        yield from (alias.name.partition(".")[0] for alias in node.names)
+                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                        yield node.module.partition(".")[0]
+
+
+def _may_matter(name: str, imported: frozenset[str]) -> bool:
+    """Whether tests use a package: as a plugin of pytest, or by importing it.
+
+    What is left are tools, such as ruff, that tests never see.
+    """
+    return name.startswith("pytest-") or not imported.isdisjoint(modules_of(name))
