@@ -100,7 +100,7 @@ export function snapshotOf(config, modules) {
  * Resolves to its folder; it is made once. Resolves to undefined where these packages do not bear it.
  */
 export async function makeSnapshot({ modules, imports, compatibilityDate, compatibilityFlags }) {
-  const statements = [...new Set(imports)];
+  const statements = [...new Set([...compiled(modules), ...imports])];
   const main = { type: 'PythonModule', path: '/snapshot.py', contents: snapshotWorker(statements) };
   const key = createHash('sha256').update(bundle(CACHE)).update(compatibilityDate);
   for (const text of [...compatibilityFlags, ...FLAGS, main.contents]) key.update(`${text}\n`);
@@ -110,24 +110,39 @@ export async function makeSnapshot({ modules, imports, compatibilityDate, compat
   console.error('making a snapshot of the packages, once ...');
   const scratch = `${folder}-${process.pid}`;
   mkdirSync(scratch, { recursive: true });
-  const worker = {
-    name: 'snapshot',
-    modules: [main, ...modules],
-    compatibilityDate,
-    compatibilityFlags,
-  };
-  const options = { handleStructuredLogs: () => {} };
-  const workerd = new Miniflare(miniflareOptions([worker], options, saving(scratch)));
-  try {
-    await workerd.dispatchFetch('http://snapshot/');
-  } catch (error) {
-    if (error.code !== 'ERR_RUNTIME_FAILURE') throw error;
+  const worker = { modules: [main, ...modules], compatibilityDate, compatibilityFlags };
+  const works = (await answers(worker, saving(scratch))) && (await answers(worker, loading(scratch)));
+  if (!works) {
+    rmSync(path.join(scratch, SNAPSHOT), { force: true });
     console.error('this set of packages cannot be kept in a snapshot: each start loads it anew');
-  } finally {
-    await workerd.dispose();
   }
   renameSync(scratch, folder);
   return makeSnapshot(arguments[0]);
+}
+
+async function answers(worker, extra) {
+  const options = { handleStructuredLogs: () => {} };
+  const workerd = new Miniflare(
+    miniflareOptions([{ name: 'snapshot', ...worker }], options, extra),
+  );
+  try {
+    await workerd.dispatchFetch('http://snapshot/');
+    return true;
+  } catch (error) {
+    if (error.code !== 'ERR_RUNTIME_FAILURE') throw error;
+    return false;
+  } finally {
+    await workerd.dispose();
+  }
+}
+
+// Imports of the packages with compiled modules. They go first: when a snapshot is loaded, workerd loads
+// compiled modules before anything else, and each has to get its old place in the table of functions,
+// in which others, such as ctypes, take places, too.
+function compiled(modules) {
+  const libraries = modules.filter(({ path: name }) => name.endsWith('.so'));
+  const packages = libraries.map(({ path: name }) => name.split('/')[2].split('.')[0]);
+  return packages.map((name) => `import ${name}`);
 }
 
 function snapshotWorker(statements) {

@@ -127,9 +127,7 @@ class Index:
     Raises (its methods): KeyboardInterrupt: the user's; the resolvers under way are gone then.
     """
 
-    def __init__(
-        self, cache: Path, *, offline: bool = False, pyodide_builds: bool = True
-    ) -> None:
+    def __init__(self, cache: Path, *, offline: bool = False, pyodide_builds: bool = True) -> None:
         self.cache = cache
         self.offline = offline
         self._builds = known_to_pyodide()["packages"] if pyodide_builds else {}

@@ -65,7 +65,9 @@ def serve(path: Path, arguments: Sequence[str], progress: Progress) -> Run:
         return _npm(project, "local", arguments)
     wrangler = _checked(project)
     home = harness(progress)
-    return _run("local", project, wrangler, home, arguments, worker_packages(project, home, progress))
+    return _run(
+        "local", project, wrangler, home, arguments, worker_packages(project, home, progress)
+    )
 
 
 def test(path: Path, arguments: Sequence[str], progress: Progress) -> Run | None:
@@ -122,7 +124,9 @@ def _checked(project: Project) -> Wrangler:
     if wrangler.main is None:
         problems.append(f"{path}: main names no Python file, such as src/entry.py")
     elif not (project.root / wrangler.main).is_file():
-        problems.append(f"{path}:{wrangler.place('main').line}: main: {wrangler.main}: no such file")
+        problems.append(
+            f"{path}:{wrangler.place('main').line}: main: {wrangler.main}: no such file"
+        )
     if wrangler.date is None:
         problems.append(f"{path}: add a compatibility_date, such as 2026-11-01")
     if "python_workers" not in wrangler.flags:
@@ -138,7 +142,9 @@ def _has_tests(project: Project) -> bool:
         return True
     configured = (project.root / name for name in _PYTEST_FILES)
     return any(
-        "python_files" in file.read_text("utf-8", "replace") for file in configured if file.is_file()
+        "python_files" in file.read_text("utf-8", "replace")
+        for file in configured
+        if file.is_file()
     )
 
 

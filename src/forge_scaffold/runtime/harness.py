@@ -64,7 +64,9 @@ def node(home: Path) -> Path:
 def whole_folder(target: Path) -> Iterator[Path]:
     """A new folder to fill, which becomes `target` at the end of the block: all of it or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=".new-", ignore_cleanup_errors=True) as scratch:
+    with TemporaryDirectory(
+        dir=target.parent, prefix=".new-", ignore_cleanup_errors=True
+    ) as scratch:
         folder = Path(scratch, "folder")
         folder.mkdir()
         yield folder
@@ -109,7 +111,7 @@ def _install(project: Path, installed: Path) -> None:
 
 def _digest(source: Source, names: tuple[str, ...]) -> str:
     """Changes whenever one of these files or folders of the template does."""
-    root = source.root / source.questionnaire.subdirectory
+    root = source.root / "template"
     digest = sha256(repr(sorted(ANSWERS.items())).encode())
     for name in names:
         found = [root / name, root / f"{name}.jinja", *sorted((root / name).rglob("*"))]

@@ -67,7 +67,9 @@ def worker_packages(project: Project, home: Path, progress: Progress) -> Package
             has_sdk = (vendored / "workers").is_dir()
             added = Packages() if has_sdk else _installed([sdk], progress)
             return Packages((vendored, *added.folders))
-        notes = [f"{VENDORED}/ is for Python {other}: its packages are installed anew, for {PYTHON}"]
+        notes = [
+            f"{VENDORED}/ is for Python {other}: its packages are installed anew, for {PYTHON}"
+        ]
     else:
         notes = []
     declared = _declared(project, frozenset())
@@ -80,9 +82,7 @@ def worker_packages(project: Project, home: Path, progress: Progress) -> Package
     return Packages(found.folders, found.names, (*notes, *local, *found.notes))
 
 
-def test_packages(
-    project: Project, home: Path, worker: Packages, progress: Progress
-) -> Packages:
+def test_packages(project: Project, home: Path, worker: Packages, progress: Progress) -> Packages:
     """pytest and its plugins, and what the project's own tests import besides.
 
     Raises:
