@@ -2,7 +2,6 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def run(args: Namespace) -> None:
     from forge_scaffold.runtime import commands
 
     port = ["--port", args.port] if args.port else []
-    become(commands.serve(Path(args.path), [*port, *args.argument], terminal.progress))
+    become(commands.prepared("local", Path(args.path), [*port, *args.argument], terminal.progress))
 
 
 def become(command: "Run") -> None:

@@ -1,6 +1,5 @@
 """`forge test`: a Worker's tests, inside the runtime."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -34,16 +33,12 @@ def run(args: Namespace) -> None:
 
     Raises:
         UserError: there is no Python Worker, or it cannot be prepared.
-        SystemExit: with 5, when there are no tests.
+        NoTestsError: it has no tests.
     """
     from forge_scaffold.runtime import commands
 
     watch = ["--watch"] if args.watch else []
-    command = commands.test(Path(args.path), [*watch, *args.argument], terminal.progress)
-    if command is None:
-        print(f"{args.path}: no tests: no file is called test_*.py or *_test.py", file=sys.stderr)
-        sys.exit(commands.NO_TESTS)
-    become(command)
+    become(commands.prepared("test", Path(args.path), [*watch, *args.argument], terminal.progress))
 
 
 COMMAND = Command(

@@ -6,18 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forge_scaffold.errors import UserError
+from forge_scaffold.errors import ForgeError, UserError
 from forge_scaffold.project import WRANGLER_FILES, Project
 from forge_scaffold.runtime.harness import NO_NPM, Progress, harness, node
-from forge_scaffold.runtime.packages import PYTHON, Packages, test_packages, worker_packages
+from forge_scaffold.runtime.packages import PYTHON, packages
 from forge_scaffold.wrangler import Wrangler
 
 ANSWERS = ".copier-answers.yml"
-NO_TESTS = 5
-"""pytest's exit code when there are no tests."""
+HARNESS = "scripts/cli.mjs"
 
 _TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
 _PYTEST_FILES = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+class NoTestsError(ForgeError):
+    """There are no tests; with the exit code that pytest has for that."""
+
+    exit_code = 5
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Run:
         notes: what the user needs to know, a sentence each.
     """
 
-    command: Sequence[str]
+    command: list[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -49,43 +54,38 @@ class Run:
             raise UserError(NO_NPM) from error
 
 
-def serve(path: Path, arguments: Sequence[str], progress: Progress) -> Run:
-    """The command that serves the Worker in a folder.
+def prepared(script: str, path: Path, arguments: Sequence[str], progress: Progress) -> Run:
+    """The command that runs a script of the harness for the Worker in a folder.
 
     Args:
+        script: "local" or "test".
         path: the Worker's folder.
-        arguments: for the harness.
+        arguments: for the script.
         progress: shows what takes a moment.
 
     Raises:
         UserError: there is no Python Worker, or it cannot be prepared.
+        NoTestsError: it has no tests to run.
     """
     project = _project(path)
-    if _is_generated(project):
-        return _npm(project, "local", arguments)
+    if project.has(ANSWERS) and project.has(HARNESS):
+        if not (project.root / "node_modules").is_dir():
+            raise UserError(f"{path}: node_modules is missing; run  npm install  there first")
+        return Run(["npm", "run", "--silent", script, "--", *arguments], project.root)
     wrangler = _checked(project)
+    if script == "test" and not _has_tests(project):
+        raise NoTestsError(f"{path}: no tests: no file is called test_*.py or *_test.py")
     home = harness(progress)
-    return _run(
-        "local", project, wrangler, home, arguments, worker_packages(project, home, progress)
+    found = packages(project, home, progress, tests=script == "test")
+    return Run(
+        [str(node(home)), str(home / HARNESS), script, *arguments],
+        project.root,
+        {
+            "WORKER_PACKAGES": os.pathsep.join(map(str, found.worker)),
+            "WORKER_TEST_PACKAGES": os.pathsep.join(map(str, found.tests)),
+        },
+        (*_python_notes(wrangler), *found.notes),
     )
-
-
-def test(path: Path, arguments: Sequence[str], progress: Progress) -> Run | None:
-    """The command that runs the tests of the Worker in a folder; None when it has no tests.
-
-    Raises:
-        UserError: as `serve`.
-    """
-    project = _project(path)
-    if _is_generated(project):
-        return _npm(project, "test", arguments)
-    wrangler = _checked(project)
-    if not _has_tests(project):
-        return None
-    home = harness(progress)
-    packages = worker_packages(project, home, progress)
-    tests = test_packages(project, home, packages, progress)
-    return _run("test", project, wrangler, home, arguments, packages, tests)
 
 
 def _project(path: Path) -> Project:
@@ -98,16 +98,6 @@ def _project(path: Path) -> Project:
         listed = ", ".join(map(str, WRANGLER_FILES))
         raise UserError(f"{path}: no Worker here: none of {listed}{more}")
     return project
-
-
-def _is_generated(project: Project) -> bool:
-    return project.has(ANSWERS) and project.has("scripts/cli.mjs")
-
-
-def _npm(project: Project, script: str, arguments: Sequence[str]) -> Run:
-    if not (project.root / "node_modules").is_dir():
-        raise UserError(f"{project.root}: node_modules is missing; run  npm install  there first")
-    return Run(["npm", "run", "--silent", script, "--", *arguments], project.root)
 
 
 def _checked(project: Project) -> Wrangler:
@@ -146,30 +136,6 @@ def _has_tests(project: Project) -> bool:
         for file in configured
         if file.is_file()
     )
-
-
-def _run(
-    command: str,
-    project: Project,
-    wrangler: Wrangler,
-    home: Path,
-    arguments: Sequence[str],
-    packages: Packages,
-    tests: Packages | None = None,
-) -> Run:
-    environment = {"WORKER_PACKAGES": _joined(packages.folders)}
-    notes = [*_python_notes(wrangler), *packages.notes]
-    if tests:
-        environment["WORKER_TEST_PACKAGES"] = _joined(tests.folders)
-        notes += tests.notes
-    script = str(home / "scripts" / "cli.mjs")
-    return Run(
-        [str(node(home)), script, command, *arguments], project.root, environment, tuple(notes)
-    )
-
-
-def _joined(folders: Sequence[Path]) -> str:
-    return os.pathsep.join(map(str, folders))
 
 
 def _python_notes(wrangler: Wrangler) -> Iterator[str]:

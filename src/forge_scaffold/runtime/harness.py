@@ -1,4 +1,4 @@
-"""The template's harness in the user's cache: its scripts, and Node, wrangler and workerd from npm."""
+"""The template's harness in the user's cache: its scripts; Node, wrangler and workerd from npm."""
 
 import shutil
 import subprocess
@@ -32,8 +32,8 @@ NO_NPM = "npm is missing; install Node.js 20 or newer (https://nodejs.org), whic
 def harness(progress: Progress) -> Path:
     """The harness's folder, installed unless it is there.
 
-    What npm installs is kept for each package.json, the scripts below it: Node looks for packages in
-    the parent folders, and most releases change only the scripts.
+    What npm installs is kept for each package.json, the scripts below it: Node looks for packages
+    in the parent folders, and most releases change only the scripts.
 
     Raises:
         UserError: it cannot be installed; the message says why.
@@ -62,7 +62,7 @@ def node(home: Path) -> Path:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A new folder to fill, which becomes `target` at the end of the block: all of it or nothing."""
+    """A new folder to fill, which becomes `target` when the block ends: all of it or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(
         dir=target.parent, prefix=".new-", ignore_cleanup_errors=True

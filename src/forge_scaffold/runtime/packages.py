@@ -35,79 +35,88 @@ _COMPILED = re.compile(r"\.cpython-3(\d+)-.*\.so$")
 
 @dataclass(frozen=True)
 class Packages:
-    """Folders of packages for a Worker.
+    """Folders of packages; the first one that has a module wins.
 
     Attributes:
-        folders: the first one that has a module wins.
-        names: the packages that were installed, as PEP 503 normalises them.
+        worker: what the Worker imports.
+        tests: what only its tests import.
         notes: what the user needs to know, a sentence each.
     """
 
-    folders: tuple[Path, ...] = ()
-    names: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
+    worker: tuple[Path, ...]
+    tests: tuple[Path, ...]
+    notes: tuple[str, ...]
 
 
-def worker_packages(project: Project, home: Path, progress: Progress) -> Packages:
-    """The packages of the Worker: its python_modules/, or what it declares.
+@dataclass(frozen=True)
+class Installed:
+    """A folder that pip has filled.
+
+    Attributes:
+        folder: the folder.
+        names: the packages in it, as PEP 503 normalises them.
+        notes: what the user needs to know, a sentence each.
+    """
+
+    folder: Path
+    names: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def packages(project: Project, home: Path, progress: Progress, *, tests: bool) -> Packages:
+    """What a Worker imports: its python_modules/, or what it declares.
 
     Args:
         project: the Worker.
         home: the harness's folder.
         progress: shows what takes a moment.
+        tests: whether its tests are to run, too.
 
     Raises:
-        UserError: a file of the project cannot be read, or the index cannot be reached.
+        UserError: a file of the project cannot be read, or the packages cannot be installed.
     """
     vendored = project.root / VENDORED
-    sdk = next(str(each) for each in _pins(home / "requirements/worker.txt") if each.name == SDK)
-    if any(vendored.glob("*")):
-        other = _other_python(vendored)
-        if not other:
-            has_sdk = (vendored / "workers").is_dir()
-            added = Packages() if has_sdk else _installed([sdk], progress)
-            return Packages((vendored, *added.folders))
-        notes = [
-            f"{VENDORED}/ is for Python {other}: its packages are installed anew, for {PYTHON}"
-        ]
-    else:
-        notes = []
-    declared = _declared(project, frozenset())
-    local = [f"{each.name} is left out: {each.problem}" for each in declared if each.problem]
-    declared = [each for each in declared if not each.problem]
-    missing = [] if any(each.name == SDK for each in declared) else [sdk]
-    exact = [*map(_pinned, declared), *missing]
-    looser = [*(each.requirement for each in declared), *missing]
-    found = _installed(exact, progress, looser)
-    return Packages(found.folders, found.names, (*notes, *local, *found.notes))
-
-
-def test_packages(project: Project, home: Path, worker: Packages, progress: Progress) -> Packages:
-    """pytest and its plugins, and what the project's own tests import besides.
-
-    Raises:
-        UserError: as `worker_packages`.
-    """
-    lock = home / "requirements/test.txt"
-    ours = _folder("test", [lock.read_text("utf-8")])
-    if not ours.is_dir():
-        with progress("Installing pytest for Workers, once ..."), whole_folder(ours) as folder:
-            _pip(folder, "--require-hashes", "--requirement", str(lock))
-    pinned = {canonicalize_name(pin.name): str(pin) for pin in _pins(lock)}
-    known = worker.names | pinned.keys()
-    imported = frozenset(_imported(project))
-    own = [
-        each
-        for each in _declared(project, TEST_GROUPS)
-        if each.group
-        and not each.problem
-        and each.name not in known
-        and _may_matter(each.name, imported)
+    declared = _declared(project, TEST_GROUPS)
+    notes = [
+        f"{each.name} is left out: {each.problem}"
+        for each in declared
+        if each.problem and not each.group
     ]
-    if not own:
-        return Packages((ours,))
-    found = _installed([each.requirement for each in own], progress, without=known)
-    return Packages((*found.folders, ours), found.names, found.notes)
+    declared = [each for each in declared if not each.problem]
+    own = [each for each in declared if not each.group]
+    other = _other_python(vendored)
+    sdk = next(str(pin) for pin in _pins(home / "requirements/worker.txt") if pin.name == SDK)
+    folders: tuple[Path, ...]
+    if any(vendored.glob("*")) and not other:
+        names = frozenset(each.name for each in own)
+        folders = (vendored,)
+        if not (vendored / "workers").is_dir():
+            folders += (_installed([sdk], progress).folder,)
+    else:
+        if other:
+            notes.append(f"{VENDORED}/ is for Python {other}: it is not used, and stays as it is")
+        platform = [] if any(each.name == SDK for each in own) else [sdk]
+        exact = [*map(_pinned, own), *platform]
+        looser = [*(each.requirement for each in own), *platform]
+        found = _installed(exact, progress, looser)
+        names, folders = found.names, (found.folder,)
+        notes += found.notes
+    if not tests:
+        return Packages(folders, (), tuple(notes))
+    lock = home / "requirements/test.txt"
+    known = names | {canonicalize_name(pin.name) for pin in _pins(lock)}
+    imported = frozenset(_imported(project))
+    besides = [
+        each.requirement
+        for each in declared
+        if each.group and each.name not in known and _may_matter(each.name, imported)
+    ]
+    test_folders = [_locked(lock, progress)]
+    if besides:
+        found = _installed(besides, progress, without=known)
+        test_folders.insert(0, found.folder)
+        notes += found.notes
+    return Packages(folders, tuple(test_folders), tuple(notes))
 
 
 def _declared(project: Project, groups: frozenset[str]) -> list[Dependency]:
@@ -139,7 +148,7 @@ def _installed(
     progress: Progress,
     looser: Sequence[str] = (),
     without: Iterable[str] = (),
-) -> Packages:
+) -> Installed:
     """Requirements and all that they need, in a folder of the cache.
 
     The folder is kept for these requirements: what was resolved once stays, as with a lock.
@@ -166,7 +175,16 @@ def _installed(
             text = json.dumps({"names": names, "notes": notes})
             (folder / "installed.json").write_text(text, "utf-8")
     kept = json.loads((target / "installed.json").read_text("utf-8"))
-    return Packages((target / "modules",), frozenset(kept["names"]), tuple(kept["notes"]))
+    return Installed(target / "modules", frozenset(kept["names"]), tuple(kept["notes"]))
+
+
+def _locked(lock: Path, progress: Progress) -> Path:
+    """A folder with the packages of a lock of ours."""
+    target = _folder("test", [lock.read_text("utf-8")])
+    if not target.is_dir():
+        with progress("Installing pytest for Workers, once ..."), whole_folder(target) as folder:
+            _pip(folder, "--require-hashes", "--requirement", str(lock))
+    return target
 
 
 def _resolved(requirements: Sequence[str], looser: Sequence[str]) -> tuple[Tree, list[str]]:
@@ -175,12 +193,12 @@ def _resolved(requirements: Sequence[str], looser: Sequence[str]) -> tuple[Tree,
     Raises:
         UserError: the index did not answer.
     """
-    notes = []
+    notes: list[str] = []
     with Index(cache_folder("audit"), pyodide_builds=False) as index:
         found = index.together(requirements, server=False)
         if found.tree is None and looser and looser != requirements:
-            if (found := index.together(looser, server=False)).tree is not None:
-                notes.append("the locked versions do not run in a Worker: others are installed")
+            notes = ["the versions in the lock do not run in a Worker; others are installed"]
+            found = index.together(looser, server=False)
         if found.tree is not None:
             return found.tree, notes
         fitting = []
