@@ -24,7 +24,7 @@ export function readable(level, message, source) {
 export function pythonError(message, source) {
   const start = message.indexOf('Traceback (most recent call last)');
   if (start === -1) return message;
-  const end = message.indexOf('\n\n', start);
+  const end = message.search(/\n\n +at /); // of JavaScript's own frames
   const [title, ...lines] = message.slice(start, end === -1 ? undefined : end).split('\n');
   const kept = [];
   let isOwn = true;

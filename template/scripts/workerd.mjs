@@ -31,9 +31,13 @@ const FLAGS = [
   'no_python_workers_314',
   'no_python_workers_20250116',
   'python_dedicated_snapshot',
+  // The SDK is among the packages, whatever the date: the one inside workerd does not know this Python.
+  'enable_python_external_sdk',
+  'python_process_pth_files',
 ];
-
-const OTHER_PYTHONS = /^(?:no_)?python_workers_\d+$|^(?:no_)?python_dedicated_snapshot$/;
+// What a project may say to the contrary.
+const REPLACED =
+  /^(?:no_|disable_|enable_)?python_(?:workers_\d+|dedicated_snapshot|external_sdk|process_pth_files)$/;
 
 // Miniflare has no option for workerd's arguments.
 const { spawn } = childProcess;
@@ -75,7 +79,7 @@ function miniflareOptions(workers, shared, extra) {
 
 function flags({ compatibilityFlags = [] }) {
   if (!compatibilityFlags.includes('python_workers')) return compatibilityFlags;
-  const others = compatibilityFlags.filter((flag) => !OTHER_PYTHONS.test(flag));
+  const others = compatibilityFlags.filter((flag) => !REPLACED.test(flag));
   return [...others, ...FLAGS];
 }
 

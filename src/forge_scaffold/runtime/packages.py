@@ -30,6 +30,10 @@ PYTHON = ENVIRONMENT["python_version"]
 # Where a project lists what its tests need.
 TEST_GROUPS = frozenset({"dev", "develop", "development", "test", "testing", "tests"})
 
+PYODIDE_INDEX = "https://index.pyodide.org"
+"""Has wheels of the packages that Pyodide builds; pywrangler installs from there, too."""
+
+_UNREACHABLE = "which did not answer"
 _COMPILED = re.compile(r"\.cpython-3(\d+)-.*\.so$")
 
 
@@ -161,21 +165,36 @@ def _installed(
     """
     target = _folder("packages", [*requirements, "", *looser, "", *sorted(without)])
     if not target.is_dir():
-        with (
-            progress(f"Installing {len(requirements)} packages for Workers, once ..."),
-            whole_folder(target) as folder,
-        ):
-            tree, notes = _resolved(requirements, looser)
-            chosen = [package for package in tree if package.name not in set(without)]
-            modules = folder / "modules"
-            modules.mkdir()
-            if chosen:
-                _pip(modules, *(f"{package.name}=={package.version}" for package in chosen))
-            names = [package.name for package in chosen]
-            text = json.dumps({"names": names, "notes": notes})
-            (folder / "installed.json").write_text(text, "utf-8")
+        title = f"Installing {len(requirements)} packages for Workers, once ..."
+        with progress(title), whole_folder(target) as folder:
+            installed = _fill(folder / "modules", requirements, looser, frozenset(without))
+            if any(_UNREACHABLE in note for note in installed["notes"]):
+                installed["notes"].append(f"to ask it again, remove {target}")
+            (folder / "installed.json").write_text(json.dumps(installed), "utf-8")
     kept = json.loads((target / "installed.json").read_text("utf-8"))
     return Installed(target / "modules", frozenset(kept["names"]), tuple(kept["notes"]))
+
+
+def _fill(
+    folder: Path, requirements: Sequence[str], looser: Sequence[str], without: frozenset[str]
+) -> dict[str, list[str]]:
+    """Install into a folder; the `names` of what is there, and the `notes`."""
+    folder.mkdir()
+    said = []
+    for builds in (True, False):
+        with Index(cache_folder("audit"), pyodide_builds=builds) as index:
+            tree, notes = _resolved(index, requirements, looser)
+        chosen = [package for package in tree if package.name not in without]
+        pins = [f"{package.name}=={package.version}" for package in chosen]
+        built = [package.name for package in chosen if package.from_pyodide]
+        source = [f"--extra-index-url={PYODIDE_INDEX}/{known_to_pyodide()['pyodide']}"]
+        failure = _pip(folder, *(source if built else []), *pins) if pins else ""
+        if not failure:
+            break
+        if not built:
+            raise UserError(f"packages could not be installed:\n{failure}")
+        said = [f"{', '.join(built)}: from {PYODIDE_INDEX}, {_UNREACHABLE}"]
+    return {"names": [package.name for package in chosen], "notes": [*said, *notes]}
 
 
 def _locked(lock: Path, progress: Progress) -> Path:
@@ -183,54 +202,55 @@ def _locked(lock: Path, progress: Progress) -> Path:
     target = _folder("test", [lock.read_text("utf-8")])
     if not target.is_dir():
         with progress("Installing pytest for Workers, once ..."), whole_folder(target) as folder:
-            _pip(folder, "--require-hashes", "--requirement", str(lock))
+            failure = _pip(folder, "--require-hashes", "--requirement", str(lock))
+            if failure:
+                raise UserError(f"pytest could not be installed:\n{failure}")
     return target
 
 
-def _resolved(requirements: Sequence[str], looser: Sequence[str]) -> tuple[Tree, list[str]]:
+def _resolved(
+    index: Index, requirements: Sequence[str], looser: Sequence[str]
+) -> tuple[Tree, list[str]]:
     """What to install, and what is to say about it.
 
     Raises:
-        UserError: the index did not answer.
+        UserError: the index did not answer, or the packages contradict each other.
     """
-    notes: list[str] = []
-    with Index(cache_folder("audit"), pyodide_builds=False) as index:
-        found = index.together(requirements, server=False)
-        if found.tree is None and looser and looser != requirements:
-            notes = ["the versions in the lock do not run in a Worker; others are installed"]
-            found = index.together(looser, server=False)
+    found = index.together(requirements, server=False)
+    if found.tree is not None:
+        return found.tree, []
+    if looser and looser != requirements:
+        found = index.together(looser, server=False)
         if found.tree is not None:
-            return found.tree, notes
-        fitting = []
-        for requirement in looser or requirements:
-            probe = index.probe(requirement)
+            return found.tree, ["not all locked versions run in a Worker: others are installed"]
+    fitting, notes = [], []
+    for requirement in looser or requirements:
+        bare = Requirement(requirement)
+        bare.extras = set()
+        for candidate in dict.fromkeys((requirement, str(bare))):
+            probe = index.probe(candidate)
             if probe.failure:
-                raise UserError(f"{requirement}: {probe.failure}")
+                raise UserError(f"{candidate}: {probe.failure}")
             if probe.ready or probe.older:
-                fitting.append(requirement)
-            else:
-                why = "; ".join(f"{name}: {why}" for name, why in probe.blockers.items())
-                notes.append(f"{requirement} is left out: {why or 'it does not resolve'}")
-        found = index.together(fitting, server=False)
+                fitting.append(candidate)
+                break
+            why = "; ".join(f"{name}: {reason}" for name, reason in probe.blockers.items())
+            notes.append(f"{candidate} is left out: {why or 'it does not resolve'}")
+    found = index.together(fitting, server=False)
     if found.tree is None:
         raise UserError(f"the Worker's packages cannot be installed together: {found.failure}")
     return found.tree, notes
 
 
-def _pip(folder: Path, *arguments: str) -> None:
-    """Have pip install releases for the Workers platform.
-
-    Raises:
-        UserError: it cannot.
-    """
+def _pip(folder: Path, *arguments: str) -> str:
+    """Have pip install releases for the Workers platform; empty, or why it could not."""
     command = [
         *(sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),
         *("--target", str(folder), "--no-deps", "--no-compile", "--only-binary=:all:"),
         *("--platform", known_to_pyodide()["platform"], "--implementation", "cp"),
-        *("--python-version", PYTHON, *arguments),
+        *("--python-version", PYTHON, "--retries", "1", *arguments),
     ]
-    if failure := completed(command, folder, environment()):
-        raise UserError(f"packages could not be installed:\n{failure}")
+    return completed(command, folder, environment())
 
 
 def _folder(kind: str, content: Iterable[str]) -> Path:
