@@ -31,10 +31,12 @@ const FLAGS = [
   'no_python_workers_314',
   'no_python_workers_20250116',
   'python_dedicated_snapshot',
-  // The SDK is among the packages, whatever the date: the one inside workerd does not know this Python.
-  'enable_python_external_sdk',
-  'python_process_pth_files',
 ];
+// Until these dates workerd brings an SDK of its own, which does not know this Python.
+const SDK_FLAGS = {
+  enable_python_external_sdk: '2026-04-21',
+  python_process_pth_files: '2026-05-26',
+};
 // What a project may say to the contrary.
 const REPLACED =
   /^(?:no_|disable_|enable_)?python_(?:workers_\d+|dedicated_snapshot|external_sdk|process_pth_files)$/;
@@ -77,10 +79,11 @@ function miniflareOptions(workers, shared, extra) {
   });
 }
 
-function flags({ compatibilityFlags = [] }) {
+function flags({ compatibilityDate, compatibilityFlags = [] }) {
   if (!compatibilityFlags.includes('python_workers')) return compatibilityFlags;
-  const others = compatibilityFlags.filter((flag) => !REPLACED.test(flag));
-  return [...others, ...FLAGS];
+  const kept = compatibilityFlags.filter((flag) => !REPLACED.test(flag));
+  const sdk = Object.keys(SDK_FLAGS).filter((flag) => compatibilityDate < SDK_FLAGS[flag]);
+  return [...kept, ...FLAGS, ...sdk];
 }
 
 const saving = (folder) => ['--python-save-snapshot', `--python-snapshot-dir=${folder}`];
