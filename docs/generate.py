@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
@@ -232,6 +233,48 @@ def _files(files: Mapping[str, str]) -> str:
     )
 
 
+def import_time() -> str:
+    """What happens to statements at import time, and what `forge check` says."""
+    table = tomllib.loads((REPOSITORY / "tests/runtime/import_time.toml").read_text("utf-8"))
+    topics = "\n\n".join(
+        f"## {topic}\n\n| Statement | In workerd | `forge check` |\n| --- | --- | --- |\n"
+        + "\n".join(map(_statement, rows))
+        for topic, rows in table.items()
+    )
+    return f"""\
+# Import time
+
+A Worker's modules are imported before its first request. When you deploy, Cloudflare imports them once, takes a snapshot of
+the memory, and starts every isolate from that snapshot. Until the first request there is no network, no timer, no randomness
+and no clock. The snapshot holds no JavaScript objects and no files.
+
+Forge's tests run each of these statements in workerd, make a snapshot, start a Worker from it, and compare the result with
+what `forge check` reports.
+
+| In workerd | Meaning |
+| --- | --- |
+| runs | It works, before and after a snapshot. |
+| fails at start | The import fails: the Worker starts nowhere. |
+| fails at deploy | The Worker starts on your machine, and no snapshot can be made. |
+| fails after deploy | It works on your machine. In a deployed Worker it raises an error or has the wrong value. |
+| fails in requests | The import succeeds. Using the result in a request raises an error, or the request hangs. |
+| wrong value | Nothing fails, and the value is wrong. |
+
+{topics}
+"""
+
+
+def _statement(row: Mapping[str, Any]) -> str:
+    """A row of the table, the code in one line for each of its lines."""
+    lines = [line for line in row["code"].strip("\n").split("\n") if line]
+    code = "<br>".join(f"`{line}`".replace("|", "\\|") for line in lines)
+    found = ", ".join(
+        f"[{rule}](rules/{rule[:3]}.md#{rule.lower()})" for rule in row.get("rules", [])
+    )
+    unknown = f" ({row['unknown']})" if "unknown" in row else ""
+    return f"| {code} | {row['outcome']}{unknown} | {found} |"
+
+
 def telemetry() -> str:
     """The columns that a Worker writes, and the dashboard's queries."""
     dashboard = json.loads((TEMPLATE / "dashboards" / "grafana.json.jinja").read_text("utf-8"))
@@ -303,6 +346,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rules.md": rules,
     "template/scripts/SHA256SUMS": sums,
     **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},
+    "docs/reference/import-time.md": import_time,
     "docs/reference/telemetry.md": telemetry,
 }
 

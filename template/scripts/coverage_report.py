@@ -10,6 +10,8 @@ from coverage import Coverage, CoverageData
 from coverage.exceptions import CoverageException
 
 CONFIG = "pyproject.toml"
+PROJECT = "/session/metadata/project"
+"""Where the Workers have the project's files."""
 
 
 def report(measurements: list[str]) -> int:
@@ -22,6 +24,7 @@ def report(measurements: list[str]) -> int:
             data.loads(base64.b64decode(measurement))
             data.write()
         coverage = Coverage(data_file=None, config_file=CONFIG)
+        coverage.set_option("paths", {"project": [".", PROJECT]})
         try:
             coverage.combine(files)
             total = coverage.report()

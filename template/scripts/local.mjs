@@ -44,6 +44,7 @@ export async function local(args) {
     resourcePersistencePath: `${STATE}/v3`,
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ level, message }) => console.log(readable(level, message, source)),
+    handleUncaughtError: ({ message }) => console.error(pythonError(message, source)),
   });
   const url = (await workerd.ready).href.replace(/\/$/, '');
   await load(workerd, packages, vars);

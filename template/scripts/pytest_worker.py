@@ -13,6 +13,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -76,7 +78,14 @@ for module in (asyncio, asyncio.runners):
     vars(module)["Runner"] = Runner
 
 import pytest  # noqa: E402 - pytest-asyncio takes the Runner that it finds
-from _pytest.config import _prepareconfig  # noqa: E402
+from _pytest.config import _prepareconfig, default_plugins  # noqa: E402
+
+# So that they are part of the snapshot.
+for plugin in default_plugins:
+    importlib.import_module(f"_pytest.{plugin}")
+for entry_point in entry_points(group="pytest11"):
+    with suppress(ImportError):
+        entry_point.load()
 
 
 def tell(kind: str, **what: object) -> None:

@@ -30,7 +30,7 @@ const ROOT = '/session/metadata/project'; // where workerd shows the project's f
 const MOST_WORKERS = 4;
 const LARGEST_FILE = 2 ** 20;
 const LOG_LINES = 40;
-const PYTEST = ['pytest_worker', 'pytest_asyncio.plugin', 'hypothesis', 'coverage'];
+const PRELOADED = ['pytest_worker', 'hypothesis', 'coverage', 'sqlite3'];
 
 /**
  * Runs the tests with pytest's `args`. Resolves to pytest's exit code; with `coverage` also to 1 when
@@ -130,12 +130,10 @@ async function readProject() {
     .map((name) => moduleFrom(name, `/project/${name}`));
   const shared = unique([worker, ...packages, ...testPackages]);
   const options = workerOptions(config, {});
-  const preloaded = PYTEST.map((name) => `import ${name}`);
-  const imports = importsOf([...own], shared);
   const snapshot = await makeSnapshot({
     ...options,
     modules: shared,
-    imports: [...preloaded, ...imports],
+    imports: [...PRELOADED, ...importsOf(own, shared)],
   });
   const modules = [testsMain(config), ...own, ...shared];
   return { config, packages, snapshot, modules };

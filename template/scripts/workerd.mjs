@@ -5,10 +5,10 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -16,13 +16,11 @@ import { bundle } from './bundle.mjs';
 import { HOME } from './home.mjs';
 import { importsOf, ownModules } from './wrangler.mjs';
 
-// Wrangler has it on board, in the version that goes with it.
-const require = createRequire(createRequire(import.meta.url).resolve('wrangler'));
-const { Miniflare, convertV4MiniflareOptions, NoOpLog } = require('miniflare');
-
 const CACHE = path.join(HOME, '.cache/workerd');
 const ARGUMENTS = 'WORKERD_ARGUMENTS';
 const SNAPSHOT = 'snapshot.bin';
+const COMPILED = /\.cpython-.*\.so$|(?:\.abi3)?\.so$/;
+const UNUSED_MS = 3 * 24 * 60 * 60 * 1000;
 
 // Select the development bundle: the flag of the newest Python wins, so the released ones have to be off.
 // python_dedicated_snapshot, which those imply, lets one Worker restore what another one saved.
@@ -42,11 +40,15 @@ const REPLACED =
   /^(?:no_|disable_|enable_)?python_(?:workers_\d+|dedicated_snapshot|external_sdk|process_pth_files)$/;
 
 // Miniflare has no option for workerd's arguments.
-const { spawn } = childProcess;
+const { spawn, spawnSync } = childProcess;
 childProcess.spawn = (command, args, options) => {
   const own = JSON.parse(options?.env?.[ARGUMENTS] ?? '[]');
   return spawn(command, own.length ? [args[0], ...own, ...args.slice(1)] : args, options);
 };
+
+// Wrangler has it on board, in the version that goes with it.
+const require = createRequire(createRequire(import.meta.url).resolve('wrangler'));
+const { Miniflare, convertV4MiniflareOptions, NoOpLog } = withWorkerd(() => require('miniflare'));
 
 /**
  * Starts workerd with `workers`, as Miniflare takes them (version 4); `shared` are Miniflare's own
@@ -59,6 +61,22 @@ export function startWorkerd(workers, { snapshot, ...shared } = {}) {
   const options = (list) => miniflareOptions(list, shared, load);
   const workerd = new Miniflare(options(workers));
   return Object.assign(workerd, { reload: (list) => workerd.setOptions(options(list)) });
+}
+
+// Throws where workerd cannot run: it has binaries for some platforms, each for a newer system than some have.
+function withWorkerd(load) {
+  let reason;
+  try {
+    const { status, error, stderr } = spawnSync(require('workerd').default, ['--version']);
+    if (status === 0) return load();
+    reason = error?.message ?? stderr.toString().trim();
+  } catch (error) {
+    reason = error.message;
+  }
+  throw new Error(
+    `workerd does not run on this machine: ${reason}\nUse \`npm run dev -- --remote\`, which runs ` +
+      'the Worker at Cloudflare, or a container with a newer system.',
+  );
 }
 
 function miniflareOptions(workers, shared, extra) {
@@ -100,40 +118,42 @@ export function snapshotOf(config, modules) {
 }
 
 /**
- * Makes a snapshot of a Python that has the packages of `modules` (python_modules/... and others) loaded,
- * by running each of `imports`, statements of which some may fail. Workers start from it several times faster,
- * whatever else they consist of, as long as packages, date and flags are the same.
+ * Makes a snapshot of a Python that has the packages of `modules` loaded, by importing each of
+ * `imports`. Workers of these packages start from it several times faster, whatever else they
+ * consist of, where their date and flags are the same.
  *
  * Resolves to its folder; it is made once. Resolves to undefined where these packages do not bear it.
  */
 export async function makeSnapshot({ modules, imports, compatibilityDate, compatibilityFlags }) {
-  const statements = [...new Set([...compiled(modules), ...imports])];
-  const main = { type: 'PythonModule', path: '/snapshot.py', contents: snapshotWorker(statements) };
+  const first = [...new Set([...compiled(modules), ...imports])];
+  const main = { type: 'PythonModule', path: '/snapshot.py', contents: snapshotWorker(first) };
   const key = createHash('sha256').update(bundle(CACHE)).update(compatibilityDate);
   for (const text of [...compatibilityFlags, ...FLAGS, main.contents]) key.update(`${text}\n`);
   for (const { path: name, contents } of modules) key.update(`${name}\n`).update(contents);
   const folder = path.join(CACHE, `snapshot-${key.digest('hex').slice(0, 16)}`);
-  if (existsSync(folder)) return existsSync(path.join(folder, SNAPSHOT)) ? folder : undefined;
-  console.error('making a snapshot of the packages, once ...');
-  const scratch = `${folder}-${process.pid}`;
-  mkdirSync(scratch, { recursive: true });
-  const worker = { modules: [main, ...modules], compatibilityDate, compatibilityFlags };
-  const works = (await answers(worker, saving(scratch))) && (await answers(worker, loading(scratch)));
-  if (!works) {
-    rmSync(path.join(scratch, SNAPSHOT), { force: true });
-    console.error('this set of packages cannot be kept in a snapshot: each start loads it anew');
+  if (!existsSync(folder)) {
+    console.error('making a snapshot of the packages, once ...');
+    const scratch = `${folder}-${process.pid}`;
+    mkdirSync(scratch, { recursive: true });
+    const worker = { modules: [main, ...modules], compatibilityDate, compatibilityFlags };
+    if (!(await starts(worker, saving(scratch))) || !(await starts(worker, loading(scratch)))) {
+      rmSync(path.join(scratch, SNAPSHOT), { force: true });
+      console.error('these packages cannot be kept in a snapshot: each start loads them anew');
+    }
+    removeUnused();
+    if (existsSync(folder))
+      rmSync(scratch, { recursive: true }); // another process was faster
+    else renameSync(scratch, folder);
   }
-  renameSync(scratch, folder);
-  return makeSnapshot(arguments[0]);
+  utimesSync(folder, new Date(), new Date());
+  return existsSync(path.join(folder, SNAPSHOT)) ? folder : undefined;
 }
 
-async function answers(worker, extra) {
+async function starts(worker, extra) {
   const options = { handleStructuredLogs: () => {} };
-  const workerd = new Miniflare(
-    miniflareOptions([{ name: 'snapshot', ...worker }], options, extra),
-  );
+  const workerd = new Miniflare(miniflareOptions([worker], options, extra));
   try {
-    await workerd.dispatchFetch('http://snapshot/');
+    await workerd.ready;
     return true;
   } catch (error) {
     if (error.code !== 'ERR_RUNTIME_FAILURE') throw error;
@@ -143,18 +163,27 @@ async function answers(worker, extra) {
   }
 }
 
-// Imports of the packages with compiled modules. They go first: when a snapshot is loaded, workerd loads
-// compiled modules before anything else, and each has to get its old place in the table of functions,
-// in which others, such as ctypes, take places, too.
+// The compiled modules. They are imported first: when a snapshot is loaded, workerd loads them before
+// anything else, and each has to get its old place in the table of functions, where others, such as
+// ctypes, take places, too.
 function compiled(modules) {
-  const libraries = modules.filter(({ path: name }) => name.endsWith('.so'));
-  const packages = libraries.map(({ path: name }) => name.split('/')[2].split('.')[0]);
-  return packages.map((name) => `import ${name}`);
+  return modules
+    .filter(({ path: name }) => name.endsWith('.so'))
+    .map(({ path: name }) => name.split('/').slice(2).join('.').replace(COMPILED, ''));
 }
 
-function snapshotWorker(statements) {
+function removeUnused() {
+  for (const name of readdirSync(CACHE)) {
+    const folder = path.join(CACHE, name);
+    const age = Date.now() - statSync(folder).mtimeMs;
+    if (name.startsWith('snapshot-') && age > UNUSED_MS) rmSync(folder, { recursive: true });
+  }
+}
+
+function snapshotWorker(imports) {
   return `
 from contextlib import suppress
+from importlib import import_module
 
 from workers import Response, WorkerEntrypoint
 
@@ -164,9 +193,9 @@ try:  # Hypothesis seeds a generator while it is imported; whoever uses it seeds
 except ImportError:
     ALLOWED_ENTROPY_CALLS = [0]
 
-for statement in ${JSON.stringify(statements)}:
+for name in ${JSON.stringify(imports)}:
     with suppress(Exception):
-        exec(statement, {})
+        import_module(name)
 ALLOWED_ENTROPY_CALLS[0] = 0
 
 

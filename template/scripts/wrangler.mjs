@@ -61,9 +61,10 @@ export function environments() {
   return [undefined, ...(readConfig().definedEnvironments ?? [])];
 }
 
-/** The folder below which the Worker's own modules are, relative to the project. */
+/** The folder below which the Worker's own modules are, as seen from here, with slashes. */
 export function sourceFolder(config) {
-  return path.relative('.', config.base_dir ?? path.dirname(config.main)) || '.';
+  const folder = config.base_dir ?? path.dirname(config.main);
+  return path.relative('', folder).replaceAll(path.sep, '/') || '.';
 }
 
 /**
@@ -120,17 +121,23 @@ function packagesIn(folder, exclude) {
     });
 }
 
-/** The import statements in `modules` that name a package of the vendored ones. */
+/** The names of the vendored Python modules that `modules` import. */
 export function importsOf(modules, vendored) {
-  const top = ({ path: name }) =>
-    name.replace(`/${VENDORED}`, '').split('/')[1].replace(/\.py$/, '');
-  const packages = new Set(vendored.map(top));
-  const statement = /^(?:from|import) +(\w+)[^\n(]*(?:\([^)]*\))?/gm;
-  return modules
+  const known = new Set(vendored.map(pythonName));
+  const statement = /^(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)/gm;
+  const names = modules
     .filter(({ type }) => type === 'PythonModule')
     .flatMap(({ contents }) => [...contents.matchAll(statement)])
-    .filter(([, name]) => packages.has(name))
-    .map(([text]) => text.replaceAll(/#.*$/gm, '').trim());
+    .flatMap(([, from, list]) => {
+      const imported = [...list.matchAll(/([\w.]+)(?: +as +\w+)?/g)].map(([, name]) => name);
+      return from ? [from, ...imported.map((name) => `${from}.${name}`)] : imported;
+    });
+  return [...new Set(names)].filter((name) => known.has(name)).sort();
+}
+
+function pythonName({ path: file }) {
+  const name = file.replace(`/${VENDORED}/`, '/').slice(1);
+  return name.replace(/(?:\/__init__)?\.py$/, '').replaceAll('/', '.');
 }
 
 /** The names of the files below `folder` that may belong to a project, with slashes. */

@@ -199,3 +199,43 @@ def test_functions_in_functions_without_end_are_each_looked_at_once(tmp_path: Pa
     body = f"{' ' * depth}x = y()\n" * 2000
     closed = "".join(f"{' ' * level}f()\n" for level in reversed(range(depth)))
     assert found(tmp_path, opened + body + closed) == []
+
+
+def test_coroutines_that_run_at_import_time_are_followed(tmp_path: Path) -> None:
+    source = (
+        "import asyncio\nfrom uuid import uuid4\n\n\nasync def load():\n    return await deeper()\n"
+        "\n\nasync def deeper():\n    later()\n    return uuid4()\n\n\nasync def later():\n"
+        "    return uuid4()\n\n\nID = asyncio.run(load())\n"
+    )
+    assert [line.split(" at import time")[0] for line in found(tmp_path, source)] == [
+        "src/service.py:12: RUN101 uuid.uuid4()",
+        "src/service.py:19: RUN105 asyncio.run()",
+    ]
+
+
+def test_what_waits_at_import_time_is_an_error_and_what_runs_through_a_warning(
+    tmp_path: Path,
+) -> None:
+    source = (
+        "import asyncio\n\n\nasync def load(seconds):\n    await asyncio.sleep({})\n\n\n"
+        "asyncio.run(load(1))\n"
+    )
+    for seconds, severities in ((0, ["warning"]), (1, ["error", "warning"])):
+        service = f"import httpx\n{source.format(seconds)}{USED}"
+        findings = checked(tmp_path, files({"src/service.py": service}), "RUN")
+        assert [finding.severity for finding in findings] == severities
+
+
+@pytest.mark.parametrize(
+    ("date", "rules"), [("2026-11-01", ["RUN307"]), ("2026-01-01", ["RUN101"])]
+)
+def test_only_older_pythons_have_openssl(tmp_path: Path, date: str, rules: list[str]) -> None:
+    source = (
+        "import hashlib\nimport ssl\n\nTLS = ssl.create_default_context()\n"
+        'KEY = hashlib.pbkdf2_hmac("sha256", b"", b"", 1)\n'
+    )
+    changes = {
+        "src/service.py": f"import httpx\n{source}{USED}",
+        "wrangler.toml": files({})["wrangler.toml"].replace("2026-11-01", date),
+    }
+    assert [each.rule for each in checked(tmp_path, files(changes), "RUN")] == rules

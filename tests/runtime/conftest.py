@@ -16,6 +16,7 @@ from forge_scaffold.config import ProvidedAnswer, complete
 from forge_scaffold.generate import create
 from forge_scaffold.questions import Questionnaire
 from forge_scaffold.sources import opened
+from tests.runtime.workerd import Workerd
 from tests.support import shared_folder, whole_template
 from tests.template.combinations import Combination
 
@@ -63,12 +64,31 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
     return make
 
 
+@pytest.fixture(scope="session")
+def workerd(make: Make, shared: Path) -> Workerd:
+    """The workerd and the packages of a project, with the bundle of its Pyodide."""
+    project = make({})
+    bundles = shared / "bundles"
+    with _alone(shared):
+        if not bundles.exists():
+            script = (
+                "import('./scripts/bundle.mjs').then(({ makeBundle }) => "
+                f"makeBundle('node_modules/pyodide', '{bundles}'))"
+            )
+            run(project, "node_modules/.bin/node", "--eval", script)
+    binary = run(
+        project,
+        "node_modules/.bin/node",
+        "--print",
+        "require(require.resolve('workerd', { paths: [require.resolve('wrangler')] })).default",
+    )
+    return Workerd(Path(binary.strip()), bundles, (project / "python_modules").resolve())
+
+
 def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
     """Have `project` install the rest, and keep it all as `pantry`."""
     (project / "node_modules").symlink_to(node_modules)
     run(project, "npm", "run", "vendor")
-    prepare = "import('./scripts/python.mjs').then((python) => python.compileStandardLibrary())"
-    run(project, "node_modules/.bin/node", "--eval", prepare)
     shutil.move(project, pantry)
 
 

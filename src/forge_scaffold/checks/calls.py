@@ -16,7 +16,19 @@ from forge_scaffold.documents import Place
 if TYPE_CHECKING:
     from forge_scaffold.checks.walk import Scope
 
-Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Definition: TypeAlias = Function | ast.ClassDef
+
+# Functions that run the coroutines that they get.
+RUNNERS = frozenset(
+    {
+        "asyncio.create_task",
+        "asyncio.ensure_future",
+        "asyncio.gather",
+        "asyncio.run",
+        "pyodide.ffi.run_sync",
+    }
+)
 
 # What runs of a class when it is called.
 _MAKERS = ("__new__", "__init__", "__post_init__", "model_post_init")
@@ -33,12 +45,14 @@ class Call(NamedTuple):
         node: the call, or the decorator.
         scope: where it stands.
         factory: what it returns is called as well, for it stands as a decorator.
+        awaited: the coroutine that it returns runs at import time, too.
     """
 
     name: str
     node: ast.expr
     scope: "Scope"
     factory: bool = False
+    awaited: bool = False
 
     @property
     def place(self) -> Place:
@@ -82,7 +96,7 @@ class Calls:
         name = node.name if owner else _full_name(node, scope)
         self._defined.setdefault((scope.module.path, owner), {})[name] = Defined(node, scope)
 
-    def run(self, call: Call) -> Iterator[tuple[ast.FunctionDef, "Scope"]]:
+    def run(self, call: Call) -> Iterator[tuple[Function, "Scope"]]:
         """The functions whose bodies a call runs, each with where it stands."""
         found = self._found(call.name, call.scope)
         if found and isinstance(found.node, ast.ClassDef):
@@ -94,7 +108,8 @@ class Calls:
             run = [found]
         for each in run:
             # What a coroutine does, it does when it is awaited.
-            if each and isinstance(each.node, ast.FunctionDef):
+            awaits = each and isinstance(each.node, ast.AsyncFunctionDef)
+            if each and not isinstance(each.node, ast.ClassDef) and (call.awaited or not awaits):
                 yield each.node, each.scope
 
     def _method(self, defined: Defined, name: str) -> Defined | None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.calls import RUNNERS
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.httpx import Whose, httpx_of
 from forge_scaffold.checks.walk import Scope
@@ -27,6 +28,13 @@ def _service(source: str) -> Files:
     return {"src/service.py": source}
 
 
+def _has_openssl(scope: Scope) -> bool | None:
+    """Whether the Worker's Python has OpenSSL; None when the configuration leaves it open."""
+    wrangler = scope.subject.project.wrangler
+    python = wrangler.python if wrangler else None
+    return None if python is None else python < _WITHOUT_OPENSSL
+
+
 def _runs_later(scope: Scope) -> bool:
     """Whether it runs in a request."""
     return bool(scope.functions) and not scope.typing and not scope.script
@@ -36,12 +44,13 @@ def _shown(node: ast.Call, scope: Scope) -> str:
     return f"{scope.name(node.func) or ast.unparse(node.func)}()"
 
 
-# What needs no randomness, and what needs none when it is told a seed.
-# Of random.SystemRandom only the methods ask for randomness.
-_NO_ENTROPY = frozenset(
-    {"random.SystemRandom", "random.getstate", "random.setstate", "secrets.compare_digest"}
-)
-_SEEDED = frozenset({"numpy.random.default_rng", "random.Random", "random.seed"})
+# Functions that need no randomness, and those that need none with a seed. The runtime also blocks
+# those functions of `random` that need none, because its generator gets another seed later.
+_NO_ENTROPY = frozenset({"random.SystemRandom", "secrets.compare_digest"})
+_SEEDED = frozenset({"numpy.random.default_rng", "random.Random"})
+
+# Since then Pyodide has no OpenSSL: its ssl draws no random bytes, and its hashlib derives no keys.
+_WITHOUT_OPENSSL = "3.14"
 
 
 class Entropy(Rule):
@@ -57,9 +66,14 @@ class Entropy(Rule):
     id = "RUN101"
     import_time = True
     calls = (
-        "js.crypto.getRandomValues", "js.crypto.randomUUID", "numpy.random.default_rng",
-        "os.getrandom", "os.urandom", "random.*", "secrets.*", "ssl.create_default_context",
-        "uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7",
+        "email.utils.make_msgid", "js.crypto.getRandomValues", "js.crypto.randomUUID",
+        "numpy.random.default_rng", "os.urandom", "random.*", "secrets.*",
+        "ssl.create_default_context", "uuid.getnode", "uuid.uuid1", "uuid.uuid4", "uuid.uuid6",
+        "uuid.uuid7",
+    )  # fmt: skip
+    methods = (
+        "choice", "choices", "getrandbits", "randbytes", "randint", "random", "randrange", "sample",
+        "shuffle", "uniform",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import uuid\n\nimport httpx\n\nINSTANCE = uuid.uuid4()\n\n\nasync def answer(env):\n"
@@ -74,17 +88,35 @@ class Entropy(Rule):
         """Calls at import time."""
         if not isinstance(node, ast.Call):
             return
+        if self._draws(node, scope):
+            yield self.finding(
+                scope.place(node),
+                f"{_shown(node, scope)} {scope.when}: a Worker has no randomness before its first "
+                "request; call it in the request",
+            )
+
+    def _draws(self, node: ast.Call, scope: Scope) -> bool:
+        """Whether a call needs random bytes."""
         name = scope.name(node.func)
-        if name in _NO_ENTROPY or (name in _SEEDED and node.args):
-            return
-        yield self.finding(
-            scope.place(node),
-            f"{_shown(node, scope)} {scope.when}: a Worker has no randomness before its first "
-            "request; call it in the request",
-        )
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(owner, ast.Call):
+            return scope.name(owner.func) == "random.SystemRandom"
+        if name is None or not scope.imported(node.func) or name in _NO_ENTROPY:
+            return False
+        if name == "ssl.create_default_context":
+            return _has_openssl(scope) is True
+        matches = name in self.calls or f"{name.rpartition('.')[0]}.*" in self.calls
+        return matches and not (name in _SEEDED and node.args)
 
 
-_GIVEN = frozenset({"time.ctime", "time.gmtime", "time.localtime"})
+# Functions that convert a time, and ask for the current one when they get fewer arguments.
+_CONVERTS = {
+    "email.utils.formatdate": 1,
+    "time.ctime": 1,
+    "time.gmtime": 1,
+    "time.localtime": 1,
+    "time.strftime": 2,
+}
 
 
 class Clock(Rule):
@@ -101,9 +133,9 @@ class Clock(Rule):
     severity = Severity.WARNING
     calls = (
         "datetime.date.today", "datetime.datetime.now", "datetime.datetime.today",
-        "datetime.datetime.utcnow", "time.ctime", "time.gmtime", "time.localtime",
-        "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
-        "time.time", "time.time_ns",
+        "datetime.datetime.utcnow", "email.utils.formatdate", "js.Date.now", "js.performance.now",
+        "time.ctime", "time.gmtime", "time.localtime", "time.monotonic", "time.monotonic_ns",
+        "time.perf_counter", "time.perf_counter_ns", "time.strftime", "time.time", "time.time_ns",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
         "import time\n\nimport httpx\n\nSTARTED = time.time()\n\n\nasync def answer(env):\n"
@@ -115,8 +147,11 @@ class Clock(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls at import time; those that are given a time do not ask for one."""
-        if isinstance(node, ast.Call) and (not node.args or scope.name(node.func) not in _GIVEN):
+        """Calls at import time; those that get a time do not ask for one."""
+        if not isinstance(node, ast.Call):
+            return
+        converts = _CONVERTS.get(scope.name(node.func) or "")
+        if converts is None or len(node.args) < converts:
             yield self.finding(
                 scope.place(node),
                 f"{_shown(node, scope)} {scope.when}: it is the time of the deployment, not of a "
@@ -136,10 +171,13 @@ class EarlyRequest(Rule):
     id = "RUN103"
     import_time = True
     calls = (
-        "httpx.delete", "httpx.get", "httpx.head", "httpx.patch", "httpx.post", "httpx.put",
-        "httpx.request", "httpx.stream", "js.fetch", "pyodide.http.open_url",
-        "pyodide.http.pyfetch", "requests.delete", "requests.get", "requests.head",
-        "requests.post", "requests.put", "requests.request", "urllib.request.urlopen",
+        "ftplib.FTP", "ftplib.FTP_TLS", "httpx.delete", "httpx.get", "httpx.head", "httpx.patch",
+        "httpx.post", "httpx.put", "httpx.request", "httpx.stream", "imaplib.IMAP4",
+        "imaplib.IMAP4_SSL", "js.fetch", "logging.handlers.SysLogHandler", "poplib.POP3",
+        "poplib.POP3_SSL", "pyodide.http.open_url", "pyodide.http.pyfetch", "requests.delete",
+        "requests.get", "requests.head", "requests.post", "requests.put", "requests.request",
+        "smtplib.SMTP", "smtplib.SMTP_SSL", "socket.create_connection", "socket.create_server",
+        "socket.socketpair", "urllib.request.urlopen", "urllib.request.urlretrieve",
         "workers.fetch",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
@@ -153,8 +191,10 @@ class EarlyRequest(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls at import time."""
-        if isinstance(node, ast.Call):
+        """Calls at import time; some clients connect only when they get a host."""
+        if isinstance(node, ast.Call) and (
+            node.args or scope.name(node.func) not in _CONNECTS_TO_HOST
+        ):
             yield self.finding(
                 scope.place(node),
                 f"{_shown(node, scope)} {scope.when}: there is no network then; call it in the "
@@ -162,11 +202,16 @@ class EarlyRequest(Rule):
             )
 
 
+_CONNECTS_TO_HOST = frozenset({"ftplib.FTP", "ftplib.FTP_TLS", "smtplib.SMTP", "smtplib.SMTP_SSL"})
+
+
 class EarlyObject(Rule):
     """A JavaScript object kept in a module.
 
-    After import, Cloudflare takes a snapshot of the Worker's memory. An object of JavaScript's is
-    not in it: it works on your machine and fails at deploy. Importing names from `js` is fine.
+    After import, Cloudflare takes a snapshot of the Worker's memory. JavaScript objects cannot be
+    part of it: such a Worker runs on your machine and fails at deploy. An object is kept when
+    a name refers to it, and when one of its methods was called. Names imported from `js` are fine,
+    except `crypto.subtle`.
 
     Fix: make the object in the function that hands it to JavaScript.
     """
@@ -174,11 +219,15 @@ class EarlyObject(Rule):
     id = "RUN104"
     import_time = True
     calls = (
-        "js.Array.of", "js.JSON.parse", "js.Object.assign", "js.Object.create",
-        "js.Object.fromEntries", "js.Promise.resolve", "pyodide.ffi.create_once_callable",
-        "pyodide.ffi.create_proxy", "pyodide.ffi.to_js",
+        "js.Array", "js.Array.of", "js.JSON.parse", "js.Object", "js.Object.assign",
+        "js.Object.create", "js.Object.fromEntries", "pyodide.ffi.create_once_callable",
+        "pyodide.ffi.create_proxy", "pyodide.ffi.to_js", "workers.Blob", "workers.File",
+        "workers.FormData", "workers.Request", "workers.Response", "workers.Response.json",
+        "workers.Response.redirect",
     )  # fmt: skip
-    methods = ("new",)
+    methods = ("new", "to_py")
+    nodes = (ast.Assign,)
+    reads = ("js.crypto.subtle",)
     failing: ClassVar[Files] = _service(
         "import httpx\nfrom js import Headers\n\nNO_CACHE = Headers.new()\n\n\n"
         'async def answer(env):\n    return f"{NO_CACHE} {httpx.__version__}"\n'
@@ -189,33 +238,64 @@ class EarlyObject(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls at import time."""
-        if not isinstance(node, ast.Call):
-            return
+        """Calls at import time, and assignments to JavaScript's own objects."""
+        if isinstance(node, ast.Assign):
+            yield from self._assigned(node, scope)
+        elif isinstance(node, ast.Attribute):
+            yield self._kept("crypto.subtle", node, scope)
+        elif isinstance(node, ast.Call):
+            yield from self._made(node, scope)
+
+    def _assigned(self, node: ast.Assign, scope: Scope) -> Iterator[Finding]:
+        value = node.value
+        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Call):
+            # It may be a plain value, such as a length, or another object.
+            scope.subject.facts.marked(f"{self.id} read").add(value.value)
+        for target in node.targets:
+            name = scope.name(target) or ""
+            if isinstance(target, ast.Attribute) and name.startswith("js."):
+                yield self._kept(name, target, scope)
+
+    def _made(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
+        marked = scope.subject.facts.marked
         name = scope.name(node.func) or ""
-        if name == "js.JSON.parse" and _is_scalar(node.args):
-            return
-        if name.startswith(("js.", "pyodide.ffi.")):
-            yield self.finding(
-                scope.place(node),
-                f"{name}() {scope.when}: no JavaScript object survives the deployment's "
-                "snapshot; make it in the request",
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "to_py":
+            marked(f"{self.id} converted").add(node.func.value)
+        elif name.startswith(("js.", "pyodide.ffi.", "workers.")) and not (
+            _is_scalar(name, node.args) or node in marked(f"{self.id} converted")
+        ):
+            only_read = node in marked(f"{self.id} read")
+            yield self._kept(
+                f"{name}()", node, scope, severity=Severity.WARNING if only_read else None
             )
 
+    def _kept(
+        self, what: str, node: ast.AST, scope: Scope, severity: Severity | None = None
+    ) -> Finding:
+        return self.finding(
+            scope.place(node),
+            f"{what} {scope.when}: no JavaScript object survives the deployment's snapshot; make "
+            "it in the request",
+            severity=severity,
+        )
 
-def _is_scalar(arguments: list[ast.expr]) -> bool:
-    """Whether the arguments of JSON.parse are the text of a number, a string, or null."""
-    text = _text(arguments[0]) if arguments else None
-    return text is not None and not text.lstrip().startswith(("{", "["))
+
+def _is_scalar(function: str, arguments: list[ast.expr]) -> bool:
+    """Whether a conversion gives a number, a string, or null."""
+    value = arguments[0].value if arguments and isinstance(arguments[0], ast.Constant) else b""
+    if function == "js.JSON.parse":
+        return isinstance(value, str) and not value.lstrip().startswith(("{", "["))
+    return function == "pyodide.ffi.to_js" and not isinstance(value, bytes)
 
 
 class EarlyTask(Rule):
     """An event loop at import time.
 
-    No loop runs while a Worker's modules are imported, and a task belongs to the request that made
-    it: there is none yet.
+    A coroutine that runs while a Worker's modules are imported cannot wait for anything: there are
+    no timers and no network before the first request. A loop or runner made then is not the one
+    that runs in requests. A coroutine that never waits does run, which is a warning.
 
-    Fix: await it in the request; what is to go on after the answer goes to `wait_until`.
+    Fix: await it in the request. Use `wait_until` for work that goes on after the response.
     """
 
     id = "RUN105"
@@ -223,12 +303,14 @@ class EarlyTask(Rule):
     calls = (
         "asyncio.Runner", "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
         "asyncio.get_event_loop", "asyncio.new_event_loop", "asyncio.run",
-        "asyncio.run_coroutine_threadsafe", "js.setInterval", "js.setTimeout",
-        "pyodide.ffi.run_sync",
+        "asyncio.run_coroutine_threadsafe", "asyncio.sleep", "asyncio.timeout", "asyncio.wait_for",
+        "js.AbortSignal.timeout", "js.setInterval", "js.setTimeout", "pyodide.ffi.run_sync",
+        "workers.wait_until",
     )  # fmt: skip
     failing: ClassVar[Files] = _service(
-        "import asyncio\n\nimport httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
-        "VERSION = asyncio.run(load())\n\n\nasync def answer(env):\n    return VERSION\n"
+        "import asyncio\n\nimport httpx\n\n\nasync def load():\n    await asyncio.sleep(1)\n"
+        "    return httpx.__version__\n\n\nVERSION = asyncio.run(load())\n\n\n"
+        "async def answer(env):\n    return VERSION\n"
     )
     passing: ClassVar[Files] = _service(
         "import httpx\n\n\nasync def load():\n    return httpx.__version__\n\n\n"
@@ -237,12 +319,136 @@ class EarlyTask(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls at import time."""
-        if isinstance(node, ast.Call):
+        if not isinstance(node, ast.Call):
+            return
+        name = scope.name(node.func)
+        if name == "asyncio.sleep" and _is_zero(node.args):
+            return
+        yield self.finding(
+            scope.place(node),
+            f"{_shown(node, scope)} {scope.when}: there are no timers and no network then; await "
+            "it in the request",
+            severity=Severity.WARNING if name in _RUN_COROUTINES else None,
+        )
+
+
+# These run a coroutine in the runtime's own loop, or only return that loop.
+_RUN_COROUTINES = RUNNERS | {"asyncio.get_event_loop"}
+
+
+def _is_zero(arguments: list[ast.expr]) -> bool:
+    return bool(arguments) and isinstance(arguments[0], ast.Constant) and arguments[0].value == 0
+
+
+class EarlyFile(Rule):
+    """A file written or kept open at import time.
+
+    The snapshot of a deployed Worker holds its memory, and no files. Files, folders and databases
+    on disk that a module makes are gone in every request, open files can no longer be read, and the
+    current folder is the first one again.
+
+    Fix: keep the data in memory, write the file in the request that reads it, or use R2, KV or D1.
+    """
+
+    id = "RUN106"
+    import_time = True
+    nodes = (ast.Assign,)
+    calls = (
+        "gzip.open", "io.open", "logging.FileHandler", "logging.handlers.RotatingFileHandler",
+        "logging.handlers.TimedRotatingFileHandler", "logging.handlers.WatchedFileHandler", "open",
+        "os.chdir", "os.link", "os.makedirs", "os.mkdir", "os.pipe", "os.rename", "os.replace",
+        "os.symlink", "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
+        "shutil.move", "sqlite3.connect", "tempfile.NamedTemporaryFile",
+        "tempfile.TemporaryDirectory", "tempfile.TemporaryFile", "tempfile.mkdtemp",
+        "tempfile.mkstemp",
+    )  # fmt: skip
+    methods = ("mkdir", "symlink_to", "touch", "write_bytes", "write_text")
+    failing: ClassVar[Files] = _service(
+        'from pathlib import Path\n\nimport httpx\n\nCACHE = Path("/tmp/cache")\nCACHE.mkdir()\n'
+        '\n\nasync def answer(env):\n    (CACHE / "version").write_text(httpx.__version__)\n'
+        "    return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = _service(
+        'from pathlib import Path\n\nimport httpx\n\nCACHE = Path("/tmp/cache")\n'
+        "\n\nasync def answer(env):\n    CACHE.mkdir(exist_ok=True)\n"
+        '    (CACHE / "version").write_text(httpx.__version__)\n'
+        "    return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls at import time; files opened to be read when a name keeps them."""
+        if isinstance(node, ast.Assign):
+            scope.subject.facts.marked(self.id).add(node.value)
+        elif isinstance(node, ast.Call) and self._lost(node, scope):
             yield self.finding(
                 scope.place(node),
-                f"{_shown(node, scope)} {scope.when}: no event loop runs then; await it in the "
-                "request",
+                f"{_shown(node, scope)} {scope.when}: no file survives the deployment's snapshot; "
+                "do it in the request",
             )
+
+    def _lost(self, node: ast.Call, scope: Scope) -> bool:
+        name = scope.name(node.func)
+        if name in _OPENERS:
+            writes = not set(_mode(node)).isdisjoint("wax+")
+            return writes or node in scope.subject.facts.marked(self.id)
+        if name == "sqlite3.connect":
+            path = _text(node.args[0]) if node.args else None
+            return path is not None and ":memory:" not in path and path != ""
+        return True
+
+
+_OPENERS = frozenset({"gzip.open", "io.open", "open"})
+
+
+def _mode(node: ast.Call) -> str:
+    """The mode that a call of `open` gives, as far as it is plain."""
+    named = (keyword.value for keyword in node.keywords if keyword.arg == "mode")
+    mode = next(iter((*node.args[1:2], *named)), None)
+    return (_text(mode) or "") if mode else ""
+
+
+class EarlyContext(Rule):
+    """A context variable set at import time.
+
+    Each request runs in a context of its own, which knows nothing of what was set at import
+    time: `get` raises LookupError, or returns the default. The precision of `decimal` is such a
+    variable.
+
+    Fix: set it in the request, or give the variable a default. `decimal.DefaultContext` holds for
+    all requests.
+    """
+
+    id = "RUN107"
+    import_time = True
+    nodes = (ast.Assign,)
+    calls = ("decimal.getcontext", "decimal.setcontext")
+    methods = ("set",)
+    failing: ClassVar[Files] = _service(
+        'from contextvars import ContextVar\n\nimport httpx\n\nVERSION = ContextVar("version")\n'
+        "VERSION.set(httpx.__version__)\n\n\nasync def answer(env):\n    return VERSION.get()\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "from contextvars import ContextVar\n\nimport httpx\n\n"
+        'VERSION = ContextVar("version", default=httpx.__version__)\n\n\n'
+        "async def answer(env):\n    return VERSION.get()\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls at import time, `set` only of variables that the module has made."""
+        variables = scope.subject.facts.marked(self.id)
+        if isinstance(node, ast.Assign):
+            value = node.value
+            if isinstance(value, ast.Call) and scope.name(value.func) == "contextvars.ContextVar":
+                variables.update((scope.module.path, name) for name in _defined(node))
+        elif isinstance(node, ast.Call):
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+            decimal = scope.imported(node.func) and scope.name(node.func) in self.calls
+            if decimal or (scope.module.path, getattr(owner, "id", None)) in variables:
+                yield self.finding(
+                    scope.place(node),
+                    f"{_shown(node, scope)} {scope.when}: each request has a context of its own; "
+                    "set it there, or as the default",
+                )
 
 
 @dataclass(frozen=True)
@@ -440,6 +646,8 @@ class Sleep(Rule):
     `time.sleep` does not let go: every other request of the isolate waits with this one, and it
     counts as CPU time.
 
+    Before the first request there are no timers, and the Worker does not start.
+
     Fix: `await asyncio.sleep(seconds)`.
     """
 
@@ -457,7 +665,13 @@ class Sleep(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls, wherever they run."""
-        if not scope.typing and not scope.script:
+        if scope.import_time:
+            yield self.finding(
+                scope.place(node),
+                "time.sleep() at import time: there are no timers before the first request",
+                severity=Severity.ERROR,
+            )
+        elif not scope.typing and not scope.script:
             yield self.finding(
                 scope.place(node),
                 "time.sleep() holds every request of the isolate up; await asyncio.sleep()",
@@ -544,7 +758,8 @@ class Thread(Rule):
     id = "RUN304"
     calls = (
         "_thread.start_new_thread", "concurrent.futures.ProcessPoolExecutor",
-        "concurrent.futures.ThreadPoolExecutor", "multiprocessing.Array", "multiprocessing.Event",
+        "concurrent.futures.ThreadPoolExecutor", "logging.handlers.QueueListener",
+        "multiprocessing.Array", "multiprocessing.Event",
         "multiprocessing.Lock", "multiprocessing.Manager", "multiprocessing.Pool",
         "multiprocessing.Process", "multiprocessing.Queue", "multiprocessing.Semaphore",
         "multiprocessing.SimpleQueue", "multiprocessing.Value", "multiprocessing.pool.Pool",
@@ -653,6 +868,39 @@ class JavaScriptSource(Rule):
             yield self.finding(
                 scope.place(node), f"{_shown(node, scope)}: Workers make no code from strings"
             )
+
+
+class MissingFunction(Rule):
+    """A function that Python in a Worker does not have.
+
+    Pyodide is built without the parts of the standard library that need an operating system or,
+    from Python 3.14 on, OpenSSL: the module can be imported, and the function raises AttributeError
+    or ImportError.
+
+    Fix: do without it. Derive keys from passwords with Web Crypto (`crypto.subtle.deriveBits`).
+    """
+
+    id = "RUN307"
+    calls = (
+        "hashlib.pbkdf2_hmac", "hashlib.scrypt", "os.getrandom", "os.memfd_create", "shelve.open",
+        "signal.alarm", "signal.pthread_kill", "signal.setitimer",
+    )  # fmt: skip
+    failing: ClassVar[Files] = _service(
+        "import signal\n\nimport httpx\n\n\nasync def answer(env):\n    signal.alarm(5)\n"
+        "    return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = _service(
+        "import asyncio\n\nimport httpx\n\n\nasync def answer(env):\n"
+        "    async with asyncio.timeout(5):\n        return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls, wherever they run."""
+        if not isinstance(node, ast.Call) or scope.typing or scope.script or scope.optional:
+            return
+        name = scope.name(node.func) or ""
+        if not name.startswith("hashlib.") or _has_openssl(scope) is False:
+            yield self.finding(scope.place(node), f"{name}(): Python in a Worker does not have it")
 
 
 class MapNotObject(Rule):
@@ -1283,6 +1531,8 @@ RULES: tuple[type[Rule], ...] = (
     EarlyRequest,
     EarlyObject,
     EarlyTask,
+    EarlyFile,
+    EarlyContext,
     Environ,
     EarlySettings,
     Sleep,
@@ -1291,6 +1541,7 @@ RULES: tuple[type[Rule], ...] = (
     Thread,
     Process,
     JavaScriptSource,
+    MissingFunction,
     MapNotObject,
     RawValue,
     LegacyHandler,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from forge_scaffold.checks.base import Finding, Rule, Subject
-from forge_scaffold.checks.calls import Call, Calls, Definition
+from forge_scaffold.checks.calls import RUNNERS, Call, Calls, Definition
 from forge_scaffold.checks.facts import Import, Use
 from forge_scaffold.documents import Place
 from forge_scaffold.project import Module
@@ -287,6 +287,18 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None) -> None:
 def _note_early_call(node: ast.Call, scope: Scope, name: str | None) -> None:
     if name and scope.import_time:
         scope.subject.facts.calls.made.append(Call(name, node, scope))
+        for argument in node.args if name in RUNNERS else ():
+            _note_coroutine(argument, scope)
+
+
+def _note_await(node: ast.Await, scope: Scope) -> None:
+    _note_coroutine(node.value, scope)
+
+
+def _note_coroutine(node: ast.expr, scope: Scope) -> None:
+    """Note the call of a coroutine function whose coroutine runs at import time."""
+    if isinstance(node, ast.Call) and (name := scope.name(node.func)):
+        scope.subject.facts.calls.made.append(Call(name, node, scope, awaited=True))
 
 
 def _note_function(node: Definition, scope: Scope) -> None:
@@ -469,6 +481,7 @@ _EARLY_OPENERS: Openers = {
 }
 _EARLY_NOTES: Notes = {
     ast.AsyncFunctionDef: _note_decorators,
+    ast.Await: _note_await,
     ast.ClassDef: _note_decorators,
     ast.FunctionDef: _note_decorators,
 }

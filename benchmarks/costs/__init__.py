@@ -1,0 +1,1 @@
+"""What a generated Worker costs on workerd, beside what else a user could deploy."""
