@@ -44,7 +44,6 @@ export async function local(args) {
     resourcePersistencePath: `${STATE}/v3`,
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ level, message }) => console.log(readable(level, message, source)),
-    handleUncaughtError: ({ message }) => console.error(pythonError(message, source)),
   });
   const url = (await workerd.ready).href.replace(/\/$/, '');
   await load(workerd, packages, vars);
@@ -58,6 +57,20 @@ export async function local(args) {
   }
 }
 
+// workerd logs no exception that leaves a handler. This Worker is told of them.
+const TAIL = {
+  name: 'forge-exceptions',
+  modules: [
+    {
+      type: 'ESModule',
+      path: '/exceptions.mjs',
+      contents: `export default { tail(traces) {
+        for (const { exceptions } of traces) for (const { message } of exceptions) console.error(message);
+      } };`,
+    },
+  ],
+};
+
 // Resolves to whether the Worker runs. Where it does not, all answers say why.
 async function load(workerd, packages, vars) {
   let config;
@@ -66,8 +79,9 @@ async function load(workerd, packages, vars) {
     const worker = {
       ...workerOptions(config, vars),
       modules: [...ownModules(config), ...packages],
+      tails: [TAIL.name],
     };
-    await workerd.reload([worker]);
+    await workerd.reload([worker, TAIL]);
     await migrateAll(workerd, config);
     return true;
   } catch (error) {
