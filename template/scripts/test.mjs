@@ -9,7 +9,7 @@ import { TEST_PACKAGES } from './home.mjs';
 import { endWithThisProcess } from './processes.mjs';
 import { vendor } from './requirements.mjs';
 import { hasStandins, localVars, startStandins } from './standins.mjs';
-import { order, PLACE, Tester, Testers } from './testers.mjs';
+import { order, PLACE, Tester, testerOptions, Testers } from './testers.mjs';
 import { indexEnvironment, PYTHON, uv } from './uv.mjs';
 import { changes } from './watch.mjs';
 import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
@@ -129,9 +129,8 @@ async function readProject() {
     .filter((name) => statSync(name).size <= LARGEST_FILE)
     .map((name) => moduleFrom(name, `/project/${name}`));
   const shared = unique([worker, ...packages, ...testPackages]);
-  const options = workerOptions(config, {});
   const snapshot = await makeSnapshot({
-    ...options,
+    ...testerOptions(config),
     modules: shared,
     imports: [...PRELOADED, ...importsOf(own, shared)],
   });
