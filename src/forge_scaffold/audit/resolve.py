@@ -123,13 +123,22 @@ class Index:
         cache: a folder to keep answers in.
         offline: ask nobody; use what is kept, of whatever age.
         pyodide_builds: count Pyodide's own builds, too, not only what the index has.
+        constraints: a file with versions, as pip reads it.
 
     Raises (its methods): KeyboardInterrupt: the user's; the resolvers under way are gone then.
     """
 
-    def __init__(self, cache: Path, *, offline: bool = False, pyodide_builds: bool = True) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        offline: bool = False,
+        pyodide_builds: bool = True,
+        constraints: Path | None = None,
+    ) -> None:
         self.cache = cache
         self.offline = offline
+        self.constraints = constraints
         self._builds = known_to_pyodide()["packages"] if pyodide_builds else {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -214,7 +223,8 @@ class Index:
     def _path(self, what: str, requirements: list[str]) -> Path:
         """Where an answer is kept."""
         pyodide = known_to_pyodide()["pyodide"] if self._builds else None
-        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide])
+        limits = self.constraints and self.constraints.read_text("utf-8")
+        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide, limits])
         return self.cache / "answers" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
     def _run(self, what: str, requirements: Sequence[str]) -> dict[str, Any]:
@@ -245,6 +255,7 @@ class Index:
             "server": SERVER_PLATFORMS,
             "find_links": str(self._pyodide_wheels),
             "cache": str(self.cache),
+            "constraints": [f"--constraint={self.constraints}"] if self.constraints else [],
             "timeout": CONNECTION,
             "patience": PATIENCE,
             "brief_patience": BRIEF_PATIENCE,

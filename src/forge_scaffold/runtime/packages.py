@@ -4,11 +4,12 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -100,9 +101,11 @@ def packages(project: Project, home: Path, progress: Progress, *, tests: bool) -
         if other:
             notes.append(f"{VENDORED}/ is for Python {other}: it is not used, and stays as it is")
         platform = [] if any(each.name == SDK for each in own) else [sdk]
-        exact = [*map(_pinned, own), *platform]
-        looser = [*(each.requirement for each in own), *platform]
-        found = _installed(exact, progress, looser)
+        needed = [*(each.declared for each in own), *platform]
+        locked = inputs.locked_versions(project.root)
+        if platform:
+            locked.pop(SDK, None)
+        found = _installed(needed, progress, locked)
         names, folders = found.names, (found.folder,)
         notes += found.notes
     if not tests:
@@ -138,20 +141,11 @@ def _declared(project: Project, groups: frozenset[str]) -> list[Dependency]:
     ]
 
 
-def _pinned(dependency: Dependency) -> str:
-    """A dependency in the version that the project's lock holds."""
-    if not dependency.locked:
-        return dependency.declared
-    requirement = Requirement(dependency.declared)
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{requirement.name}{extras}=={dependency.locked}"
-
-
 def _installed(
     requirements: Sequence[str],
     progress: Progress,
-    looser: Sequence[str] = (),
-    without: Iterable[str] = (),
+    locked: Mapping[str, str] = MappingProxyType({}),
+    without: frozenset[str] = frozenset(),
 ) -> Installed:
     """Requirements and all that they need, in a folder of the cache.
 
@@ -160,14 +154,16 @@ def _installed(
     Args:
         requirements: what to install.
         progress: shows what takes a moment.
-        looser: what to install when that does not resolve.
+        locked: the versions to install, if all of them run in a Worker.
         without: names of packages that are there already.
     """
-    target = _folder("packages", [*requirements, "", *looser, "", *sorted(without)])
+    constraints = "".join(f"{name}=={version}\n" for name, version in sorted(locked.items()))
+    target = _folder("packages", [*requirements, constraints, *sorted(without)])
     if not target.is_dir():
         title = f"Installing {len(requirements)} packages for Workers, once ..."
         with progress(title), whole_folder(target) as folder:
-            installed = _fill(folder / "modules", requirements, looser, frozenset(without))
+            (folder / "constraints.txt").write_text(constraints, "utf-8")
+            installed = _fill(folder, requirements, without)
             if any(_UNREACHABLE in note for note in installed["notes"]):
                 installed["notes"].append(f"to ask it again, remove {target}")
             (folder / "installed.json").write_text(json.dumps(installed), "utf-8")
@@ -176,19 +172,19 @@ def _installed(
 
 
 def _fill(
-    folder: Path, requirements: Sequence[str], looser: Sequence[str], without: frozenset[str]
+    folder: Path, requirements: Sequence[str], without: frozenset[str]
 ) -> dict[str, list[str]]:
     """Install into a folder; the `names` of what is there, and the `notes`."""
-    folder.mkdir()
+    modules = folder / "modules"
+    modules.mkdir()
     said = []
     for builds in (True, False):
-        with Index(cache_folder("audit"), pyodide_builds=builds) as index:
-            tree, notes = _resolved(index, requirements, looser)
+        tree, notes = _resolved(requirements, folder / "constraints.txt", builds=builds)
         chosen = [package for package in tree if package.name not in without]
         pins = [f"{package.name}=={package.version}" for package in chosen]
         built = [package.name for package in chosen if package.from_pyodide]
         source = [f"--extra-index-url={PYODIDE_INDEX}/{known_to_pyodide()['pyodide']}"]
-        failure = _pip(folder, *(source if built else []), *pins) if pins else ""
+        failure = _pip(modules, *(source if built else []), *pins) if pins else ""
         if not failure:
             break
         if not built:
@@ -209,22 +205,40 @@ def _locked(lock: Path, progress: Progress) -> Path:
 
 
 def _resolved(
-    index: Index, requirements: Sequence[str], looser: Sequence[str]
+    requirements: Sequence[str], constraints: Path, *, builds: bool
 ) -> tuple[Tree, list[str]]:
     """What to install, and what is to say about it.
+
+    Args:
+        requirements: what is needed.
+        constraints: the versions in the project's lock.
+        builds: whether Pyodide's own builds count.
 
     Raises:
         UserError: the index did not answer, or the packages contradict each other.
     """
-    found = index.together(requirements, server=False)
+    cache = cache_folder("audit")
+    with Index(cache, pyodide_builds=builds, constraints=constraints) as index:
+        found = index.together(requirements, server=False)
     if found.tree is not None:
         return found.tree, []
-    if looser and looser != requirements:
+    notes = []
+    if constraints.stat().st_size:
+        notes.append("not all versions in the lock run in a Worker: the newest are installed")
+    looser = [Dependency("", each, "").requirement for each in requirements]
+    with Index(cache, pyodide_builds=builds) as index:
         found = index.together(looser, server=False)
-        if found.tree is not None:
-            return found.tree, ["not all locked versions run in a Worker: others are installed"]
-    fitting, notes = [], []
-    for requirement in looser or requirements:
+        if found.tree is None:
+            fitting = list(_fitting(index, looser, notes))
+            found = index.together(fitting, server=False)
+    if found.tree is None:
+        raise UserError(f"the Worker's packages cannot be installed together: {found.failure}")
+    return found.tree, notes
+
+
+def _fitting(index: Index, requirements: Sequence[str], notes: list[str]) -> Iterator[str]:
+    """Those that can be installed, perhaps without their extras; adds the others to the notes."""
+    for requirement in requirements:
         bare = Requirement(requirement)
         bare.extras = set()
         for candidate in dict.fromkeys((requirement, str(bare))):
@@ -232,14 +246,10 @@ def _resolved(
             if probe.failure:
                 raise UserError(f"{candidate}: {probe.failure}")
             if probe.ready or probe.older:
-                fitting.append(candidate)
+                yield candidate
                 break
             why = "; ".join(f"{name}: {reason}" for name, reason in probe.blockers.items())
             notes.append(f"{candidate} is left out: {why or 'it does not resolve'}")
-    found = index.together(fitting, server=False)
-    if found.tree is None:
-        raise UserError(f"the Worker's packages cannot be installed together: {found.failure}")
-    return found.tree, notes
 
 
 def _pip(folder: Path, *arguments: str) -> str:
