@@ -159,34 +159,32 @@ function starting(project, coverage) {
   return { paths, measured: coverage ? source : null };
 }
 
-// The Worker over HTTP, once as set up for the stand-ins and once with no variable and no secret set.
+// The Worker over HTTP. Where there are stand-ins: once as set up for them, once with no variable set.
 async function serve(project, { standins, coverage, log }) {
   const { config } = project;
   const vars = standins ? localVars(standins) : undefined;
   const socket = { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] };
   const modules = coverage ? project.modules : [...ownModules(config), ...project.packages];
-  const configured = { ...workerOptions(config, vars), ...socket, name: 'configured', modules };
+  const configured = { ...workerOptions(config, vars), ...socket, modules };
   const { queueConsumers, cronTriggers, ...rest } = configured; // of which a queue takes one
   const unconfigured = { ...rest, name: 'unconfigured', bindings: {} };
-  const workerd = startWorkerd([configured, unconfigured], {
+  const workers = standins ? [configured, unconfigured] : [configured];
+  const workerd = startWorkerd(workers, {
     snapshot: coverage ? project.snapshot : await snapshotOf(config, project.packages),
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ message }) => log(message),
   });
   const triggers = await workerd.ready;
   await migrateAll(workerd, config);
-  const [url, other] = await Promise.all(
-    ['configured', 'unconfigured'].map((name) => workerd.unsafeGetDirectURL(name)),
-  );
-  const places = [url, other].map((place) => ({ url: new URL(PLACE, place) }));
+  const urls = await Promise.all(workers.map(({ name }) => workerd.unsafeGetDirectURL(name)));
+  const places = urls.map((place) => ({ url: new URL(PLACE, place) }));
   const start = { order: 'start', ...starting(project, coverage), env: {}, examples: {} };
   if (coverage) await Promise.all(places.map((place) => order(place.url, start)));
   const plain = (place) => place.href.replace(/\/$/, '');
   const env = {
-    WORKER_URL: plain(url),
-    WORKER_URL_UNCONFIGURED: plain(other),
+    WORKER_URL: plain(urls[0]),
     WORKER_TRIGGERS_URL: plain(triggers),
-    ...(standins && { STANDINS_URL: standins }),
+    ...(standins && { WORKER_URL_UNCONFIGURED: plain(urls[1]), STANDINS_URL: standins }),
   };
   return { env, places: coverage ? places : [], close: () => workerd.dispose() };
 }

@@ -70,9 +70,9 @@ class Resolver:
         job: `environment` and `server_environment` (marker values), `python` (such as "3.14"),
             `platforms` (wheel tags, the Worker's), `server` (wheel tags of a Linux server),
             `find_links` (a folder with wheels that the Worker's platform has besides the index),
-            `cache` (a folder), `constraints` (options of pip's), `timeout` (of one connection, in
-            s), `patience` (of one resolution, in s), `brief_patience` (of one that no verdict hangs
-            on, in s).
+            `cache` (a folder), `timeout` (of one connection, in s), `patience` (of one resolution,
+            in s), `brief_patience` (of one that no verdict hangs on, in s); perhaps `constraints`
+            (options of pip's).
     """
 
     def __init__(self, job: Mapping[str, Any]) -> None:
@@ -162,7 +162,7 @@ class Resolver:
             f"--python-version={self.job['python']}",
             f"--find-links={self.job['find_links']}",
             f"--timeout={self.job['timeout']}",
-            *self.job["constraints"],
+            *self.job.get("constraints", ()),
             "--retries=1",
             "--no-input",
         ]
