@@ -35,7 +35,6 @@ OURS: Mapping[str, Sequence[str]] = {
 """Presets by name: the answers that differ from the defaults."""
 
 HOME = "full"
-BUNDLE = Path(__file__).parent / "bundle.mjs"
 
 
 @dataclass(frozen=True)
@@ -114,18 +113,9 @@ class Home:
     @cached_property
     def bundle(self) -> Path:
         """A folder with the Pyodide that workerd expects, made from npm's."""
-        found = re.findall(rb"\b314\.\d+\.\d+\b", self.workerd.read_bytes())
-        version = max({*found}, key=found.count).decode()
-        progress(f"making workerd's bundle from pyodide {version}")
-        scratch = self.folder / ".cache" / "pyodide"
-        scratch.mkdir(parents=True, exist_ok=True)
-        (scratch / "package.json").write_text('{"private": true}\n')
-        npm_install(scratch, f"pyodide@{version}")
-        pyodide, out = scratch / "node_modules" / "pyodide", scratch / "bundle"
-        script = "const [, file, ...folders] = process.argv;"
-        script += "import(file).then(({ makeBundle }) => makeBundle(...folders));"
-        run((self.node, "-e", script, BUNDLE, pyodide, out), scratch)
-        return out
+        script = "import('./scripts/bundle.mjs')"
+        script += ".then(({ bundle }) => console.log(bundle('.cache/workerd')))"
+        return self.folder / run((self.node, "-e", script), self.folder).strip()
 
     def script(self, command: str, folder: Path) -> None:
         """Run a command of the project's scripts/ on another folder."""

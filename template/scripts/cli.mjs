@@ -1,5 +1,5 @@
 // The commands of package.json's scripts: node scripts/cli.mjs COMMAND [ARGUMENTS]
-import { stopAll } from './processes.mjs';
+import { stopAll, whenParentEnds } from './processes.mjs';
 
 const COMMANDS = {
   check: async () => (await import('./check.mjs')).check(),
@@ -15,12 +15,13 @@ const COMMANDS = {
 
 process.env.WRANGLER_SEND_METRICS ??= 'false';
 
-for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
-  process.once(signal, async () => {
-    await stopAll();
-    process.exit(128 + number);
-  });
+async function end(number) {
+  await stopAll();
+  process.exit(128 + number);
 }
+process.once('SIGINT', () => end(2));
+process.once('SIGTERM', () => end(15));
+whenParentEnds(() => end(15));
 
 const [command, ...args] = process.argv.slice(2);
 try {

@@ -104,6 +104,9 @@ class Tests:
         self._failures: list[str] = []
         self._skips: list[str] = []
         place = [f"--rootdir={ROOT}", f"--override-ini=cache_dir={WRITABLE}/cache"]
+        # What pytest acts on before its options can be set from outside.
+        place += [f"--override-ini={setting}" for setting in options.get("override_ini") or ()]
+        place.append(f"--capture={options['capture']}")
         self._config = _prepareconfig(place, plugins=[self])
         self._config.pluginmanager.unregister(name="terminal")  # now that its options are known
         vars(self._config.option).update(options)

@@ -26,10 +26,11 @@ Message: TypeAlias = Mapping[str, Any]
 # What these ask for happens in this process; all other options are the Workers' too.
 OWN_OPTIONS = {
     *("basetemp", "collectonly", "confcutdir", "deselect", "failedfirst", "file_or_dir"),
-    *("inifilename", "keyword", "lf", "markexpr", "newfirst", "noconftest", "override_ini"),
+    *("inifilename", "keyword", "lf", "markexpr", "newfirst", "noconftest"),
     *("plugins", "rootdir", "stepwise", "stepwise_skip", "xmlpath"),
 }
 EXAMPLES = Path(".hypothesis/examples")
+THERE = b"/session/metadata/project"
 
 
 class WorkerGone(Exception):
@@ -42,12 +43,14 @@ class Worker:
     Args:
         address: of the server in test.mjs, which keeps a Worker for each connection.
         silence: how many seconds a test may take.
+        root: the project's folder, to be named in place of that in the Worker.
     """
 
-    def __init__(self, address: str, silence: float) -> None:
+    def __init__(self, address: str, silence: float, root: Path) -> None:
         host, port = address.split(":")
         self._address = host, int(port)
         self._silence = silence
+        self._here = json.dumps(str(root))[1:-1].encode()
         self._socket: socket.socket | None = None
         self.isolate = object()
         """Stands for the modules and the tests that the Worker has in memory."""
@@ -73,7 +76,7 @@ class Worker:
         kind = ""
         while kind != "result":
             try:
-                message = json.loads(self._lines.readline())
+                message = json.loads(self._lines.readline().replace(THERE, self._here))
             except TimeoutError:
                 message = {"kind": "gone", "why": f"it said nothing for {self._silence:g} seconds"}
             if (kind := message["kind"]) == "gone":
@@ -114,7 +117,7 @@ class Pool:
         self._workers: list[Worker] = []
 
         def connect() -> None:
-            self._local.worker = Worker(address, silence)
+            self._local.worker = Worker(address, silence, config.rootpath)
             self._workers.append(self._local.worker)
 
         self._threads = ThreadPoolExecutor(int(count), "worker", initializer=connect)
@@ -261,37 +264,49 @@ class Plugin:
         return True
 
     def _report(self, session: pytest.Session, file: File, items: Sequence[pytest.Item]) -> None:
-        hook = session.config.hook
         waiting = {item.nodeid: item for item in items}
         running = None
-        while True:
-            message = file.messages.get()
-            match message["kind"]:
-                case "started":
-                    item = running = waiting[message["nodeid"]]
-                    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-                case "report":
-                    report = hook.pytest_report_from_serializable(
-                        config=session.config, data=message["data"]
-                    )
-                    hook.pytest_runtest_logreport(report=report)
-                case "finished":
-                    item = waiting.pop(message["nodeid"])
-                    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-                case "result":
-                    save_examples(message["value"])
-                    break
-                case "gone":
-                    for item in waiting.values():
-                        hook.pytest_runtest_logreport(report=lost(item, running, message["why"]))
-                    break
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
+        while (message := file.messages.get())["kind"] not in {"result", "gone"}:
+            if message["kind"] == "started":
+                running = waiting[message["nodeid"]]
+            self._pass_on(message, waiting)
+            stop_if_told(session)
+        if message["kind"] == "result":
+            save_examples(message["value"])
+            return
+        for item in waiting.values():
+            self._config.hook.pytest_runtest_logreport(report=lost(item, running, message["why"]))
+        stop_if_told(session)
+
+    def _pass_on(self, message: Message, waiting: dict[str, pytest.Item]) -> None:
+        hook = self._config.hook
+        match message["kind"]:
+            case "started":
+                item = waiting[message["nodeid"]]
+                hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            case "report":
+                report = hook.pytest_report_from_serializable(
+                    config=self._config, data=message["data"]
+                )
+                if isinstance(report.longrepr, list):  # JSON's for the tuple of a skipped test
+                    report.longrepr = tuple(report.longrepr)
+                hook.pytest_runtest_logreport(report=report)
+            case "finished":
+                item = waiting.pop(message["nodeid"])
+                hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            case "log" if self._config.option.capture == "no":
+                print(message["text"])
 
     def pytest_unconfigure(self) -> None:
         self._pool.close()
+
+
+def stop_if_told(session: pytest.Session) -> None:
+    """Raise as pytest's own loop does, for -x and its like."""
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)
 
 
 def lost(item: pytest.Item, running: pytest.Item | None, why: str) -> pytest.TestReport:

@@ -42,9 +42,9 @@ export function hasStandins() {
  * Resolves to `{ url, ended }`, its address and the promise of its end. Throws when it cannot start.
  */
 export async function startStandins(port = 0, data = '') {
-  const args = ['run', '--quiet', 'python', '-m', 'dev.standins', '--port', String(port)];
-  const child = spawn(await uv(), args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const command = ['python', '-m', 'dev.standins', '--port', String(port), '--until-eof'];
+  const child = spawn(await uv(), ['run', '--quiet', ...command], {
+    stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...indexEnvironment(), STANDINS_DATA: data },
   });
   endWithThisProcess(child);

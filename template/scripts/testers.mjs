@@ -21,8 +21,9 @@ export class Tester {
     tester.workerd = startWorkerd([worker], {
       snapshot,
       handleStructuredLogs({ message }) {
-        if (message.startsWith(MARK)) tester.tell(message.slice(MARK.length));
-        else log(message);
+        if (message.startsWith(MARK)) return tester.tell(message.slice(MARK.length));
+        tester.tell(JSON.stringify({ kind: 'log', text: message }));
+        log(message);
       },
     });
     tester.url = new URL(PLACE, await tester.workerd.ready);

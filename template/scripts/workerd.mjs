@@ -14,6 +14,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { bundle } from './bundle.mjs';
 import { HOME } from './home.mjs';
+import { killWithThisProcess } from './processes.mjs';
 import { importsOf, ownModules } from './wrangler.mjs';
 
 const CACHE = path.join(HOME, '.cache/workerd');
@@ -43,7 +44,10 @@ const REPLACED =
 const { spawn, spawnSync } = childProcess;
 childProcess.spawn = (command, args, options) => {
   const own = JSON.parse(options?.env?.[ARGUMENTS] ?? '[]');
-  return spawn(command, own.length ? [args[0], ...own, ...args.slice(1)] : args, options);
+  if (own.length === 0) return spawn(command, args, options);
+  const workerd = spawn(command, [args[0], ...own, ...args.slice(1)], options);
+  killWithThisProcess(workerd);
+  return workerd;
 };
 
 // Wrangler has it on board, in the version that goes with it.

@@ -4,6 +4,9 @@ import httpx
 import pytest
 
 from service.about import NAME, VERSION
+from service.providers.base import ChatRequest, Delta, Message
+from service.providers.chosen import chosen
+from tests.conftest import Env
 from tests.support.choices import PROVIDERS
 from tests.support.standins import BASE_PATHS, CALLS, StandinsView
 
@@ -37,3 +40,16 @@ async def test_bodies_of_any_size_arrive_as_they_were(
     await http.post(standins.url + PATH, json={"text": text})
     (call,) = await standins.journal(marker)
     assert call["body"] == {"text": text}
+
+
+async def test_a_stream_outlasts_the_number_of_timers_that_a_request_may_have(
+    env: Env, http: httpx.AsyncClient
+) -> None:
+    # workerd allows 10,000, and each word is a chunk with a timeout of its own.
+    words = 12_000
+    question = Message(role="user", content=f"{'a ' * words}")
+    stream = await chosen(env, http)[PROVIDERS[0]]().stream(ChatRequest(messages=(question,)))
+    async with stream:
+        texts = [part.text async for part in stream if isinstance(part, Delta)]
+    assert "".join(texts).count("a ") >= words - 1
+    assert len(texts) >= words

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,23 @@ def test_the_stand_ins_never_replace_a_dev_vars(make: Make) -> None:
     with started(project, "standins") as printed:
         assert 'OPENAI_API_KEY="standin-key"' in printed
     assert dev_vars.read_text() == "MINE=1\n"
+
+
+@pytest.mark.parametrize(
+    "combination",
+    [{"ai_gateway": True}, {"auth": "oidc", "revocation": "upstash-redis", "database": "turso"}],
+    ids=["gateway", "turso"],
+)
+def test_wrangler_dev_reads_every_address_from_dev_vars(
+    make: Make, combination: Combination
+) -> None:
+    project = make(combination)
+    with started(project, "standins"):
+        pass
+    written = set(re.findall(r"^\w+", (project / ".dev.vars").read_text(), re.MULTILINE))
+    config = tomllib.loads((project / "wrangler.toml").read_text())
+    # `secrets.required` makes wrangler ignore every other name, and use the setting's default.
+    assert written - {*config["vars"], *config["secrets"]["required"]} <= {"RETRY_DELAY"}
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from service.runtime import Runtime
 from service.settings import LOOPBACK_HOSTS, is_local
 from service.web import Problem, Request, Response, Route, find, json_response
 
+# At module level, so that a deploy's snapshot holds the compiled pattern.
+_RAY = re.compile(r"[\w-]{1,64}")
+
 
 class App:
     """Answers requests with the service's features."""
@@ -89,4 +92,4 @@ async def _healthz(_request: Request) -> Response:
 
 def _id(request: Request) -> str:
     ray = request.headers.get("cf-ray", "")
-    return ray if re.fullmatch(r"[\w-]{1,64}", ray) else uuid4().hex
+    return ray if _RAY.fullmatch(ray) else uuid4().hex

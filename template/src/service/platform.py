@@ -7,9 +7,8 @@ kept in a module's global, where a deploy's snapshot could not hold it.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import js
@@ -42,8 +41,7 @@ _WEB_CRYPTO: Mapping[str, Mapping[str, object]] = {
     "Ed25519": {"name": "Ed25519"},
 }
 _CLIENT_CLOSED_REQUEST = 499
-
-T = TypeVar("T")
+_MAX_TIMER_MS = 2**31 - 1
 
 
 def runtime() -> Runtime:
@@ -101,7 +99,7 @@ async def answer(
     )
     context = copy_context()
     task = asyncio.get_running_loop().create_task(handle(service_request), context=context)
-    departure = _Departure(incoming.signal, task.cancel)
+    departure = _Departure(incoming.signal, task)
     try:
         response = await task
     except asyncio.CancelledError:
@@ -120,12 +118,26 @@ async def answer(
 
 
 class _Departure:
-    """Calls `react` when the client goes away, unless told to forget it before."""
+    """Cancels a task when the client goes away, unless told to forget it before."""
 
-    def __init__(self, signal: Any, react: Callable[[], object]) -> None:
+    def __init__(self, signal: Any, task: asyncio.Task[Any]) -> None:
         self._signal = signal
-        self._listener = create_proxy(lambda _event: react())
+        self._task = task
+        self._noticed = False
+        self._listener = create_proxy(self.notice)
         signal.addEventListener("abort", self._listener)
+
+    def notice(self, _reason: object = None) -> None:
+        """The client is gone. The runtime may say so more than once."""
+        if self._noticed or self._task.done():
+            return
+        self._noticed = True
+        # Soon: what is cancelled before its first step cannot clean up.
+        asyncio.get_running_loop().call_soon(self._task.cancel)
+        # The runtime would not wait for the clean-up otherwise.
+        held = create_proxy(self._task)
+        self._task.add_done_callback(lambda _task: held.destroy())
+        workers.wait_until(held)
 
     def forget(self) -> None:
         self._signal.removeEventListener("abort", self._listener)
@@ -138,56 +150,43 @@ class _Stream:
     A client that is gone shows in two ways. The stream is cancelled where the runtime does that
     (https://github.com/cloudflare/workerd/issues/6832), and the request's signal aborts.
 
-    JavaScript calls from nowhere in particular; the generator runs in its request's `context`.
+    One task runs the whole generator in its request's `context`; a task for each chunk would cost
+    more than the chunk.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes, None], signal: Any, context: Context) -> None:
         self._chunks = chunks
-        self._context = context
-        self._reading: asyncio.Future[bytes | None] | None = None
-        self._proxies = [create_proxy(self._pull), create_proxy(self._cancel)]
-        self._departure = _Departure(signal, lambda: asyncio.ensure_future(self._cancel()))
+        self._asked = asyncio.Event()
+        self._controller: Any = None
+        task = asyncio.get_running_loop().create_task(self._write(), context=context)
+        self._departure = _Departure(signal, task)
+        self._proxies = [create_proxy(self._pull), create_proxy(self._departure.notice)]
         source = {"pull": self._proxies[0], "cancel": self._proxies[1]}
-        # Nothing is asked of the provider before the client asks for it.
+        # Nothing is buffered, and pulled only when the client wants it.
         self.readable = js.ReadableStream.new(_object(source), _object({"highWaterMark": 0}))
 
-    async def _pull(self, controller: Any) -> None:
-        self._reading = self._run(anext(self._chunks, None))
+    def _pull(self, controller: Any) -> None:
+        self._controller = controller
+        self._asked.set()
+
+    async def _write(self) -> None:
         try:
-            chunk = await self._reading
+            await self._asked.wait()
+            async for chunk in self._chunks:
+                await self._asked.wait()
+                self._asked.clear()
+                self._controller.enqueue(to_js(chunk))
+            self._controller.close()
         except asyncio.CancelledError:
-            return
+            pass  # the client is gone
         except Exception as error:
-            controller.error(type(error).__name__)
-            self._end()
+            self._controller.error(type(error).__name__)
             raise
-        if chunk is None:
-            controller.close()
-            self._end()
-        else:
-            controller.enqueue(to_js(chunk))
-
-    async def _cancel(self, _reason: object = None) -> None:
-        if self._reading and not self._reading.done():
-            self._reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reading
-        await self._run(self._chunks.aclose())
-        self._end()
-
-    def _run(self, step: Awaitable[T]) -> asyncio.Task[T]:
-        async def run() -> T:
-            return await step
-
-        return asyncio.get_running_loop().create_task(run(), context=self._context)
-
-    def _end(self) -> None:
-        if not self._proxies:
-            return
-        self._departure.forget()
-        for proxy in self._proxies:
-            proxy.destroy()
-        self._proxies = []
+        finally:
+            await self._chunks.aclose()
+            self._departure.forget()
+            for proxy in self._proxies:
+                proxy.destroy()
 
 
 class FetchTransport(httpx.AsyncBaseTransport):
@@ -220,23 +219,33 @@ class _Call:
         self._request = request
         self._timeout: float | None = request.extensions.get("timeout", {}).get("read")
         self._controller = js.AbortController.new()
+        self._expire = self._controller.abort.bind(self._controller)
         self.signal = self._controller.signal
 
     def abort(self) -> None:
         self._controller.abort()
 
     async def wait(self, promise: Awaitable[Any], error_class: type[httpx.NetworkError]) -> Any:
+        timer = self._set_timer()
         try:
-            return await asyncio.wait_for(promise, self._timeout)
-        except TimeoutError:
-            self.abort()
-            message = f"nothing for {self._timeout} s"
-            raise httpx.ReadTimeout(message, request=self._request) from None
+            return await promise
         except asyncio.CancelledError:
             self.abort()
             raise
         except JsException as error:
+            if self.signal.aborted:  # by the timer, for nobody else aborts what is waited for
+                message = f"nothing for {self._timeout} s"
+                raise httpx.ReadTimeout(message, request=self._request) from None
             raise error_class(str(error.message), request=self._request) from error
+        finally:
+            js.clearTimeout(timer)
+
+    def _set_timer(self) -> Any:
+        # Not asyncio's: Pyodide never clears the timer of a timeout that was cancelled, and workerd
+        # allows 10,000 active timers a request: a stream has more chunks than that.
+        if self._timeout is None:
+            return None
+        return js.setTimeout(self._expire, min(self._timeout * 1000, _MAX_TIMER_MS))
 
 
 class _Body(httpx.AsyncByteStream):

@@ -15,6 +15,8 @@ from pydantic import ValidationInfo as Info
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
+_HOST = re.compile(rb"[\w.:-]+")
+
 
 class Environment(Protocol):
     """The Worker's variables, secrets and bindings by name; a dict is one."""
@@ -100,7 +102,7 @@ def service_url(text: str, *, local: bool) -> str:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if not re.fullmatch(rb"[\w.:-]+", url.raw_host) or url.userinfo or url.query or url.fragment:
+    if not _HOST.fullmatch(url.raw_host) or url.userinfo or url.query or url.fragment:
         raise ValueError("needs to be https://HOST[/PATH]")
     on_this_machine = url.scheme == "http" and url.host in LOOPBACK_HOSTS
     if url.scheme != "https" and not (on_this_machine and local):

@@ -138,6 +138,11 @@ class Route:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path's parameters, or None where the path is another's."""
+        start, has_parameters, _ = self.path.partition("{")
+        if not has_parameters:
+            return {} if path == start else None
+        if not path.startswith(start):
+            return None
         pattern = self.path.replace("{", "(?P<").replace("}", r">[\w.-]{1,128})")
         found = fullmatch(pattern, path)
         return found.groupdict() if found else None

@@ -13,6 +13,8 @@ MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 MIN_RSA_EXPONENT = 3  # RFC 8017, section 3.1
 
+_BASE64URL = re.compile("[A-Za-z0-9_-]+")
+
 Jwk = Mapping[str, object]
 
 
@@ -54,7 +56,7 @@ def is_signature(signature: bytes, algorithm: str) -> bool:
 
 def decode_base64url(text: str) -> bytes:
     """RFC 7515, section 2. Raises ValueError unless `text` is the one way to write its bytes."""
-    if not re.fullmatch("[A-Za-z0-9_-]+", text):
+    if not _BASE64URL.fullmatch(text):
         raise ValueError("not base64url")
     data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     # The last character has bits to spare: many spellings would otherwise be one token.
