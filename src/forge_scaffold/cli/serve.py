@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from forge_scaffold.cli import terminal
 from forge_scaffold.cli.arguments import Command, Parameter
+from forge_scaffold.errors import UserError
+from forge_scaffold.printable import printable
 
 if TYPE_CHECKING:
     from forge_scaffold.runtime.commands import Run
+
+MOST_PORT = 65_535
 
 SUMMARY = "Serve a Python Worker on this machine, on the runtime that Cloudflare runs."
 
@@ -37,6 +41,8 @@ def run(args: Namespace) -> None:
     """
     from forge_scaffold.runtime import commands
 
+    if args.port and not (args.port.isdecimal() and int(args.port) <= MOST_PORT):
+        raise UserError(f"--port {args.port}: not a port; use 0 to {MOST_PORT}")
     port = ["--port", args.port] if args.port else []
     become(commands.prepared("local", Path(args.path), [*port, *args.argument], terminal.progress))
 
@@ -44,7 +50,7 @@ def run(args: Namespace) -> None:
 def become(command: "Run") -> None:
     """Replace this process by the command, after its notes."""
     for note in command.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {printable(note)}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     command.become()

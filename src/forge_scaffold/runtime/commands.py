@@ -78,7 +78,7 @@ def prepared(script: str, path: Path, arguments: Sequence[str], progress: Progre
     home = harness(progress)
     found = packages(project, home, progress, tests=script == "test")
     return Run(
-        [str(node(home)), str(home / HARNESS), script, *arguments],
+        [node(home), str(home / HARNESS), script, *arguments],
         project.root,
         {
             "WORKER_PACKAGES": os.pathsep.join(map(str, found.worker)),

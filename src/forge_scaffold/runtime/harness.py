@@ -55,9 +55,10 @@ def harness(progress: Progress) -> Path:
     return home
 
 
-def node(home: Path) -> Path:
-    """The Node that npm has installed for a harness."""
-    return home.parent / "node_modules" / ".bin" / "node"
+def node(home: Path) -> str:
+    """The Node that npm has installed for a harness; where npm has none, the one on PATH."""
+    installed = home.parent / "node_modules" / ".bin" / "node"
+    return str(installed) if installed.exists() else "node"
 
 
 @contextmanager
