@@ -14,6 +14,7 @@ from forge_scaffold.wrangler import Wrangler
 
 ANSWERS = ".copier-answers.yml"
 HARNESS = "scripts/cli.mjs"
+SHOWN = 5  # Workers that a message names
 
 _TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
 _PYTEST_FILES = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
@@ -94,7 +95,8 @@ def _project(path: Path) -> Project:
     project = Project.read(path.resolve())
     if not any(project.has(str(name)) for name in WRANGLER_FILES):
         below = [str(path / folder) for folder in project.workers_below]
-        more = f"; name one of {', '.join(below)}" if below else ""
+        others = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""
+        more = f"; name one of {', '.join(below[:SHOWN])}{others}" if below else ""
         listed = ", ".join(map(str, WRANGLER_FILES))
         raise UserError(f"{path}: no Worker here: none of {listed}{more}")
     return project
