@@ -46,9 +46,10 @@ export async function local(args) {
     handleStructuredLogs: ({ level, message }) => console.log(readable(level, message, source)),
   });
   const url = (await workerd.ready).href.replace(/\/$/, '');
+  const changing = changes();
   await load(workerd, packages, vars);
   await explain(url, standins?.url);
-  for await (const files of changes()) {
+  for await (const files of changing) {
     const started = performance.now();
     if (await load(workerd, packages, vars)) {
       const seconds = ((performance.now() - started) / 1000).toFixed(1);

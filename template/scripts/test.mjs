@@ -56,8 +56,9 @@ async function runAtEachChange(bench, args) {
     await bench.run([...args, ...only]);
     console.log('\nwaiting for a change; Ctrl-C ends it');
   };
+  const changing = changes();
   await run([]);
-  for await (const changed of changes()) {
+  for await (const changed of changing) {
     console.log(`${changed.join(', ')} changed`);
     const tests = changed.filter(
       (file) => /(?:^|\/)test_[^/]*\.py$/.test(file) && existsSync(file),

@@ -17,7 +17,9 @@ export class Tester {
     const tester = new Tester();
     tester.tell = () => {};
     tester.starting = starting;
-    const worker = { ...testerOptions(config), modules };
+    // What a test sends to a queue is nobody's: it would be handled amid another test.
+    const { queueConsumers, cronTriggers, ...options } = testerOptions(config);
+    const worker = { ...options, modules };
     tester.workerd = startWorkerd([worker], {
       snapshot,
       handleStructuredLogs({ message }) {
