@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -108,6 +109,8 @@ class Pool:
             for name, value in vars(config.option).items()
             if name not in OWN_OPTIONS and is_plain(value)
         }
+        if self.options["color"] == "auto":  # what a Worker prints to looks like a terminal
+            self.options["color"] = "yes" if sys.stdout.isatty() else "no"
         self._local = local()
         self._lock = Lock()
         self._waiting: list[File] = []
