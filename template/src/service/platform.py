@@ -95,7 +95,7 @@ async def answer(
     incoming = request.js_object
     headers = httpx.Headers(_headers(incoming))
     service_request = Request(
-        incoming.method, incoming.url, headers, chunks(incoming.body), incoming.body or b""
+        incoming.method, incoming.url, headers, _upload(incoming.body), incoming.body or b""
     )
     context = copy_context()
     task = asyncio.get_running_loop().create_task(handle(service_request), context=context)
@@ -117,6 +117,15 @@ async def answer(
     return WorkerResponse(body, status=response.status, headers=response.headers)
 
 
+async def _upload(stream: Any) -> AsyncGenerator[bytes, None]:
+    """A request's body. It breaks off where its client has left, which cancels the request."""
+    try:
+        async for chunk in chunks(stream):
+            yield chunk
+    except JsException as error:
+        raise asyncio.CancelledError from error
+
+
 class _Departure:
     """Cancels a task when the client goes away, unless told to forget it before."""
 
@@ -134,8 +143,9 @@ class _Departure:
         self._noticed = True
         # Soon: what is cancelled before its first step cannot clean up.
         asyncio.get_running_loop().call_soon(self._task.cancel)
-        # The runtime would not wait for the clean-up otherwise.
-        held = create_proxy(self._task)
+        # The runtime would not wait for the clean-up otherwise, and would log that the task ends by
+        # being cancelled.
+        held = create_proxy(asyncio.ensure_future(asyncio.wait([self._task])))
         self._task.add_done_callback(lambda _task: held.destroy())
         workers.wait_until(held)
 
