@@ -165,7 +165,8 @@ async def as_new_caller(client: httpx.AsyncClient, standins: StandinsView) -> ht
 
 def served_at(url: str | None) -> httpx.AsyncClient:
     """A client of the service that is served at `url`."""
-    return httpx.AsyncClient(transport=here.transport(), base_url=str(url))
+    # How long an answer takes says more of the machine than of the service.
+    return httpx.AsyncClient(transport=here.transport(), base_url=str(url), timeout=60)
 
 
 def new_address() -> str:
