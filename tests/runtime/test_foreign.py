@@ -216,6 +216,6 @@ def served(folder: Path, env: Mapping[str, str], log: list[str]) -> Iterator[tup
         assert address, printed
         yield address[1], printed
     finally:
-        press_ctrl_c(process)
+        press_ctrl_c(process, folder)
         log += process.stdout.read().splitlines()
         process.stdout.close()
