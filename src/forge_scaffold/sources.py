@@ -205,6 +205,16 @@ def own_template() -> Iterator[Path]:
 
 
 @contextmanager
+def current_template() -> Iterator[Source]:
+    """The template that goes with this Forge, until the block ends.
+
+    That of the checkout it runs from, uncommitted changes included, else the newest release.
+    """
+    with opened(None, "HEAD" if _own_checkout() else None) as source:
+        yield source
+
+
+@contextmanager
 def repository(address: str, *, offline: bool) -> Iterator[Repository]:
     """The repository at an address, until the block ends.
 

@@ -5,6 +5,7 @@ const COMMANDS = {
   check: async () => (await import('./check.mjs')).check(),
   coverage: async (args) => (await import('./test.mjs')).test(args, { coverage: true }),
   local: async (args) => (await import('./local.mjs')).local(args),
+  debug: async (args) => (await import('./debug.mjs')).debug(args),
   lock: async (args) => (await import('./requirements.mjs')).lock(args),
   prepare: async () => (await import('./requirements.mjs')).prepare(),
   revoke: async (args) => (await import('./revoke.mjs')).revoke(args),

@@ -8,6 +8,7 @@ import { developmentToken, hasStandins, localVars, startStandins } from './stand
 import { changes } from './watch.mjs';
 import { snapshotOf, startWorkerd } from './workerd.mjs';
 import {
+  localConfig,
   migrateAll,
   ownModules,
   readConfig,
@@ -33,7 +34,8 @@ export async function local(args) {
   console.error('starting ...');
   const standins = hasStandins() ? await startStandins(ports['standins-port'], DATA) : undefined;
   const vars = standins && localVars(standins.url);
-  const config = readConfig();
+  const { config, missing } = localConfig();
+  missing.forEach((sentence) => console.error(`note: ${sentence}`));
   const source = sourceFolder(config);
   const packages = vendoredModules(config);
   const workerd = startWorkerd([answering('the Worker is starting: ask again in a moment')], {
@@ -44,9 +46,10 @@ export async function local(args) {
     handleStructuredLogs: ({ level, message }) => console.log(readable(level, message, source)),
   });
   const url = (await workerd.ready).href.replace(/\/$/, '');
+  const changing = changes();
   await load(workerd, packages, vars);
   await explain(url, standins?.url);
-  for await (const files of changes()) {
+  for await (const files of changing) {
     const started = performance.now();
     if (await load(workerd, packages, vars)) {
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -55,16 +58,31 @@ export async function local(args) {
   }
 }
 
+// workerd logs no exception that leaves a handler. This Worker is told of them.
+const TAIL = {
+  name: 'forge-exceptions',
+  modules: [
+    {
+      type: 'ESModule',
+      path: '/exceptions.mjs',
+      contents: `export default { tail(traces) {
+        for (const { exceptions } of traces) for (const { message } of exceptions) console.error(message);
+      } };`,
+    },
+  ],
+};
+
 // Resolves to whether the Worker runs. Where it does not, all answers say why.
 async function load(workerd, packages, vars) {
   let config;
   try {
-    config = readConfig();
+    ({ config } = localConfig());
     const worker = {
       ...workerOptions(config, vars),
       modules: [...ownModules(config), ...packages],
+      tails: [TAIL.name],
     };
-    await workerd.reload([worker]);
+    await workerd.reload([worker, TAIL]);
     await migrateAll(workerd, config);
     return true;
   } catch (error) {

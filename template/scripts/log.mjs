@@ -24,14 +24,15 @@ export function readable(level, message, source) {
 export function pythonError(message, source) {
   const start = message.indexOf('Traceback (most recent call last)');
   if (start === -1) return message;
-  const end = message.indexOf('\n\n', start);
+  const end = message.search(/\n\n +at /); // of JavaScript's own frames
   const [title, ...lines] = message.slice(start, end === -1 ? undefined : end).split('\n');
+  const folder = !source || source === '.' ? '' : `${source}/`;
   const kept = [];
   let isOwn = true;
   for (const line of lines) {
     if (FRAME.test(line)) isOwn = OWN_FRAME.test(line) || !line.includes(', in ');
     else if (/^\S/.test(line)) isOwn = true; // the error itself
-    if (isOwn) kept.push(line.replace('/session/metadata/', source ? `${source}/` : ''));
+    if (isOwn) kept.push(line.replace('/session/metadata/', folder));
   }
   return [title, ...kept].join('\n').trim();
 }

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -108,6 +109,8 @@ class Pool:
             for name, value in vars(config.option).items()
             if name not in OWN_OPTIONS and is_plain(value)
         }
+        if self.options["color"] == "auto":  # what a Worker prints to looks like a terminal
+            self.options["color"] = "yes" if sys.stdout.isatty() else "no"
         self._local = local()
         self._lock = Lock()
         self._waiting: list[File] = []
@@ -261,41 +264,49 @@ class Plugin:
         return True
 
     def _report(self, session: pytest.Session, file: File, items: Sequence[pytest.Item]) -> None:
-        hook = session.config.hook
         waiting = {item.nodeid: item for item in items}
         running = None
-        while True:
-            message = file.messages.get()
-            match message["kind"]:
-                case "started":
-                    item = running = waiting[message["nodeid"]]
-                    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-                case "report":
-                    report = hook.pytest_report_from_serializable(
-                        config=session.config, data=message["data"]
-                    )
-                    if isinstance(report.longrepr, list):  # JSON's for the tuple of a skipped test
-                        report.longrepr = tuple(report.longrepr)
-                    hook.pytest_runtest_logreport(report=report)
-                case "log" if session.config.option.capture == "no":
-                    print(message["text"])
-                case "finished":
-                    item = waiting.pop(message["nodeid"])
-                    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-                case "result":
-                    save_examples(message["value"])
-                    break
-                case "gone":
-                    for item in waiting.values():
-                        hook.pytest_runtest_logreport(report=lost(item, running, message["why"]))
-                    break
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
+        while (message := file.messages.get())["kind"] not in {"result", "gone"}:
+            if message["kind"] == "started":
+                running = waiting[message["nodeid"]]
+            self._pass_on(message, waiting)
+            stop_if_told(session)
+        if message["kind"] == "result":
+            save_examples(message["value"])
+            return
+        for item in waiting.values():
+            self._config.hook.pytest_runtest_logreport(report=lost(item, running, message["why"]))
+        stop_if_told(session)
+
+    def _pass_on(self, message: Message, waiting: dict[str, pytest.Item]) -> None:
+        hook = self._config.hook
+        match message["kind"]:
+            case "started":
+                item = waiting[message["nodeid"]]
+                hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            case "report":
+                report = hook.pytest_report_from_serializable(
+                    config=self._config, data=message["data"]
+                )
+                if isinstance(report.longrepr, list):  # JSON's for the tuple of a skipped test
+                    report.longrepr = tuple(report.longrepr)
+                hook.pytest_runtest_logreport(report=report)
+            case "finished":
+                item = waiting.pop(message["nodeid"])
+                hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            case "log" if self._config.option.capture == "no":
+                print(message["text"])
 
     def pytest_unconfigure(self) -> None:
         self._pool.close()
+
+
+def stop_if_told(session: pytest.Session) -> None:
+    """Raise as pytest's own loop does, for -x and its like."""
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)
 
 
 def lost(item: pytest.Item, running: pytest.Item | None, why: str) -> pytest.TestReport:

@@ -3,24 +3,22 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readConfig } from './wrangler.mjs';
+import { isOwn, PACKAGES, TEST_PACKAGES } from './home.mjs';
 import { runUv } from './uv.mjs';
+import { readConfig } from './wrangler.mjs';
 
 const PYTHON = '3.14';
 const PLATFORM = 'pyemscripten_2026_0_wasm32';
 const STAMP = '.locked'; // inside the folder: whoever replaces the folder removes it
 
-/** The folder of what the tests need. */
-export const TEST_MODULES = '.cache/test_modules';
-
 const LOCKS = {
   'requirements/worker.txt': {
     from: ['pyproject.toml', '--group', 'platform'],
-    folder: 'python_modules', // wrangler uploads this one
+    folder: PACKAGES[0], // wrangler uploads this one
   },
   'requirements/test.txt': {
     from: ['--group', 'test', '--constraints', 'requirements/worker.txt'],
-    folder: TEST_MODULES,
+    folder: TEST_PACKAGES[0],
   },
 };
 
@@ -39,9 +37,10 @@ export async function lock(options = []) {
 
 /**
  * Fills the folders that are not what their lock says, less what wrangler.toml excludes from the
- * upload: what is tested is what is deployed.
+ * upload: what is tested is what is deployed. Where the project has no locks, Forge has filled them.
  */
 export async function vendor() {
+  if (!isOwn) return;
   const { exclude } = readConfig().python_modules;
   const locks = Object.entries(LOCKS);
   await Promise.all(locks.map(([file, { folder }]) => fill(folder, file, exclude)));

@@ -5,20 +5,21 @@ import { existsSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageVersion } from './bundle.mjs';
+import { TEST_PACKAGES } from './home.mjs';
 import { endWithThisProcess } from './processes.mjs';
-import { TEST_MODULES, vendor } from './requirements.mjs';
+import { vendor } from './requirements.mjs';
 import { hasStandins, localVars, startStandins } from './standins.mjs';
-import { order, PLACE, Tester, Testers } from './testers.mjs';
-import { indexEnvironment, uv } from './uv.mjs';
+import { order, PLACE, Tester, testerOptions, Testers } from './testers.mjs';
+import { indexEnvironment, PYTHON, uv } from './uv.mjs';
 import { changes } from './watch.mjs';
 import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
 import {
   files,
   importsOf,
+  localConfig,
   migrateAll,
   moduleFrom,
   ownModules,
-  readConfig,
   sourceFolder,
   vendoredModules,
   workerOptions,
@@ -55,8 +56,9 @@ async function runAtEachChange(bench, args) {
     await bench.run([...args, ...only]);
     console.log('\nwaiting for a change; Ctrl-C ends it');
   };
+  const changing = changes();
   await run([]);
-  for await (const changed of changes()) {
+  for await (const changed of changing) {
     console.log(`${changed.join(', ')} changed`);
     const tests = changed.filter(
       (file) => /(?:^|\/)test_[^/]*\.py$/.test(file) && existsSync(file),
@@ -111,8 +113,8 @@ async function runPytest(address, args) {
     WORKERD_VERSION: `workerd ${packageVersion('workerd')}, Pyodide ${packageVersion('pyodide')}`,
     PYTHONPATH: [SCRIPTS, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
   };
-  const pytest = ['python', '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
-  const child = spawn(await uv(), ['run', '--quiet', ...pytest], { stdio: 'inherit', env });
+  const pytest = [...PYTHON, '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
+  const child = spawn(await uv(), pytest, { stdio: 'inherit', env });
   endWithThisProcess(child);
   const [code] = await once(child, 'exit');
   return code ?? 1;
@@ -120,17 +122,16 @@ async function runPytest(address, args) {
 
 // The project for workerd: as a Worker that is served, and as one that runs its tests.
 async function readProject() {
-  const config = readConfig();
+  const { config } = localConfig();
   const packages = vendoredModules(config);
-  const testPackages = vendoredModules({ python_modules: { exclude: [] } }, TEST_MODULES);
+  const testPackages = vendoredModules({ python_modules: { exclude: [] } }, TEST_PACKAGES);
   const worker = moduleFrom(path.join(SCRIPTS, 'pytest_worker.py'), '/pytest_worker.py');
   const own = files('.')
     .filter((name) => statSync(name).size <= LARGEST_FILE)
     .map((name) => moduleFrom(name, `/project/${name}`));
   const shared = unique([worker, ...packages, ...testPackages]);
-  const options = workerOptions(config, {});
   const snapshot = await makeSnapshot({
-    ...options,
+    ...testerOptions(config),
     modules: shared,
     imports: [...PRELOADED, ...importsOf(own, shared)],
   });
@@ -159,34 +160,32 @@ function starting(project, coverage) {
   return { paths, measured: coverage ? source : null };
 }
 
-// The Worker over HTTP, once as set up for the stand-ins and once with no variable and no secret set.
+// The Worker over HTTP. Where there are stand-ins: once as set up for them, once with no variable set.
 async function serve(project, { standins, coverage, log }) {
   const { config } = project;
   const vars = standins ? localVars(standins) : undefined;
   const socket = { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] };
   const modules = coverage ? project.modules : [...ownModules(config), ...project.packages];
-  const configured = { ...workerOptions(config, vars), ...socket, name: 'configured', modules };
+  const configured = { ...workerOptions(config, vars), ...socket, modules };
   const { queueConsumers, cronTriggers, ...rest } = configured; // of which a queue takes one
   const unconfigured = { ...rest, name: 'unconfigured', bindings: {} };
-  const workerd = startWorkerd([configured, unconfigured], {
+  const workers = standins ? [configured, unconfigured] : [configured];
+  const workerd = startWorkerd(workers, {
     snapshot: coverage ? project.snapshot : await snapshotOf(config, project.packages),
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ message }) => log(message),
   });
   const triggers = await workerd.ready;
   await migrateAll(workerd, config);
-  const [url, other] = await Promise.all(
-    ['configured', 'unconfigured'].map((name) => workerd.unsafeGetDirectURL(name)),
-  );
-  const places = [url, other].map((place) => ({ url: new URL(PLACE, place) }));
+  const urls = await Promise.all(workers.map(({ name }) => workerd.unsafeGetDirectURL(name)));
+  const places = urls.map((place) => ({ url: new URL(PLACE, place) }));
   const start = { order: 'start', ...starting(project, coverage), env: {}, examples: {} };
   if (coverage) await Promise.all(places.map((place) => order(place.url, start)));
   const plain = (place) => place.href.replace(/\/$/, '');
   const env = {
-    WORKER_URL: plain(url),
-    WORKER_URL_UNCONFIGURED: plain(other),
+    WORKER_URL: plain(urls[0]),
     WORKER_TRIGGERS_URL: plain(triggers),
-    ...(standins && { STANDINS_URL: standins }),
+    ...(standins && { WORKER_URL_UNCONFIGURED: plain(urls[1]), STANDINS_URL: standins }),
   };
   return { env, places: coverage ? places : [], close: () => workerd.dispose() };
 }
@@ -197,7 +196,7 @@ function unique(modules) {
 
 // Of all that was measured, by the host's coverage.
 async function report(measurements) {
-  const script = ['run', '--quiet', 'python', path.join(SCRIPTS, 'coverage_report.py')];
+  const script = [...PYTHON, path.join(SCRIPTS, 'coverage_report.py')];
   const child = spawn(await uv(), script, {
     stdio: ['pipe', 'inherit', 'inherit'],
     env: indexEnvironment(),

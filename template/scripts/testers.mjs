@@ -7,6 +7,7 @@ import { startWorkerd } from './workerd.mjs';
 import { migrateAll, workerOptions } from './wrangler.mjs';
 
 export const PLACE = '/__pytest__'; // where pytest_worker.py takes orders
+const CLASSES = ['python_no_global_handlers', '2025-08-14']; // until when main modules have functions
 const MARK = '\x1e'; // what begins its lines of the log
 
 /** A Worker that runs tests. `log` gets what it logs that is not for whoever it is lent to. */
@@ -16,7 +17,9 @@ export class Tester {
     const tester = new Tester();
     tester.tell = () => {};
     tester.starting = starting;
-    const worker = { ...workerOptions(config, {}), modules };
+    // What a test sends to a queue is nobody's: it would be handled amid another test.
+    const { queueConsumers, cronTriggers, ...options } = testerOptions(config);
+    const worker = { ...options, modules };
     tester.workerd = startWorkerd([worker], {
       snapshot,
       handleStructuredLogs({ message }) {
@@ -37,6 +40,16 @@ export class Tester {
   stop() {
     return this.workerd.dispose();
   }
+}
+
+/** A Worker of `config`, for Miniflare, whose main module has the class of pytest_worker.py. */
+export function testerOptions(config) {
+  const options = workerOptions(config, {});
+  const { compatibilityDate, compatibilityFlags } = options;
+  const [needed, since] = CLASSES;
+  const kept = compatibilityFlags.filter((flag) => !flag.endsWith(needed));
+  if (compatibilityDate < since) kept.push(needed);
+  return { ...options, compatibilityFlags: kept };
 }
 
 /** Resolves to what pytest_worker.py at `url` answers. Rejects with what went wrong there. */

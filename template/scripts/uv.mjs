@@ -1,14 +1,25 @@
-// uv: from PATH when it is there and new enough, else brought from PyPI into .cache/uv.
+// uv: from PATH when it is there and new enough, else brought from PyPI into the home's .cache/uv.
 import { execFile, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { HOME, isOwn } from './home.mjs';
 import { endWithThisProcess } from './processes.mjs';
 
 const OLDEST = [0, 13, 4]; // what workers-py asks for
-const HOME = path.resolve('.cache/uv');
-const BROUGHT = path.join(HOME, process.platform === 'win32' ? 'Scripts/uv.exe' : 'bin/uv');
+const FOLDER = path.join(HOME, '.cache/uv');
+const BROUGHT = path.join(FOLDER, process.platform === 'win32' ? 'Scripts/uv.exe' : 'bin/uv');
 const PYTHONS = process.platform === 'win32' ? ['python', 'py'] : ['python3', 'python'];
+
+// A Worker without a home of its own keeps its environment to itself.
+// prettier-ignore
+const ENVIRONMENT = isOwn ? [] : [
+  '--no-project', '--isolated', '--python', '>=3.11',
+  '--with-requirements', path.join(HOME, 'requirements/test.txt'),
+];
+
+/** The arguments of uv that start a Python of this machine with the packages of the tests. */
+export const PYTHON = ['run', '--quiet', ...ENVIRONMENT, 'python'];
 
 const run = promisify(execFile);
 let found;
@@ -56,8 +67,8 @@ async function isNewEnough(program) {
 async function bring() {
   const python = await anyPython();
   console.error('bringing uv into .cache/uv ...');
-  await rm(HOME, { recursive: true, force: true });
-  await run(python, ['-m', 'venv', HOME]);
+  await rm(FOLDER, { recursive: true, force: true });
+  await run(python, ['-m', 'venv', FOLDER]);
   const install = ['-m', 'pip', 'install', '--quiet', `uv>=${OLDEST.join('.')}`];
   await run(path.join(path.dirname(BROUGHT), 'python'), install, { env: indexEnvironment() });
   return BROUGHT;

@@ -6,13 +6,17 @@ import { files } from './wrangler.mjs';
 const INTERVAL_MS = 200;
 
 /**
- * Yields the names of the project's files each time that some changed, came or went.
+ * Yields the names of the project's files each time that some changed, came or went since this call.
  *
  * It looks at the times of all of them: what the system tells of folders misses files on Linux that an
  * editor replaces, and much in containers.
  */
-export async function* changes() {
-  for (let before = times(); ;) {
+export function changes() {
+  return changesSince(times());
+}
+
+async function* changesSince(before) {
+  for (;;) {
     await sleep(INTERVAL_MS);
     let now = times();
     if (different(before, now).length === 0) continue;

@@ -13,13 +13,14 @@ import {
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { bundle } from './bundle.mjs';
+import { HOME } from './home.mjs';
 import { killWithThisProcess } from './processes.mjs';
 import { importsOf, ownModules } from './wrangler.mjs';
 
-const HOME = path.resolve(import.meta.dirname, '..');
 const CACHE = path.join(HOME, '.cache/workerd');
 const ARGUMENTS = 'WORKERD_ARGUMENTS';
 const SNAPSHOT = 'snapshot.bin';
+const COMPILED = /\.cpython-.*\.so$|(?:\.abi3)?\.so$/;
 const UNUSED_MS = 3 * 24 * 60 * 60 * 1000;
 
 // Select the development bundle: the flag of the newest Python wins, so the released ones have to be off.
@@ -30,6 +31,14 @@ const FLAGS = [
   'no_python_workers_20250116',
   'python_dedicated_snapshot',
 ];
+// Until these dates workerd brings an SDK of its own, which does not know this Python.
+const SDK_FLAGS = {
+  enable_python_external_sdk: '2026-04-21',
+  python_process_pth_files: '2026-05-26',
+};
+// What a project may say to the contrary.
+const REPLACED =
+  /^(?:no_|disable_|enable_)?python_(?:workers_\d+|dedicated_snapshot|external_sdk|process_pth_files)$/;
 
 // Miniflare has no option for workerd's arguments.
 const { spawn, spawnSync } = childProcess;
@@ -92,9 +101,11 @@ function miniflareOptions(workers, shared, extra) {
   });
 }
 
-function flags({ compatibilityFlags = [] }) {
+function flags({ compatibilityDate, compatibilityFlags = [] }) {
   if (!compatibilityFlags.includes('python_workers')) return compatibilityFlags;
-  return [...new Set([...compatibilityFlags, ...FLAGS])];
+  const kept = compatibilityFlags.filter((flag) => !REPLACED.test(flag));
+  const sdk = Object.keys(SDK_FLAGS).filter((flag) => compatibilityDate < SDK_FLAGS[flag]);
+  return [...kept, ...FLAGS, ...sdk];
 }
 
 const saving = (folder) => ['--python-save-snapshot', `--python-snapshot-dir=${folder}`];
@@ -118,7 +129,8 @@ export function snapshotOf(config, modules) {
  * Resolves to its folder; it is made once. Resolves to undefined where these packages do not bear it.
  */
 export async function makeSnapshot({ modules, imports, compatibilityDate, compatibilityFlags }) {
-  const main = { type: 'PythonModule', path: '/snapshot.py', contents: snapshotWorker(imports) };
+  const first = [...new Set([...compiled(modules), ...imports])];
+  const main = { type: 'PythonModule', path: '/snapshot.py', contents: snapshotWorker(first) };
   const key = createHash('sha256').update(bundle(CACHE)).update(compatibilityDate);
   for (const text of [...compatibilityFlags, ...FLAGS, main.contents]) key.update(`${text}\n`);
   for (const { path: name, contents } of modules) key.update(`${name}\n`).update(contents);
@@ -127,7 +139,11 @@ export async function makeSnapshot({ modules, imports, compatibilityDate, compat
     console.error('making a snapshot of the packages, once ...');
     const scratch = `${folder}-${process.pid}`;
     mkdirSync(scratch, { recursive: true });
-    await save({ modules: [main, ...modules], compatibilityDate, compatibilityFlags }, scratch);
+    const worker = { modules: [main, ...modules], compatibilityDate, compatibilityFlags };
+    if (!(await starts(worker, saving(scratch))) || !(await starts(worker, loading(scratch)))) {
+      rmSync(path.join(scratch, SNAPSHOT), { force: true });
+      console.error('these packages cannot be kept in a snapshot: each start loads them anew');
+    }
     removeUnused();
     if (existsSync(folder))
       rmSync(scratch, { recursive: true }); // another process was faster
@@ -137,17 +153,27 @@ export async function makeSnapshot({ modules, imports, compatibilityDate, compat
   return existsSync(path.join(folder, SNAPSHOT)) ? folder : undefined;
 }
 
-async function save(worker, folder) {
+async function starts(worker, extra) {
   const options = { handleStructuredLogs: () => {} };
-  const workerd = new Miniflare(miniflareOptions([worker], options, saving(folder)));
+  const workerd = new Miniflare(miniflareOptions([worker], options, extra));
   try {
     await workerd.ready;
+    return true;
   } catch (error) {
     if (error.code !== 'ERR_RUNTIME_FAILURE') throw error;
-    console.error('these packages cannot be kept in a snapshot: each start loads them anew');
+    return false;
   } finally {
     await workerd.dispose();
   }
+}
+
+// The compiled modules. They are imported first: when a snapshot is loaded, workerd loads them before
+// anything else, and each has to get its old place in the table of functions, where others, such as
+// ctypes, take places, too.
+function compiled(modules) {
+  return modules
+    .filter(({ path: name }) => name.endsWith('.so'))
+    .map(({ path: name }) => name.split('/').slice(2).join('.').replace(COMPILED, ''));
 }
 
 function removeUnused() {

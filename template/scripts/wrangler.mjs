@@ -6,11 +6,14 @@ import {
   unstable_readConfig,
   unstable_splitSqlQuery,
 } from 'wrangler';
+import { PACKAGES } from './home.mjs';
 
-const VENDORED = 'python_modules';
+const VENDORED = 'python_modules'; // where workerd looks for packages
 // Never part of a Worker, though they may be below its folder.
 export const FOREIGN = /^(?:\.|__pycache__$|node_modules$|python_modules$)/;
-const MODULE_TYPES = { Text: 'Text', Data: 'Data', CompiledWasm: 'CompiledWasm' };
+const MODULE_TYPES = ['Text', 'Data', 'CompiledWasm', 'ESModule'];
+const BINARY = ['Data', 'CompiledWasm'];
+const LOCAL_DATABASE = 'CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING';
 const DEFAULT_RULES = [
   { type: 'Text', globs: ['**/*.txt', '**/*.html', '**/*.sql'] },
   { type: 'Data', globs: ['**/*.bin'] },
@@ -20,6 +23,37 @@ const DEFAULT_RULES = [
 /** The configuration's top level, or the environment called `env`. */
 export function readConfig(env) {
   return unstable_readConfig({ env }, { hideWarnings: true });
+}
+
+/**
+ * The configuration without the bindings that would keep workerd from starting: `{ config, missing }`.
+ * `missing` has a sentence for each of those, and for each that fails when it is called.
+ */
+export function localConfig() {
+  const config = readConfig();
+  const missing = [];
+  const keep = (bindings, isHere, why) =>
+    bindings.filter((binding) => {
+      if (!isHere(binding)) missing.push(`${binding.binding ?? binding.name} ${why(binding)}`);
+      return isHere(binding);
+    });
+  const worker = ({ service, script_name: name = service }) => name ?? config.name;
+  const isOwnClass = (binding) => worker(binding) === config.name;
+  const elsewhere = (binding) => `is left out: it leads to another Worker, ${worker(binding)}`;
+  const isConnected = ({ binding, localConnectionString }) =>
+    localConnectionString ?? process.env[`${LOCAL_DATABASE}_${binding}`];
+  const unconnected = () => 'is left out: set its localConnectionString to a local database';
+  const { ai, dispatch_namespaces: dispatch, vectorize } = config;
+  const remote = [ai, ...vectorize, ...dispatch].filter((each) => each?.binding);
+  keep(remote, () => false, () => 'fails when it is called: only Cloudflare has it'); // prettier-ignore
+  const local = {
+    ...config,
+    services: keep(config.services ?? [], isOwnClass, elsewhere),
+    workflows: keep(config.workflows, isOwnClass, elsewhere),
+    durable_objects: { bindings: keep(config.durable_objects.bindings, isOwnClass, elsewhere) },
+    hyperdrive: keep(config.hyperdrive, isConnected, unconnected),
+  };
+  return { config: local, missing };
 }
 
 /** The names of the environments; undefined stands for the top level. */
@@ -62,21 +96,22 @@ export function ownModules(config) {
   const root = sourceFolder(config);
   const main = path.relative(root, config.main).replaceAll(path.sep, '/');
   const rules = [...config.rules, ...DEFAULT_RULES];
+  const ruled = (name) =>
+    rules.find(({ globs }) => globs.some((glob) => path.matchesGlob(name, glob)))?.type;
   const typeOf = (name) =>
-    name.endsWith('.py')
-      ? 'PythonModule'
-      : MODULE_TYPES[
-          rules.find(({ globs }) => globs.some((glob) => path.matchesGlob(name, glob)))?.type
-        ];
+    name.endsWith('.py') ? 'PythonModule' : MODULE_TYPES.find((type) => type === ruled(name));
   const modules = files(root)
     .filter(typeOf)
     .map((name) => moduleFrom(path.join(root, name), `/${name}`, typeOf(name)));
   return modules.sort((a, b) => (b.path === `/${main}`) - (a.path === `/${main}`));
 }
 
-/** The packages in `folder`, as modules, less what the configuration excludes from the upload. */
-export function vendoredModules(config, folder = VENDORED) {
-  const { exclude } = config.python_modules;
+/** The packages in `folders`, as modules, less what the configuration excludes from the upload. */
+export function vendoredModules(config, folders = PACKAGES) {
+  return folders.flatMap((folder) => packagesIn(folder, config.python_modules.exclude));
+}
+
+function packagesIn(folder, exclude) {
   return files(folder)
     .filter((name) => !exclude.some((glob) => path.matchesGlob(name, glob)))
     .map((name) => {
@@ -107,7 +142,7 @@ function pythonName({ path: file }) {
 
 /** The names of the files below `folder` that may belong to a project, with slashes. */
 export function files(folder, prefix = '') {
-  if (!existsSync(folder)) return [];
+  if (!existsSync(folder) || existsSync(path.join(folder, 'pyvenv.cfg'))) return [];
   return readdirSync(folder, { withFileTypes: true })
     .filter(({ name }) => !FOREIGN.test(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -121,7 +156,7 @@ export function files(folder, prefix = '') {
 /** A file as a module for workerd. */
 export function moduleFrom(file, name, type = file.endsWith('.py') ? 'PythonModule' : 'Data') {
   const contents = readFileSync(file);
-  return { type, path: name, contents: type === 'Data' ? contents : contents.toString() };
+  return { type, path: name, contents: BINARY.includes(type) ? contents : contents.toString() };
 }
 
 /** Applies the migrations that the databases of `workerd` do not have, as wrangler does. */

@@ -1,4 +1,4 @@
-"""Fixtures, the same on CPython and inside Pyodide."""
+"""Fixtures, the same on CPython and inside workerd."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -23,9 +23,10 @@ pytest_plugins = ["tests.custom.fixtures"]
 
 Env = dict[str, object]
 
-# Inside Pyodide the service is also served on these addresses, and tested there over HTTP.
+# Inside workerd the service is also served on these addresses, and tested there over HTTP.
 SERVED_AT = os.environ.get("WORKER_URL")
 SERVED_UNCONFIGURED_AT = os.environ.get("WORKER_URL_UNCONFIGURED")
+TRIGGERED_AT = os.environ.get("WORKER_TRIGGERS_URL")
 WAYS = ["in-process", "over-http"] if SERVED_AT else ["in-process"]
 
 
@@ -96,9 +97,15 @@ async def anyone(request: pytest.FixtureRequest, env: Env) -> AsyncIterator[http
 @pytest.fixture
 async def client(anyone: httpx.AsyncClient, standins: StandinsView) -> httpx.AsyncClient:
     """A client of the configured service, as a new caller where there are callers."""
-    if HAS_AUTH:
-        anyone.headers.update(credentials(await standins.token({"sub": new_name()})))
-    return anyone
+    return await as_new_caller(anyone, standins)
+
+
+@pytest.fixture
+async def served(standins: StandinsView) -> AsyncIterator[httpx.AsyncClient]:
+    """The same over HTTP only, for what needs a real Worker: see SERVED_AT."""
+    async with served_at(SERVED_AT) as client:
+        client.headers["cf-connecting-ip"] = new_address()
+        yield await as_new_caller(client, standins)
 
 
 @pytest.fixture(params=WAYS)
@@ -148,6 +155,12 @@ async def service_context(env: Environment) -> AsyncIterator[Context]:
 def runtime(env: Environment, start_span: StartSpan = no_span) -> Runtime:
     """What the service is built on, in `env`."""
     return Runtime(env, here.transport(), here.verify_signature, start_span)
+
+
+async def as_new_caller(client: httpx.AsyncClient, standins: StandinsView) -> httpx.AsyncClient:
+    if HAS_AUTH:
+        client.headers.update(credentials(await standins.token({"sub": new_name()})))
+    return client
 
 
 def served_at(url: str | None) -> httpx.AsyncClient:

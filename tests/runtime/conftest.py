@@ -22,6 +22,15 @@ from tests.template.combinations import Combination
 
 Make = Callable[[Combination], Path]
 
+SHARED = (
+    "node_modules",
+    "python_modules",
+    ".venv",
+    ".cache/test_modules",
+    ".cache/workerd",
+)
+"""What a project has that others of its packages may use, too."""
+
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
@@ -43,22 +52,24 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
         return folder
 
     def make(combination: Combination) -> Path:
-        # What is installed differs only with the database.
-        database = combination.get("database", "d1")
+        # What is installed differs only with whether there is a database.
+        database = "none" if combination.get("database") == "none" else "turso"
         pantry = shared / f"with-{database}"
         with _alone(shared):
-            node_modules = shared / "node_modules"
-            if not node_modules.exists():
+            if not (shared / "node_modules").exists():
                 # Of all databases' packages from npm, Turso's hold the others'.
                 most = generate({"database": "turso"})
-                run(most, "npm", "install")
-                (most / "node_modules").rename(node_modules)
+                run(most, "npm", "install", "--ignore-scripts")  # which would vendor, too
+                run(most, "npm", "rebuild", "--ignore-scripts")
+                (most / "node_modules").rename(shared / "node_modules")
             if not pantry.exists():
-                _stock(pantry, generate({"database": database}), node_modules)
+                generate({"database": database}).rename(pantry)
+                _stock(pantry, shared)
         project = generate(combination)
         (project / ".cache").mkdir()
-        for name in ("node_modules", "python_modules", *_cached(pantry)):
+        for name in SHARED:
             (project / name).symlink_to(pantry / name)
+        shutil.copy(pantry / "uv.lock", project)
         return project
 
     return make
@@ -85,15 +96,14 @@ def workerd(make: Make, shared: Path) -> Workerd:
     return Workerd(Path(binary.strip()), bundles, (project / "python_modules").resolve())
 
 
-def _stock(pantry: Path, project: Path, node_modules: Path) -> None:
-    """Have `project` install the rest, and keep it all as `pantry`."""
-    (project / "node_modules").symlink_to(node_modules)
-    run(project, "npm", "run", "vendor")
-    shutil.move(project, pantry)
-
-
-def _cached(pantry: Path) -> list[str]:
-    return [f".cache/{path.name}" for path in (pantry / ".cache").iterdir()]
+def _stock(pantry: Path, shared: Path) -> None:
+    """Have a project install what others get from it."""
+    (shared / "workerd").mkdir(exist_ok=True)  # bundle and snapshots, whose names say of what
+    (pantry / ".cache").mkdir()
+    (pantry / ".cache" / "workerd").symlink_to(shared / "workerd")
+    (pantry / "node_modules").symlink_to(shared / "node_modules")
+    run(pantry, "npm", "run", "vendor")
+    run(pantry, "uv", "sync", "--quiet")
 
 
 @contextmanager
@@ -129,13 +139,24 @@ def run(project: Path, *command: str) -> str:
     return process.stdout
 
 
-def press_ctrl_c(process: subprocess.Popen[str]) -> None:
-    """Interrupt the process and all that it started, which is to end, all of it and soon."""
+def press_ctrl_c(process: subprocess.Popen[str], folder: Path) -> None:
+    """Interrupt the process and all that it started in a folder, which is to end, all and soon."""
     os.killpg(process.pid, signal.SIGINT)
     process.wait(30)
     deadline = time.monotonic() + 10
+    while left := _running(process.pid, folder):
+        assert time.monotonic() < deadline, f"something was left running: {left}"
+        time.sleep(0.05)
+
+
+def _running(group: int, folder: Path) -> list[str]:
+    """What is left of a group of processes and, on Linux, of those whose current folder this is."""
+    found: list[str] = []
     with suppress(ProcessLookupError):
-        while True:
-            os.killpg(process.pid, 0)
-            assert time.monotonic() < deadline, "something was left running"
-            time.sleep(0.05)
+        os.killpg(group, 0)
+        found.append(f"group {group}")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found

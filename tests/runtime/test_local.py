@@ -3,10 +3,12 @@
 import json
 import re
 import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -54,7 +56,7 @@ def test_nothing_is_fetched_after_npm_install(
     command = "node scripts/cli.mjs prepare"
     manifest = json.loads((project / "package.json").read_text())
     assert manifest["scripts"]["postinstall"].endswith(f"&& {command}")
-    for name in ("python_modules", ".cache/test_modules"):
+    for name in ("python_modules", ".cache/test_modules", ".venv"):
         (project / name).unlink()  # a link to what other projects have
     run(project, "sh", "-ec", f'PATH="$PWD/node_modules/.bin:$PATH" {command}')
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
@@ -73,11 +75,9 @@ def test_nothing_is_fetched_after_npm_install(
 def test_what_a_stream_logs_has_its_request_s_id(make: Make) -> None:
     log: list[str] = []
     with started(make(COMBINATIONS["least"]), "local", log) as printed:
-        worker = re.search(r"Worker +(\S+)", printed)
-        assert worker
         message = {"role": "user", "content": "Hello!"}
         body = {"messages": [message], "model": "standin-stream-error", "stream": True}
-        answer = httpx.post(f"{worker[1]}/v1/chat", json=body, timeout=20)
+        answer = httpx.post(f"{address(printed)}/v1/chat", json=body, timeout=20)
         assert "event: error" in answer.text
     told = [json.loads(line) for line in log if line.startswith("{")]
     assert {line["event"] for line in told} == {"request", "provider_failed", "provider_call"}
@@ -98,6 +98,49 @@ def test_the_stand_ins_never_replace_a_dev_vars(make: Make) -> None:
     assert dev_vars.read_text() == "MINE=1\n"
 
 
+def test_a_change_is_answered_and_a_mistake_is_shown_until_it_is_corrected(make: Make) -> None:
+    project = make(COMBINATIONS["least"])
+    module = project / "src" / "service" / "about.py"
+    source = module.read_text()
+    log: list[str] = []
+    with started(project, "local", log) as printed:
+        url = f"{address(printed)}/healthz"
+        for text, status, answer in (
+            (f'{source}VERSION = "changed"\n', 200, '"version":"changed"'),
+            (f"{source}VERSION = = 2\n", 500, "SyntaxError"),
+            (source, 200, '"version":"0.1.0"'),
+        ):
+            module.write_text(text)
+            deadline = time.monotonic() + 120
+            while answer not in (told := ask(url)).text or told.status_code != status:
+                assert time.monotonic() < deadline, told.text
+                time.sleep(0.1)
+    assert [line for line in log if "src/service/about.py changed: reloaded in" in line]
+    mistakes = "".join(log).split("SyntaxError")
+    assert len(mistakes) == 2
+    assert 'File "src/service/about.py", line' in mistakes[0]
+
+
+def ask(url: str) -> httpx.Response:
+    """While the Worker changes, connections may be refused."""
+    try:
+        return httpx.get(url, timeout=60)
+    except httpx.TransportError as error:
+        return httpx.Response(503, text=str(error))
+
+
+def test_the_scheduled_handler_is_triggered(make: Make) -> None:
+    project = make({**COMBINATIONS["least"], "cron": True})
+    (path,) = set(
+        re.findall(r"localhost:8787(/cdn-cgi/\S+?)`", (project / "README.md").read_text())
+    )
+    log: list[str] = []
+    with started(project, "local", log) as printed:
+        assert httpx.get(address(printed) + path, timeout=60).text == "ok"
+    events = [json.loads(line)["event"] for line in log if line.startswith("{")]
+    assert "maintenance" in events
+
+
 @pytest.mark.parametrize(
     "combination",
     [{"ai_gateway": True}, {"auth": "oidc", "revocation": "upstash-redis", "database": "turso"}],
@@ -115,11 +158,18 @@ def test_wrangler_dev_reads_every_address_from_dev_vars(
     assert written - {*config["vars"], *config["secrets"]["required"]} <= {"RETRY_DELAY"}
 
 
+def address(printed: str, of: str = "Worker") -> str:
+    """Where the Worker or the stand-ins are, as `npm run local` says."""
+    found = re.search(rf"^{of} +(\S+)", printed, re.MULTILINE)
+    assert found
+    return found[1]
+
+
 @contextmanager
 def started(project: Path, script: str, log: list[str] | None = None) -> Iterator[str]:
     """Run an npm script on free ports until the block ends; what it printed until it was ready.
 
-    What it prints later is added to `log`.
+    What it prints later is added to `log`, at once.
     """
     process = subprocess.Popen(
         ["npm", "run", script, "--", "--port", "0", "--standins-port", "0"],
@@ -132,6 +182,8 @@ def started(project: Path, script: str, log: list[str] | None = None) -> Iterato
     )
     assert process.stdout
     printed = ""
+    later = [] if log is None else log
+    reader = Thread(target=later.extend, args=[process.stdout])
     try:
         for line in process.stdout:
             printed += line
@@ -139,9 +191,10 @@ def started(project: Path, script: str, log: list[str] | None = None) -> Iterato
                 break
         else:
             pytest.fail(f"npm run {script} ended early:\n{printed}")
+        reader.start()
         yield printed
     finally:
-        press_ctrl_c(process)
-        if log is not None:
-            log += process.stdout.read().splitlines()
+        press_ctrl_c(process, project)
+        if reader.ident:
+            reader.join()
         process.stdout.close()

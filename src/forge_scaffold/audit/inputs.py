@@ -22,6 +22,7 @@ from forge_scaffold.errors import UserError
 
 LARGEST = 20 * 1024 * 1024  # of a file that is read, in bytes
 DEEPEST = 20  # requirements files including each other
+LOCKS = ("uv.lock", "poetry.lock", "pylock.toml")
 SHOWN = 60  # characters of a line that an error repeats
 
 URL_PROBLEM = "a URL, a repository or a path is no release that an index has"
@@ -95,7 +96,7 @@ def read(path: Path, extras: frozenset[str], groups: frozenset[str]) -> Inputs:
     file = _file(path)
     reader.file(file)
     root = path if path.is_dir() else file.parent
-    locked = _locked(root, file)
+    locked = {} if file.name in LOCKS else locked_versions(root)
     chosen: dict[str, Dependency] = {}
     left_out: dict[str, int] = {}
     for found in reader.found:
@@ -187,11 +188,11 @@ def _toml(file: Path, text: str) -> dict[str, Any]:
         raise UserError(f"{file}: not TOML: {error}") from error
 
 
-def _locked(root: Path, read_already: Path) -> dict[str, str]:
-    """The versions that a lock beside the declaration holds; a broken lock holds none."""
-    for name in ("uv.lock", "poetry.lock", "pylock.toml"):
+def locked_versions(root: Path) -> dict[str, str]:
+    """The version of each package in a project's lock, by name; a broken lock holds none."""
+    for name in LOCKS:
         lock = root / name
-        if lock.is_file() and lock != read_already:
+        if lock.is_file():
             try:
                 content = _toml(lock, _text(lock))
             except UserError:

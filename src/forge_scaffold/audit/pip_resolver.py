@@ -71,7 +71,8 @@ class Resolver:
             `platforms` (wheel tags, the Worker's), `server` (wheel tags of a Linux server),
             `find_links` (a folder with wheels that the Worker's platform has besides the index),
             `cache` (a folder), `timeout` (of one connection, in s), `patience` (of one resolution,
-            in s), `brief_patience` (of one that no verdict hangs on, in s).
+            in s), `brief_patience` (of one that no verdict hangs on, in s); perhaps `constraints`
+            (options of pip's).
     """
 
     def __init__(self, job: Mapping[str, Any]) -> None:
@@ -161,6 +162,7 @@ class Resolver:
             f"--python-version={self.job['python']}",
             f"--find-links={self.job['find_links']}",
             f"--timeout={self.job['timeout']}",
+            *self.job.get("constraints", ()),
             "--retries=1",
             "--no-input",
         ]

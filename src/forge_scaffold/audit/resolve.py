@@ -122,13 +122,24 @@ class Index:
     Args:
         cache: a folder to keep answers in.
         offline: ask nobody; use what is kept, of whatever age.
+        pyodide_builds: count Pyodide's own builds, too, not only what the index has.
+        constraints: a file with versions, as pip reads it.
 
     Raises (its methods): KeyboardInterrupt: the user's; the resolvers under way are gone then.
     """
 
-    def __init__(self, cache: Path, *, offline: bool = False) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        offline: bool = False,
+        pyodide_builds: bool = True,
+        constraints: Path | None = None,
+    ) -> None:
         self.cache = cache
         self.offline = offline
+        self.constraints = constraints
+        self._builds = known_to_pyodide()["packages"] if pyodide_builds else {}
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -211,8 +222,9 @@ class Index:
 
     def _path(self, what: str, requirements: list[str]) -> Path:
         """Where an answer is kept."""
-        pyodide = known_to_pyodide()["pyodide"]
-        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide])
+        pyodide = known_to_pyodide()["pyodide"] if self._builds else None
+        limits = self.constraints and self.constraints.read_text("utf-8")
+        key = json.dumps([SHAPE, what, requirements, self._configuration, pyodide, limits])
         return self.cache / "answers" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
     def _run(self, what: str, requirements: Sequence[str]) -> dict[str, Any]:
@@ -243,6 +255,7 @@ class Index:
             "server": SERVER_PLATFORMS,
             "find_links": str(self._pyodide_wheels),
             "cache": str(self.cache),
+            "constraints": [f"--constraint={self.constraints}"] if self.constraints else [],
             "timeout": CONNECTION,
             "patience": PATIENCE,
             "brief_patience": BRIEF_PATIENCE,
@@ -257,14 +270,14 @@ class Index:
     @cached_property
     def _pyodide_wheels(self) -> Path:
         """A folder with a wheel, metadata only, for each package that Pyodide builds."""
-        content = json.dumps(known_to_pyodide())
+        content = json.dumps([known_to_pyodide()["platform"], self._builds])
         folder = self.cache / f"pyodide-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
                 half = Path(scratch, "half")
                 half.mkdir()
-                for name, package in known_to_pyodide()["packages"].items():
+                for name, package in self._builds.items():
                     _write_wheel(half, name, package)
                 with contextlib.suppress(OSError):  # another forge was faster
                     half.rename(folder)

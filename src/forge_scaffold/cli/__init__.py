@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forge_scaffold.cli.arguments import Command
 
 # Each is a module of this package with a COMMAND.
-FAST = ("check", "audit", "rule")
+FAST = ("serve", "test", "check", "audit", "rule")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ class Parameter:
         metavar: what stands for its value; empty for a flag.
         choices: the values it may have; empty for any.
         default: the value when it is not given; arguments are optional.
-        many: it may be given several times.
+        many: an option may be given several times; an argument is all that comes after `--`.
         complete: the values that a shell suggests.
     """
 
@@ -93,10 +93,14 @@ class _Parser(ArgumentParser):
             formatter_class=partial(HelpFormatter, width=80),  # else it asks shutil for the width
         )
         self.known = ["--help"]
+        self.rest = ""
         for parameter in command.parameters:
             self._add(parameter)
 
     def _add(self, parameter: Parameter) -> None:
+        if parameter.is_argument and parameter.many:
+            self.rest = parameter.key
+            return
         how: dict[str, Any] = {"default": parameter.default}
         if parameter.is_flag:
             how = {"action": "store_true"}
@@ -111,7 +115,10 @@ class _Parser(ArgumentParser):
             self.add_argument(parameter.name, dest=parameter.key, **how)
 
     def read(self, arguments: Sequence[str]) -> Namespace:
-        args, unknown = self.parse_known_args(arguments)
+        end = arguments.index("--") if self.rest and "--" in arguments else len(arguments)
+        args, unknown = self.parse_known_args(arguments[:end])
+        if self.rest:
+            setattr(args, self.rest, list(arguments[end + 1 :]))
         options = [each for each in unknown if each.startswith("-")]
         if options:
             raise unknown_option(options[0].partition("=")[0], self.known, self.prog)

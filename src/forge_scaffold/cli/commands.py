@@ -73,7 +73,8 @@ def _annotation(parameter: Parameter) -> Any:  # noqa: ANN401 - what Typer reads
     if parameter.choices:
         details["autocompletion"] = lambda: list(parameter.choices)
     if parameter.is_argument:
-        return Annotated[str | None, typer.Argument(metavar=parameter.name, **details)]
+        value = list[str] if parameter.many else str
+        return Annotated[value | None, typer.Argument(metavar=parameter.name, **details)]
     if parameter.is_flag:
         return Annotated[bool | None, typer.Option(parameter.name, **details)]
     kind = list[str] if parameter.many else str

@@ -278,14 +278,7 @@ async def chunks(stream: Any) -> AsyncGenerator[bytes, None]:
 
 def _headers(message: Any) -> list[tuple[bytes, bytes]]:
     """The headers of a JavaScript request or response, for httpx, which takes text for ASCII."""
-    return [(name.encode(), _header(value)) for name, value in message.headers.entries()]
-
-
-def _header(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")  # a character a byte, as browsers and Node have it
-    except UnicodeEncodeError:
-        return value.encode()
+    return [(name.encode(), value.encode()) for name, value in message.headers.entries()]
 
 
 def _object(entries: Mapping[str, object]) -> Any:

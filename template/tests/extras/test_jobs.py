@@ -1,4 +1,4 @@
-"""Chats that are answered later. What the queue delivers is a double: `tests/support/queues`."""
+"""Chats that are answered later, delivered by a double or, to the served Worker, by the queue."""
 
 import json
 from typing import Any

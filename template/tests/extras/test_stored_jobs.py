@@ -1,13 +1,24 @@
-"""What a job answered is a chat of its caller. What the queue delivers is a double."""
+"""What a job answered is a chat of its caller."""
 
 import json
 
 import httpx
 
-from tests.conftest import Env, serve
+from tests.conftest import SERVED_AT, Env, serve
 from tests.extras.test_jobs import chat, deliver, sent
+from tests.support.clients import answer_when
 from tests.support.queues import Message
 from tests.support.standins import StandinsView
+
+if SERVED_AT:
+
+    async def test_the_queue_delivers_a_job_and_its_chat_is_stored(
+        served: httpx.AsyncClient, marker: str
+    ) -> None:
+        job = (await served.post("/v1/jobs", json=chat(marker))).json()
+        path = f"/v1/chats/{job['id']}"
+        answer = await answer_when(served, path, lambda answer: answer.status_code != 404)
+        assert answer.json()["text"] == f"You said: {marker}"
 
 
 async def test_a_job_that_is_done_is_a_stored_chat_with_a_double_of_the_delivery(

@@ -1,4 +1,4 @@
-"""Summaries, with a double of the workflow: Cloudflare's own runs Python in workerd alone."""
+"""Summaries, by a double of the workflow, and by the real one where the Worker is served."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from service.providers.base import OverloadedError
 from service.summaries import CHUNK_CHARS, FinalError, Summaries, chunks
 from service.summaries import summaries as build
-from tests.conftest import Env, new_address, serve, service_context
+from tests.conftest import SERVED_AT, Env, new_address, serve, service_context
 from tests.support.choices import PROVIDERS
+from tests.support.clients import answer_when
 from tests.support.standins import StandinsView
 from tests.support.workflows import MemorySteps, MemoryWorkflow
 
@@ -80,6 +81,15 @@ async def test_with_a_double_a_failed_summary_says_no_more_than_that(
     workflow.instances[summary_id].state = {"status": "errored", "error": {"message": "secret"}}
     answer = await client.get(f"/v1/summaries/{summary_id}")
     assert answer.json() == {"id": summary_id, "status": "errored"}
+
+
+if SERVED_AT:
+
+    async def test_the_workflow_finishes(served: httpx.AsyncClient, marker: str) -> None:
+        path = f"/v1/summaries/{await start(served, f'A text. {marker}')}"
+        answer = await answer_when(served, path, lambda answer: "summary" in answer.json())
+        assert answer.json()["status"] == "complete"
+        assert answer.json()["summary"] == f"You said: A text. {marker}"
 
 
 @pytest.mark.parametrize("summary_id", [ID, "x", "..", "a-b"])

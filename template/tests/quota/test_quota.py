@@ -1,8 +1,4 @@
-"""The quota as a caller meets it.
-
-Inside Pyodide the Worker's own class keeps the numbers, in the SQLite of a real Durable Object;
-that calls reach it one at a time is the doing of scripts/objects.mjs there.
-"""
+"""The quota as a caller meets it. Inside workerd, real Durable Objects keep the numbers."""
 
 import asyncio
 import json

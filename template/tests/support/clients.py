@@ -1,7 +1,8 @@
 """Two ways to call the service: in the test's own process, and over HTTP."""
 
+import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import httpx
 
@@ -14,7 +15,7 @@ if sys.platform == "emscripten":
 else:
     from tests.support import runtime_cpython as here
 
-__all__ = ["AppTransport", "events", "here"]
+__all__ = ["AppTransport", "answer_when", "events", "here"]
 
 
 class AppTransport(httpx.AsyncBaseTransport):
@@ -65,3 +66,15 @@ def events(text: str) -> list[tuple[str, str]]:
     """A stream's events, each as (name, data), as this service writes them."""
     blocks = [block.split("\n") for block in text.split("\n\n") if block]
     return [(name.removeprefix("event: "), data.removeprefix("data: ")) for name, data in blocks]
+
+
+async def answer_when(
+    client: httpx.AsyncClient, path: str, is_ready: Callable[[httpx.Response], bool]
+) -> httpx.Response:
+    """The answer of `path` once it is ready, asked for again and again, seldom enough for limits.
+
+    A test waits no longer than the `workerd_timeout` of pytest.
+    """
+    while not is_ready(answer := await client.get(path)):  # noqa: ASYNC110 - nobody sets an event
+        await asyncio.sleep(1)
+    return answer

@@ -1,6 +1,6 @@
-"""Doubles of a queue: of its binding for CPython, and of what it delivers for everywhere.
+"""Doubles of a queue: of its binding for CPython, and of deliveries whose outcome a test reads.
 
-The local queue delivers to Workers that its own workerd runs, which has no Python here.
+The real queue delivers to the Worker that is tested over HTTP.
 """
 
 from collections.abc import Mapping, Sequence

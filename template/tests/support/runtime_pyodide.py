@@ -1,4 +1,4 @@
-"""The runtime inside Pyodide: fetch, Web Crypto and wrangler's local bindings, all real."""
+"""The runtime inside workerd: fetch, Web Crypto and bindings, all real."""
 
 import httpx
 import js

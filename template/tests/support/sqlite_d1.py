@@ -3,12 +3,14 @@
 It does to values what JavaScript does: see `service.database.d1`.
 """
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from weakref import finalize
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+MEMORY = ":memory:"
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 
@@ -17,14 +19,15 @@ class JsError(Exception):
 
 
 class SqliteD1:
-    """A new database in memory, migrated."""
+    """A new database, migrated: in memory, or in the file that D1_FILE names."""
 
     def __init__(self) -> None:
+        file = os.environ.get("D1_FILE", "")
+        if file:
+            Path(file).unlink(missing_ok=True)
         # Nobody closes a binding, and from 3.13 on Python warns of connections left open. What
         # collects it may be a thread of the stand-ins.
-        self._connection = sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=False
-        )
+        self._connection = sqlite3.connect(file or MEMORY, isolation_level=None, check_same_thread=False)
         finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         for migration in sorted(MIGRATIONS.glob("*.sql")):

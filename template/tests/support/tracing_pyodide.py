@@ -1,4 +1,4 @@
-"""The Worker's own way to JavaScript's tracing, which is a double: Node has none."""
+"""The Worker's own way to JavaScript's tracing, which is a double: a real span cannot be read."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A double of a workflow: Cloudflare's own runs Python in workerd alone."""
+"""A double of a workflow, for CPython and for what the real one does not do on demand.
+
+The real one runs in the Worker that is tested over HTTP.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
