@@ -92,7 +92,8 @@ def prepare(
 def _compile(
     statement: ClauseElement, dialect: Dialect, names: Sequence[str] | None = None
 ) -> Compiled:
-    options: dict[str, Any] = {} if names is None else {"column_keys": names}  # which DDL does not have
+    # DDL does not have the option.
+    options: dict[str, Any] = {} if names is None else {"column_keys": names}
     compiled = statement.compile(dialect=dialect, **options)
     if isinstance(compiled, Compiler):
         _refuse_defaults(compiled)
