@@ -56,7 +56,6 @@ class Worker:
         """Stands for the modules and the tests that the Worker has in memory."""
 
     def _connect(self) -> None:
-        self.isolate = object()
         self._socket = socket.create_connection(self._address)
         self._lines = self._socket.makefile("rwb")
         examples = {path: base64.b64encode(path.read_bytes()).decode() for path in saved_examples()}
@@ -96,6 +95,7 @@ class Worker:
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
         self._socket = None
+        self.isolate = object()
 
 
 class Pool:
