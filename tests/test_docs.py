@@ -84,6 +84,20 @@ def test_the_organisations_shown_are_valid(tmp_path: Path, text: str) -> None:
         assert not problems_with(from_organisation(answers, "forge.toml"), questions)
 
 
+RECORDINGS = sorted(REPOSITORY.glob("docs/recordings/*.cast"))
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
+def test_a_recording_can_be_played_and_has_no_token(recording: Path) -> None:
+    text = recording.read_text(encoding="utf-8")
+    header, *events = map(json.loads, text.splitlines())
+    assert header["version"] == 2
+    moments = [moment for moment, kind, data in events if kind == "o" and data is not None]
+    assert moments == sorted(moments)
+    assert len(moments) == len(events)
+    assert not re.search(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", text)
+
+
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 

@@ -7,6 +7,7 @@ const COMMANDS = {
   local: async (args) => (await import('./local.mjs')).local(args),
   debug: async (args) => (await import('./debug.mjs')).debug(args),
   lock: async (args) => (await import('./requirements.mjs')).lock(args),
+  prepare: async () => (await import('./requirements.mjs')).prepare(),
   revoke: async (args) => (await import('./revoke.mjs')).revoke(args),
   standins: async (args) => (await import('./local.mjs')).standinsOnly(args),
   test: async (args) => (await import('./test.mjs')).test(args),

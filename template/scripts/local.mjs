@@ -88,9 +88,7 @@ async function load(workerd, packages, vars) {
   } catch (error) {
     const text = pythonError(startError(error), config ? sourceFolder(config) : '');
     if (error.code !== STOPPED) console.error(text); // else workerd has logged it
-    await workerd.reload([
-      answering(`${text}\n\nThe Worker runs again once this is mended.\n`, 500),
-    ]);
+    await workerd.reload([answering(`${text}\n\nFix this, and the Worker runs again.\n`, 500)]);
     return false;
   }
 }

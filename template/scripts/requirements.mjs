@@ -46,6 +46,22 @@ export async function vendor() {
   await Promise.all(locks.map(([file, { folder }]) => fill(folder, file, exclude)));
 }
 
+/**
+ * Fetches what the other commands need from PyPI, so that they run without a network. Where that
+ * fails, each of them tries again.
+ */
+export async function prepare() {
+  try {
+    await vendor();
+    if ((await runUv(['sync', '--inexact', '--quiet'])) !== 0) throw new Error('uv sync failed');
+  } catch (error) {
+    console.error(
+      `warning: ${error.message}\n` +
+        'The packages from PyPI are not all installed: npm test and npm run local try again.',
+    );
+  }
+}
+
 async function fill(folder, file, exclude) {
   const plan = [PLATFORM, await readFile(file, 'utf8'), ...exclude];
   const stamp = createHash('sha256').update(plan.join('\n')).digest('hex');

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { files } from './wrangler.mjs';
 
 const INTERVAL_MS = 200;
+// What Workers and tests are made of; not what this command's own output may be written to.
+const RELEVANT = /\.(?:py|toml|jsonc?|txt|html|sql|bin|wasm|m?js)$/;
 
 /**
  * Yields the names of the project's files each time that some changed, came or went since this call.
@@ -32,7 +34,7 @@ async function timesSoon() {
 }
 
 function times() {
-  const names = [...files('.'), '.dev.vars', '.env'];
+  const names = [...files('.').filter((name) => RELEVANT.test(name)), '.dev.vars', '.env'];
   const time = (name) => statSync(name, { throwIfNoEntry: false })?.mtimeMs;
   return new Map(names.map((name) => [name, time(name)]));
 }

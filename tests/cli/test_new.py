@@ -60,8 +60,8 @@ def test_the_first_sentence(forge: Forge, template: Path) -> None:
 
 Next
   1. cd my-service
-  2. npm install    Node's side: Pyodide, wrangler
-  3. npm test       every test inside real Pyodide, and the Worker over HTTP
+  2. npm install    workerd, its Python and every package
+  3. npm test       every test inside workerd, and the Worker over HTTP
 """
     )
     assert "\x1b" not in run.stdout + run.stderr

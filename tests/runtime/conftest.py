@@ -59,7 +59,8 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
             if not (shared / "node_modules").exists():
                 # Of all databases' packages from npm, Turso's hold the others'.
                 most = generate({"database": "turso"})
-                run(most, "npm", "install")
+                run(most, "npm", "install", "--ignore-scripts")  # which would vendor, too
+                run(most, "npm", "rebuild", "--ignore-scripts")
                 (most / "node_modules").rename(shared / "node_modules")
             if not pantry.exists():
                 generate({"database": database}).rename(pantry)

@@ -49,6 +49,29 @@ def test_chats_are_still_there_the_next_time(make: Make, database: str) -> None:
             assert run(project, "sh", "-ec", chats).count('"id":') == times
 
 
+def test_nothing_is_fetched_after_npm_install(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make({})
+    command = "node scripts/cli.mjs prepare"
+    manifest = json.loads((project / "package.json").read_text())
+    assert manifest["scripts"]["postinstall"].endswith(f"&& {command}")
+    for name in ("python_modules", ".cache/test_modules", ".venv"):
+        (project / name).unlink()  # a link to what other projects have
+    run(project, "sh", "-ec", f'PATH="$PWD/node_modules/.bin:$PATH" {command}')
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path))
+    with started(project, "local") as printed:
+        assert "filling" not in printed
+        health = re.search(r"^curl .*/healthz$", printed, re.MULTILINE)
+        assert health
+        assert '"status":"ok"' in run(project, "sh", "-ec", health[0])
+    run(project, "npm", "test", "--", "--collect-only", "-q", "tests/test_health.py")
+
+
 def test_what_a_stream_logs_has_its_request_s_id(make: Make) -> None:
     log: list[str] = []
     with started(make(COMBINATIONS["least"]), "local", log) as printed:

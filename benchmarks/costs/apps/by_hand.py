@@ -1,7 +1,7 @@
 """The default project's chat by hand, on the SDK alone: what no Worker that does this can save.
 
-It reads the request, asks OpenAI, stores the chat in D1 and answers; nobody is authenticated,
-nothing is validated, retried, limited or recorded.
+It reads the request, asks the rate limiter and OpenAI, stores the chat in D1 and answers; nobody is
+authenticated, nothing is validated, retried or recorded.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ class Default(WorkerEntrypoint):
         if request.method != "POST":
             return Response("ok")
         body = await request.json()
+        await self.env.RATE_LIMITER.limit({"key": "anybody"})
         upstream = await js.fetch(
             f"{self.env.OPENAI_BASE_URL}/chat/completions",
             js.JSON.parse(

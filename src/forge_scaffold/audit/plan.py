@@ -77,7 +77,7 @@ def plan(audit: Audit) -> tuple[Step, ...]:
         ),
         _step(
             "Make the Worker and move the code in",
-            "Then `npm test` in it runs the tests inside Pyodide.",
+            "Then `npm test` in it runs the tests inside workerd.",
             [Move("forge new", command(audit))],
         ),
     ]

@@ -26,15 +26,15 @@ PARTS: Mapping[str, str] = {
     "src/service/telemetry": "one event a provider call, nothing personal",
     "src/service/platform.py": "the only module that touches JavaScript",
     "migrations": "the database's tables, step by step",
-    "tests": "one set, for CPython and for Pyodide",
+    "tests": "one set, for CPython and for workerd",
     "dev/standins": "providers and a key server on your own machine",
     "wrangler.toml": "bindings, secrets by name, staging and production",
 }
 
 # npm scripts worth running first, with what they give.
 SCRIPTS: Mapping[str, str] = {
-    "test": "every test inside real Pyodide, and the Worker over HTTP",
-    "local": "the Worker on your machine, with a first chat to paste: no account, no key",
+    "test": "every test inside workerd, and the Worker over HTTP",
+    "local": "the Worker on workerd, with a first chat to paste: no account, no key",
     "deploy:staging": "when you have an account; README.md says how",
 }
 
@@ -73,7 +73,7 @@ class Made:
         scripts = self.project.scripts
         steps = [] if self.path == Path() else [(f"cd {shlex.quote(str(self.path))}", "")]
         if scripts:
-            steps.append(("npm install", "Node's side: Pyodide, wrangler"))
+            steps.append(("npm install", "workerd, its Python and every package"))
         return steps + [
             ("npm test" if name == "test" else f"npm run {name}", gives)
             for name, gives in SCRIPTS.items()

@@ -106,8 +106,11 @@ def _install(project: Path, installed: Path) -> None:
     with whole_folder(installed) as folder:
         for name in FROM_NPM:
             shutil.copy(project / name, folder)
-        if failure := completed(["npm", "install", "--no-audit", "--no-fund"], folder):
-            raise UserError(f"npm install failed:\n{failure}")
+        # A project's own install script also fetches its Python packages; here there are none.
+        for command in ("install", "rebuild"):
+            npm = ["npm", command, "--ignore-scripts", "--no-audit", "--no-fund"]
+            if failure := completed(npm, folder):
+                raise UserError(f"npm {command} failed:\n{failure}")
 
 
 def _digest(source: Source, names: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -80,6 +81,39 @@ async def test_values_are_found_again(
         *(select(table.c.id).where(test) for test in tests),
     ])  # fmt: skip
     assert found == [[{"id": 1}]] * len(tests)
+
+
+@PROPERTY
+@given(rows=ROWS)
+async def test_parameters_are_values_of_a_statement_compiled_once(
+    database: Database, table: Table, rows: list[dict[str, Any]]
+) -> None:
+    await database.run(delete(table))
+    add = insert(table).returning(table)
+    some = select(table).where(table.c.id.in_(bindparam("ids"))).order_by(table.c.id)
+    for number, row in enumerate(rows):
+        written = {"id": number, **row}
+        assert await database.run(add, written) == [written]
+        assert await database.run(some, {"ids": [number, -1]}) == [written]
+    found = await database.run(some, {"ids": [*range(len(rows))]})
+    assert found == [{"id": number, **row} for number, row in enumerate(rows)]
+
+
+async def test_an_insert_may_have_other_parameters_each_time(
+    database: Database, table: Table
+) -> None:
+    add = insert(table)
+    await database.run(add, {"id": 1, "text": "a"})
+    await database.run(add, {"id": 2, "number": 0.5})
+    rows = await database.run(select(table.c.text, table.c.number).order_by(table.c.id))
+    assert rows == [{"text": "a", "number": None}, {"text": None, "number": 0.5}]
+
+
+async def test_a_parameter_that_the_statement_does_not_take_is_refused(
+    database: Database, table: Table
+) -> None:
+    with pytest.raises(TypeError, match="takes no nmber"):
+        await database.run(insert(table), {"id": 1, "nmber": 0.5})
 
 
 async def test_a_moment_comes_back_in_utc(database: Database, table: Table) -> None:

@@ -12,6 +12,9 @@ from service.web import Unavailable
 Row = Mapping[str, object]
 """A row: the values by their columns' names."""
 
+Parameters = Mapping[str, object]
+"""A statement's values by their names."""
+
 
 class Database(Protocol):
     """Runs SQLAlchemy Core statements.
@@ -20,8 +23,15 @@ class Database(Protocol):
     number that is not finite, an integer of more than 64 bits, a lone surrogate in a text.
     """
 
-    async def run(self, statement: ClauseElement) -> Sequence[Row]:
-        """The rows that `statement` returns. It is a transaction of its own."""
+    async def run(
+        self, statement: ClauseElement, parameters: Parameters | None = None
+    ) -> Sequence[Row]:
+        """The rows that `statement` returns. It is a transaction of its own.
+
+        Give `parameters` to a statement at module level, as SQLAlchemy's `Connection.execute` takes
+        them: an insert's columns, or what `bindparam` names. Its SQL is then compiled once, which
+        takes longer than everything else that is done here with a statement.
+        """
 
     async def batch(self, statements: Sequence[ClauseElement]) -> Sequence[Sequence[Row]]:
         """The rows of each statement. They are one transaction: all of them happen, or none."""

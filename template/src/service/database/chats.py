@@ -15,6 +15,7 @@ from service.database.tables import chats as table
 from service.providers.base import Completion, Message
 
 _MESSAGES = TypeAdapter(tuple[Message, ...])
+_INSERT = insert(table)
 _SUMMARY = [column for column in table.c if column.name not in {"owner", "messages", "text"}]
 
 
@@ -38,7 +39,7 @@ class Chats:
             "input_tokens": answer.usage.input_tokens,
             "output_tokens": answer.usage.output_tokens,
         }
-        await self._database.run(insert(table).values(**values))
+        await self._database.run(_INSERT, values)
 
     async def page(
         self, owner: str, limit: int, cursor: str | None

@@ -28,6 +28,7 @@ from service.database.base import (
     DATABASE,
     DatabaseError,
     DatabaseUnavailable,
+    Parameters,
     Row,
     StatementError,
     failure,
@@ -67,9 +68,11 @@ class D1:
     def __init__(self, binding: D1Binding) -> None:
         self._binding = binding
 
-    async def run(self, statement: ClauseElement) -> Sequence[Row]:
+    async def run(
+        self, statement: ClauseElement, parameters: Parameters | None = None
+    ) -> Sequence[Row]:
         """See `Database`."""
-        prepared = prepare(statement, _DIALECT)
+        prepared = prepare(statement, _DIALECT, parameters)
         try:
             result = await self._bound(prepared).all()
         except Exception as error:  # noqa: BLE001 - JavaScript's errors have no class in common

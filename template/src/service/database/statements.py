@@ -2,30 +2,46 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from math import isfinite
 from typing import Any, TypeAlias
 
 from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
+from sqlalchemy.engine import Compiled
 from sqlalchemy.sql import ClauseElement
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import TypeEngine
 
-from service.database.base import Row
+from service.database.base import Parameters, Row
 
 Value: TypeAlias = int | float | str | bytes | None
 """What SQLite holds."""
+
+MAX_COMPILED = 100
+"""Compiled statements that are kept."""
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 class Compiler(SQLiteCompiler):
-    """SQLite's, which also says what comes back."""
+    """SQLite's, which also says how values get there and come back, by their names."""
 
-    @property
-    def result_types(self) -> Mapping[str, TypeEngine[object]]:
-        """The types of the columns that the statement returns, by their names."""
-        return {column.keyname: column.type for column in self._result_columns}
+    @cached_property
+    def writers(self) -> Mapping[str, Callable[[object], object] | None]:
+        """What turns values into SQLite's, where their types have something."""
+        return {
+            name: bind.type.dialect_impl(self.dialect).bind_processor(self.dialect)
+            for name, bind in self.binds.items()
+        }
+
+    @cached_property
+    def readers(self) -> Mapping[str, Callable[[object], object]]:
+        """What turns SQLite's values back, where the columns' types have something."""
+        dialect = self.dialect
+        processors = {
+            column.keyname: column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in self._result_columns
+        }
+        return {name: process for name, process in processors.items() if process}
 
 
 class Dialect(SQLiteDialect):
@@ -51,42 +67,45 @@ class Prepared:
         return [{**row, **{name: read(row[name]) for name, read in readers}} for row in found]
 
 
-def prepare(statement: ClauseElement, dialect: Dialect) -> Prepared:
+def prepare(
+    statement: ClauseElement, dialect: Dialect, parameters: Parameters | None = None
+) -> Prepared:
     """Compile a statement. Raises ValueError for a value that SQLite does not hold as it is."""
-    compiled = statement.compile(dialect=dialect)
+    if parameters is None:
+        compiled = _compile(statement, dialect)
+    else:
+        compiled = _compile_once(statement, dialect, tuple(parameters))
     if not isinstance(compiled, Compiler):  # DDL has no values
         return Prepared(str(compiled), (), reads=False, _readers={})
-    _refuse_defaults(compiled)
-    expanded = compiled.construct_expanded_state()
-    processors = {**_writers(compiled, dialect), **expanded.processors}
+    expanded = compiled.construct_expanded_state(parameters)
+    writers = {**compiled.writers, **expanded.processors}
     names = expanded.positiontup or ()
-    values = [_written(expanded.parameters[name], processors.get(name)) for name in names]
+    values = [_written(expanded.parameters[name], writers.get(name)) for name in names]
     return Prepared(
         expanded.statement,
         values,
         reads=isinstance(statement, Select | CompoundSelect),
-        _readers=_readers(compiled, dialect),
+        _readers=compiled.readers,
     )
 
 
-def _writers(
-    compiled: Compiler, dialect: Dialect
-) -> Mapping[str, Callable[[object], object] | None]:
-    return {
-        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-        for name, bind in compiled.binds.items()
-    }
+def _compile(
+    statement: ClauseElement, dialect: Dialect, names: Sequence[str] | None = None
+) -> Compiled:
+    # DDL does not have the option.
+    options: dict[str, Any] = {} if names is None else {"column_keys": names}
+    compiled = statement.compile(dialect=dialect, **options)
+    if isinstance(compiled, Compiler):
+        _refuse_defaults(compiled)
+        if unknown := {*(names or ())} - compiled.binds.keys():
+            raise TypeError(f"the statement takes no {', '.join(sorted(unknown))}")
+    return compiled
 
 
-def _readers(compiled: Compiler, dialect: Dialect) -> Mapping[str, Callable[[object], object]]:
-    processors = {
-        name: kind.dialect_impl(dialect).result_processor(dialect, None)
-        for name, kind in compiled.result_types.items()
-    }
-    return {name: process for name, process in processors.items() if process}
+_compile_once = lru_cache(MAX_COMPILED)(_compile)
 
 
-def _refuse_defaults(compiled: SQLCompiler) -> None:
+def _refuse_defaults(compiled: Compiler) -> None:
     # They are called by SQLAlchemy's engine, which has no part in this.
     columns = [*compiled.insert_prefetch, *compiled.update_prefetch]
     if columns:

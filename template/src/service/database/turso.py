@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy.sql import ClauseElement
 
 from service.context import Context
-from service.database.base import DATABASE, DatabaseUnavailable, Row
+from service.database.base import DATABASE, DatabaseUnavailable, Parameters, Row
 from service.database.hrana import TIMEOUT_SECONDS, Stream
 from service.database.statements import Dialect, prepare
 from service.retry import Retry
@@ -59,9 +59,11 @@ class Turso:
         self._read = replace(_READ, delay=settings.retry_delay)
         self._write = replace(_WRITE, delay=settings.retry_delay)
 
-    async def run(self, statement: ClauseElement) -> Sequence[Row]:
+    async def run(
+        self, statement: ClauseElement, parameters: Parameters | None = None
+    ) -> Sequence[Row]:
         """See `Database`."""
-        prepared = prepare(statement, _DIALECT)
+        prepared = prepare(statement, _DIALECT, parameters)
 
         @(self._read if prepared.reads else self._write)
         async def attempt() -> Sequence[Row]:
