@@ -28,7 +28,7 @@ import {
 const SCRIPTS = import.meta.dirname;
 const ROOT = '/session/metadata/project'; // where workerd shows the project's files
 const MOST_WORKERS = 4;
-const LARGEST_FILE = 2 ** 20;
+const LARGEST_FILE = 8 * 2 ** 20;
 const LOG_LINES = 20;
 const PRELOADED = ['pytest_worker', 'hypothesis', 'coverage', 'sqlite3'];
 

@@ -19,7 +19,8 @@ export class Tester {
     tester.starting = starting;
     // What a test sends to a queue is nobody's: it would be handled amid another test.
     const { queueConsumers, cronTriggers, ...options } = testerOptions(config);
-    const worker = { ...options, modules };
+    // Tests say where they call from, so that they can be many callers.
+    const worker = { ...options, modules, stripCfConnectingIp: false };
     tester.workerd = startWorkerd([worker], {
       snapshot,
       handleStructuredLogs({ message }) {

@@ -202,7 +202,6 @@ for name in ${JSON.stringify(imports)}:
         import_module(name)
 ALLOWED_ENTROPY_CALLS[0] = 0
 
-
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         return Response("")

@@ -27,7 +27,8 @@ class SqliteD1:
             Path(file).unlink(missing_ok=True)
         # Nobody closes a binding, and from 3.13 on Python warns of connections left open. What
         # collects it may be a thread of the stand-ins.
-        self._connection = sqlite3.connect(file or MEMORY, isolation_level=None, check_same_thread=False)
+        place = file or MEMORY
+        self._connection = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
         finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         for migration in sorted(MIGRATIONS.glob("*.sql")):
