@@ -23,9 +23,9 @@ Workflows and crons, without an account and without a network. A saved change
 is answered after a second or two. Ctrl-C ends it.
 
 The Worker need not be made by Forge: a folder with wrangler.toml or
-wrangler.jsonc will do. The first time, npm installs Node and workerd into your
-cache folder; nothing is installed in the Worker's folder. A project that Forge
-made runs its own `npm run local`.
+wrangler.jsonc will do. The first time, npm installs Node and workerd into
+your cache folder; nothing is installed in the Worker's folder. A project that
+Forge made runs its own `npm run local`.
 
 Examples:
   forge serve

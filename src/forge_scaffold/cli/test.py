@@ -12,8 +12,8 @@ SUMMARY = "Run a Python Worker's tests with pytest, inside workerd."
 DETAILS = """\
 The tests import the Worker's modules, its packages, `js` and `pyodide` as the
 Worker does. The environment variable WORKER_URL has the address of the Worker
-itself, served beside them with its bindings. pytest, pytest-asyncio, Hypothesis
-and the plugins in your `test` or `dev` dependency group are there.
+itself, served beside them with its bindings. pytest, pytest-asyncio,
+Hypothesis and the plugins in your `test` or `dev` group are there.
 
 The Worker need not be made by Forge; see  forge serve --help. A project that
 Forge made runs its own `npm test`.
