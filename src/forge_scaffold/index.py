@@ -199,3 +199,17 @@ def write(path: Path, text: str) -> None:
         half = Path(scratch, "half")
         half.write_text(text, encoding="utf-8")
         half.replace(path)
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder to fill, which becomes `target` when the block ends: all of it or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(
+        dir=target.parent, prefix=".new-", ignore_cleanup_errors=True
+    ) as scratch:
+        folder = Path(scratch, "folder")
+        folder.mkdir()
+        yield folder
+        with contextlib.suppress(OSError):  # another forge was faster
+            folder.rename(target)

@@ -39,13 +39,12 @@ const IMPORTS = `import { addEventListener, getRandomValues, location, monotonic
 `;
 
 /**
- * The folder with the bundle of the pyodide package in `folder`, made below `cache` unless it is there.
- * Throws when the package is not laid out as expected.
+ * The folder with the bundle of npm's pyodide, made below `cache` unless it is there. Throws when the
+ * package is not laid out as expected.
  */
-export function bundle(cache, folder = packageFolder('pyodide')) {
-  const { version } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  const made = path.join(cache, `pyodide-${version}`);
-  if (!existsSync(path.join(made, NAME))) makeBundle(folder, made);
+export function bundle(cache) {
+  const made = path.join(cache, `pyodide-${packageVersion('pyodide')}`);
+  if (!existsSync(path.join(made, NAME))) makeBundle(packageFolder('pyodide'), made);
   return made;
 }
 

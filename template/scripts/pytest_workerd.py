@@ -8,6 +8,7 @@ So pytest's options mean what they always do.
 import base64
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,8 +59,7 @@ class Worker:
     def _connect(self) -> None:
         self._socket = socket.create_connection(self._address)
         self._lines = self._socket.makefile("rwb")
-        examples = {path: base64.b64encode(path.read_bytes()).decode() for path in saved_examples()}
-        self.result("start", examples={str(path): data for path, data in examples.items()})
+        self.result("start", examples=saved_examples())
         self._socket.settimeout(self._silence)
 
     def order(self, order: str, **details: object) -> Iterator[Message]:
@@ -174,6 +174,7 @@ class File(pytest.File):
             raise self.CollectError("\n".join(collected["failures"]))
         for reason in collected["skips"]:
             pytest.skip(reason, allow_module_level=True)
+        declare(self.config, {mark for test in collected["tests"] for mark in test["marks"]})
         return nodes(self, collected["tests"])
 
     def run(self, worker: Worker) -> None:
@@ -229,6 +230,13 @@ def nodes(parent: pytest.Collector, tests: Sequence[Message]) -> list[Any]:
             test.keywords.update(dict.fromkeys(member["marks"], True))
             children.append(test)
     return children
+
+
+def declare(config: pytest.Config, marks: set[str]) -> None:
+    """Let tests have marks that only a conftest.py declares: the Workers alone read those."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    for mark in sorted(marks - known):
+        config.addinivalue_line("markers", mark)
 
 
 class Plugin:
@@ -323,9 +331,10 @@ def lost(item: pytest.Item, running: pytest.Item | None, why: str) -> pytest.Tes
     )
 
 
-def saved_examples() -> list[Path]:
+def saved_examples() -> dict[str, str]:
     """The files in which Hypothesis keeps the examples that failed."""
-    return sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
+    files = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
+    return {str(path): base64.b64encode(path.read_bytes()).decode() for path in files}
 
 
 def save_examples(changes: Mapping[str, str | None]) -> None:
@@ -342,8 +351,9 @@ def save_examples(changes: Mapping[str, str | None]) -> None:
 
 
 def is_plain(value: object) -> bool:
+    """Whether JSON brings the value back as it is."""
     try:
-        return bool(json.dumps(value)) and not isinstance(value, tuple)
+        return bool(json.loads(json.dumps(value)) == value)
     except (TypeError, ValueError):
         return False
 

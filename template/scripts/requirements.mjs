@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/
 import path from 'node:path';
 import { isOwn, PACKAGES, TEST_PACKAGES } from './home.mjs';
 import { runUv } from './uv.mjs';
-import { readConfig } from './wrangler.mjs';
+import { matcher, readConfig } from './wrangler.mjs';
 
 const PYTHON = '3.14';
 const PLATFORM = 'pyemscripten_2026_0_wasm32';
@@ -102,7 +102,7 @@ async function install(folder, file) {
 }
 
 async function prune(folder, exclude) {
-  const patterns = exclude.map(expression);
+  const isExcluded = matcher(exclude);
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const [folders, files] = [true, false].map((wanted) =>
     entries
@@ -111,22 +111,12 @@ async function prune(folder, exclude) {
   );
   for (const file of files) {
     const name = path.relative(folder, file).replaceAll(path.sep, '/');
-    if (patterns.some((pattern) => pattern.test(name))) await rm(file);
+    if (isExcluded(name)) await rm(file);
   }
   // An empty folder would still be a package to Python. The innermost ones first.
   for (const inner of folders.sort().reverse()) {
     if ((await readdir(inner)).length === 0) await rmdir(inner);
   }
-}
-
-// A glob of [python_modules] as wrangler reads it: ** stands for any folders, * stays inside one.
-function expression(pattern) {
-  const parts = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*' };
-  const source = pattern.replace(
-    /\*\*\/|\*\*|\*|[.+?^${}()|[\]\\]/g,
-    (found) => parts[found] ?? `\\${found}`,
-  );
-  return new RegExp(`^${source}$`);
 }
 
 async function contents(file) {

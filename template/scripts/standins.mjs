@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { readConfig } from './wrangler.mjs';
 import { endWithThisProcess } from './processes.mjs';
 import { indexEnvironment, uv } from './uv.mjs';
+import { readConfig } from './wrangler.mjs';
 
 const KEY = 'standin-key'; // the API key they take
 const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py

@@ -1,16 +1,13 @@
 // npm test: the project's tests inside workerd, beside the Worker over HTTP and the stand-ins.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageVersion } from './bundle.mjs';
 import { TEST_PACKAGES } from './home.mjs';
-import { endWithThisProcess } from './processes.mjs';
 import { vendor } from './requirements.mjs';
 import { hasStandins, localVars, startStandins } from './standins.mjs';
 import { order, PLACE, Tester, testerOptions, Testers } from './testers.mjs';
-import { indexEnvironment, PYTHON, uv } from './uv.mjs';
+import { PYTHON, runUv } from './uv.mjs';
 import { changes } from './watch.mjs';
 import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
 import {
@@ -105,19 +102,15 @@ async function openBench(coverage) {
   };
 }
 
-async function runPytest(address, args) {
+function runPytest(address, args) {
   const workers = Math.min(os.availableParallelism(), MOST_WORKERS);
   const env = {
-    ...indexEnvironment(),
     WORKERD_TESTS: `${address}#${workers}`,
     WORKERD_VERSION: `workerd ${packageVersion('workerd')}, Pyodide ${packageVersion('pyodide')}`,
     PYTHONPATH: [SCRIPTS, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
   };
   const pytest = [...PYTHON, '-m', 'pytest', '-p', 'pytest_workerd', '--noconftest', ...args];
-  const child = spawn(await uv(), pytest, { stdio: 'inherit', env });
-  endWithThisProcess(child);
-  const [code] = await once(child, 'exit');
-  return code ?? 1;
+  return runUv(pytest, { stdin: 'inherit', env });
 }
 
 // The project for workerd: as a Worker that is served, and as one that runs its tests.
@@ -195,14 +188,7 @@ function unique(modules) {
 }
 
 // Of all that was measured, by the host's coverage.
-async function report(measurements) {
+function report(measurements) {
   const script = [...PYTHON, path.join(SCRIPTS, 'coverage_report.py')];
-  const child = spawn(await uv(), script, {
-    stdio: ['pipe', 'inherit', 'inherit'],
-    env: indexEnvironment(),
-  });
-  endWithThisProcess(child);
-  child.stdin.end(JSON.stringify(measurements));
-  const [code] = await once(child, 'exit');
-  return code ?? 1;
+  return runUv(script, { input: JSON.stringify(measurements) });
 }

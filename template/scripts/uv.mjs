@@ -1,5 +1,6 @@
 // uv: from PATH when it is there and new enough, else brought from PyPI into the home's .cache/uv.
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -29,15 +30,17 @@ export function uv() {
   return (found ??= find());
 }
 
-/** Runs uv with `args`, its output on ours. Resolves to its exit code. */
-export async function runUv(args) {
-  const stdio = ['ignore', 'inherit', 'inherit'];
-  const child = spawn(await uv(), args, { stdio, env: indexEnvironment() });
+/**
+ * Runs uv with `args`, its output on ours, `env` added to its environment. It reads the text `input`;
+ * without, what this process reads where `stdin` is 'inherit'. Resolves to its exit code.
+ */
+export async function runUv(args, { input, stdin = 'ignore', env } = {}) {
+  const stdio = [input === undefined ? stdin : 'pipe', 'inherit', 'inherit'];
+  const child = spawn(await uv(), args, { stdio, env: { ...indexEnvironment(), ...env } });
   endWithThisProcess(child);
-  const { promise, resolve, reject } = Promise.withResolvers();
-  child.once('error', reject);
-  child.once('exit', (code) => resolve(code ?? 1));
-  return promise;
+  child.stdin?.end(input);
+  const [code] = await once(child, 'exit');
+  return code ?? 1;
 }
 
 /** The environment for uv and pip: a package index named to one of them holds for both. */

@@ -96,8 +96,8 @@ export function ownModules(config) {
   const root = sourceFolder(config);
   const main = path.relative(root, config.main).replaceAll(path.sep, '/');
   const rules = [...config.rules, ...DEFAULT_RULES];
-  const ruled = (name) =>
-    rules.find(({ globs }) => globs.some((glob) => path.matchesGlob(name, glob)))?.type;
+  const matching = rules.map(({ type, globs }) => [type, matcher(globs)]);
+  const ruled = (name) => matching.find(([, matches]) => matches(name))?.[0];
   const typeOf = (name) =>
     name.endsWith('.py') ? 'PythonModule' : MODULE_TYPES.find((type) => type === ruled(name));
   const modules = files(root)
@@ -112,13 +112,32 @@ export function vendoredModules(config, folders = PACKAGES) {
 }
 
 function packagesIn(folder, exclude) {
+  const isExcluded = matcher(exclude);
   return files(folder)
-    .filter((name) => !exclude.some((glob) => path.matchesGlob(name, glob)))
+    .filter((name) => !isExcluded(name))
     .map((name) => {
       // What the SDK brings of JavaScript is imported as such.
       const type = /^workers\/.*\.m?js$/.test(name) ? 'ESModule' : 'Data';
       return moduleFrom(path.join(folder, name), `/${VENDORED}/${name}`, type);
     });
+}
+
+/**
+ * Says of a file's name whether one of `globs` matches it, as wrangler reads them: ** stands for any
+ * folders, * stays inside one.
+ */
+export function matcher(globs) {
+  const patterns = globs.map(expression);
+  return (name) => patterns.some((pattern) => pattern.test(name));
+}
+
+function expression(glob) {
+  const parts = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*' };
+  const source = glob.replace(
+    /\*\*\/|\*\*|\*|[.+?^${}()|[\]\\]/g,
+    (found) => parts[found] ?? `\\${found}`,
+  );
+  return new RegExp(`^${source}$`);
 }
 
 /** The names of the vendored Python modules that `modules` import. */

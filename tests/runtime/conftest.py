@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -137,6 +137,16 @@ def run(project: Path, *command: str) -> str:
     if process.returncode != 0:
         pytest.fail(f"{' '.join(command)} ended with {process.returncode}:\n{process.stdout}")
     return process.stdout
+
+
+def read_to(lines: Iterable[str], end: str) -> str:
+    """All up to the first line that has `end` in it."""
+    printed = ""
+    for line in lines:
+        printed += line
+        if end in line:
+            return printed
+    pytest.fail(f"there was no {end} in:\n{printed}")
 
 
 def press_ctrl_c(process: subprocess.Popen[str], folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.runtime.conftest import environment, press_ctrl_c
+from tests.runtime.conftest import environment, press_ctrl_c, read_to
 from tests.support import alone, write
 
 FORGE = str(Path(sys.executable).with_name("forge"))
@@ -206,12 +206,8 @@ def served(folder: Path, env: Mapping[str, str], log: list[str]) -> Iterator[tup
         text=True,
     )
     assert process.stdout
-    printed = ""
     try:
-        for line in process.stdout:
-            printed += line
-            if line.startswith("Ctrl-C"):
-                break
+        printed = read_to(process.stdout, "Ctrl-C ends it.")
         address = re.search(r"^Worker +(\S+)", printed, re.MULTILINE)
         assert address, printed
         yield address[1], printed

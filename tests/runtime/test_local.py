@@ -13,7 +13,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.runtime.conftest import Make, environment, press_ctrl_c, run
+from tests.runtime.conftest import Make, environment, press_ctrl_c, read_to, run
 from tests.template.combinations import Combination
 
 COMBINATIONS: dict[str, Combination] = {
@@ -181,16 +181,10 @@ def started(project: Path, script: str, log: list[str] | None = None) -> Iterato
         text=True,
     )
     assert process.stdout
-    printed = ""
     later = [] if log is None else log
     reader = Thread(target=later.extend, args=[process.stdout])
     try:
-        for line in process.stdout:
-            printed += line
-            if line.startswith("Ctrl-C"):
-                break
-        else:
-            pytest.fail(f"npm run {script} ended early:\n{printed}")
+        printed = read_to(process.stdout, "Ctrl-C ends it.")
         reader.start()
         yield printed
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.conftest import Make, environment, press_ctrl_c, run
+from tests.runtime.conftest import Make, environment, press_ctrl_c, read_to, run
 from tests.template.combinations import Combination, every_pair, everything, label
 
 OTHER_PAIRS = [combination for combination in every_pair() if combination not in everything()]
@@ -87,6 +87,21 @@ def test_tests_are_chosen_as_pytest_does(small: Path) -> None:
     assert "1 passed, 1 deselected in" in chosen.stdout
 
 
+def test_a_conftest_may_declare_marks(small: Path) -> None:
+    folder = small / "tests" / "marked"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(
+        "import pytest\n\n\n"
+        "def pytest_configure(config: pytest.Config) -> None:\n"
+        '    config.addinivalue_line("markers", "slow: takes a while")\n'
+    )
+    source = f"import pytest\n\n\n@pytest.mark.slow\n{PASSING}\n\n{FAILING}"
+    (folder / "test_marked.py").write_text(source)
+    process = npm(small, "test", "--", "-q", "-m", "slow", "tests/marked")
+    assert process.returncode == 0
+    assert "1 passed, 1 deselected in" in process.stdout
+
+
 def test_a_failing_example_of_hypothesis_is_tried_again(small: Path) -> None:
     source = (
         "from hypothesis import Phase, given, settings\n"
@@ -158,13 +173,3 @@ def started(
             yield process, lines
         finally:
             press_ctrl_c(process, project)
-
-
-def read_to(lines: Iterator[str], end: str) -> str:
-    """All up to the first line that has `end` in it."""
-    printed = ""
-    for line in lines:
-        printed += line
-        if end in line:
-            return printed
-    pytest.fail(f"there was no {end} in:\n{printed}")

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import Any, Self
 from zipfile import ZipFile
@@ -24,7 +23,7 @@ from zipfile import ZipFile
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.index import FRESH, configuration, start, stop, tell, write
+from forge_scaffold.index import FRESH, configuration, start, stop, tell, whole_folder, write
 from forge_scaffold.pyodide import known_to_pyodide, markers
 
 # The marker values (PEP 508) of Pyodide 314, which is what Workers run since 2026-09-08.
@@ -273,14 +272,9 @@ class Index:
         content = json.dumps([known_to_pyodide()["platform"], self._builds])
         folder = self.cache / f"pyodide-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
         if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
-                half = Path(scratch, "half")
-                half.mkdir()
+            with whole_folder(folder) as wheels:
                 for name, package in self._builds.items():
-                    _write_wheel(half, name, package)
-                with contextlib.suppress(OSError):  # another forge was faster
-                    half.rename(folder)
+                    _write_wheel(wheels, name, package)
         return folder
 
 

@@ -2,14 +2,14 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forge_scaffold.errors import UserError
-from forge_scaffold.index import cache_folder, stop
+from forge_scaffold.index import cache_folder, stop, whole_folder
 from forge_scaffold.render import render
 from forge_scaffold.sources import Source, current_template
 
@@ -59,20 +59,6 @@ def node(home: Path) -> str:
     """The Node that npm has installed for a harness; where npm has none, the one on PATH."""
     installed = home.parent / "node_modules" / ".bin" / "node"
     return str(installed) if installed.exists() else "node"
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """A new folder to fill, which becomes `target` when the block ends: all of it or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(
-        dir=target.parent, prefix=".new-", ignore_cleanup_errors=True
-    ) as scratch:
-        folder = Path(scratch, "folder")
-        folder.mkdir()
-        yield folder
-        with suppress(OSError):  # another forge was faster
-            folder.rename(target)
 
 
 def completed(command: list[str], folder: Path, env: dict[str, str] | None = None) -> str:

@@ -1,28 +1,26 @@
 """What a foreign Worker imports, installed from the package index for the Workers platform."""
 
-import ast
 import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from forge_scaffold.audit import inputs
+from forge_scaffold.audit.imports import scan
 from forge_scaffold.audit.inputs import Dependency
 from forge_scaffold.audit.resolve import ENVIRONMENT, Index, Tree
 from forge_scaffold.distributions import modules_of
 from forge_scaffold.errors import UserError
-from forge_scaffold.index import cache_folder, environment
+from forge_scaffold.index import cache_folder, environment, whole_folder
 from forge_scaffold.project import Project
 from forge_scaffold.pyodide import known_to_pyodide
-from forge_scaffold.runtime.harness import Progress, completed, whole_folder
+from forge_scaffold.runtime.harness import Progress, completed
 
 VENDORED = "python_modules"
 SDK = "workers-runtime-sdk"
@@ -90,7 +88,7 @@ def packages(project: Project, home: Path, progress: Progress, *, tests: bool) -
     declared = [each for each in declared if not each.problem]
     own = [each for each in declared if not each.group]
     other = _other_python(vendored)
-    sdk = next(str(pin) for pin in _pins(home / "requirements/worker.txt") if pin.name == SDK)
+    sdk = next(pin.declared for pin in _pins(home / "requirements/worker.txt") if pin.name == SDK)
     folders: tuple[Path, ...]
     if any(vendored.glob("*")) and not other:
         names = frozenset(each.name for each in own)
@@ -111,8 +109,8 @@ def packages(project: Project, home: Path, progress: Progress, *, tests: bool) -
     if not tests:
         return Packages(folders, (), tuple(notes))
     lock = home / "requirements/test.txt"
-    known = names | {canonicalize_name(pin.name) for pin in _pins(lock)}
-    imported = frozenset(_imported(project))
+    known = names | {pin.name for pin in _pins(lock)}
+    imported = frozenset(one.name.partition(".")[0] for one in scan(project.root).imports)
     besides = [
         each.requirement
         for each in declared
@@ -268,14 +266,9 @@ def _folder(kind: str, content: Iterable[str]) -> Path:
     return cache_folder("runtime") / f"{kind}-{key.hexdigest()[:16]}"
 
 
-def _pins(lock: Path) -> Iterator[Requirement]:
+def _pins(lock: Path) -> tuple[Dependency, ...]:
     """The releases in a lock of ours that the Workers platform gets."""
-    for line in lock.read_text("utf-8").splitlines():
-        if re.match(r"\w", line):
-            pin = Requirement(line.removesuffix("\\").partition(" --hash")[0])
-            if pin.marker is None or pin.marker.evaluate(dict(ENVIRONMENT)):
-                pin.marker = None
-                yield pin
+    return inputs.read(lock, frozenset(), frozenset()).dependencies
 
 
 def _other_python(folder: Path) -> str:
@@ -283,18 +276,6 @@ def _other_python(folder: Path) -> str:
     minors = {match[1] for path in folder.rglob("*.so") if (match := _COMPILED.search(path.name))}
     others = {f"3.{minor}" for minor in minors} - {PYTHON}
     return min(others, default="")
-
-
-def _imported(project: Project) -> Iterator[str]:
-    """The first parts of what the project's Python files import."""
-    for path in project.files:
-        if path.suffix == ".py":
-            with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-                for node in ast.walk(ast.parse(project.shown(path))):
-                    if isinstance(node, ast.Import):
-                        yield from (alias.name.partition(".")[0] for alias in node.names)
-                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                        yield node.module.partition(".")[0]
 
 
 def _may_matter(name: str, imported: frozenset[str]) -> bool:
