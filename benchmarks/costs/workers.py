@@ -118,8 +118,8 @@ class Home:
         return self.folder / run((self.node, "-e", script), self.folder).strip()
 
     def script(self, command: str, folder: Path) -> None:
-        """Run a command of the project's scripts/ on another folder."""
-        run((self.node, self.folder / "scripts" / "cli.mjs", command), folder)
+        """Run a command of the scripts/ in a folder."""
+        run((self.node, Path("scripts", "cli.mjs"), command), folder)
 
 
 def npm_install(folder: Path, *packages: str) -> None:
@@ -149,9 +149,10 @@ def make(name: str, home: Home) -> Worker:
     progress(f"{name}: vendoring")
     if name in OURS:
         worker = _render(name, _template(scratch), scratch)
-        (worker.folder / "node_modules").symlink_to(home.folder / "node_modules")
     else:
         worker = _assemble(name, ALTERNATIVES[name], home)
+    (worker.folder / "node_modules").symlink_to(home.folder / "node_modules")
+    if name in ALTERNATIVES:
         home.script("lock", worker.folder)
     home.script("vendor", worker.folder)
     return worker
@@ -203,6 +204,7 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
         '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "db"\n'
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")
+    shutil.copytree(home.folder / "scripts", folder / "scripts")
     # The lock starts from ours: what both need has one version.
     shutil.copytree(home.folder / "requirements", folder / "requirements")
     return Worker(name, folder)
