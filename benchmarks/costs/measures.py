@@ -238,6 +238,6 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "chat": Measure(chat, ("by-hand", "minimal", "default", "full", "fastapi", "sqlalchemy")),
     "share": Measure(share, ("by-hand", "minimal", "default", "full")),
-    "memory": Measure(memory, ("default", "full", "fastapi")),
+    "memory": Measure(memory, ("default", "full", "fastapi", "by-hand")),
     "tests": Measure(tests, ("default",)),
 }

@@ -9,12 +9,14 @@ import { matcher, readConfig } from './wrangler.mjs';
 
 const PYTHON = '3.14';
 const PLATFORM = 'pyemscripten_2026_0_wasm32';
+const COMPACT = path.join(import.meta.dirname, 'compact.py');
 const STAMP = '.locked'; // inside the folder: whoever replaces the folder removes it
 
 const LOCKS = {
   'requirements/worker.txt': {
     from: ['pyproject.toml', '--group', 'platform'],
     folder: PACKAGES[0], // wrangler uploads this one
+    uploaded: true,
   },
   'requirements/test.txt': {
     from: ['--group', 'test', '--constraints', 'requirements/worker.txt'],
@@ -43,7 +45,7 @@ export async function vendor() {
   if (!isOwn) return;
   const { exclude } = readConfig().python_modules;
   const locks = Object.entries(LOCKS);
-  await Promise.all(locks.map(([file, { folder }]) => fill(folder, file, exclude)));
+  await Promise.all(locks.map(([file, options]) => fill(file, exclude, options)));
 }
 
 /**
@@ -62,8 +64,9 @@ export async function prepare() {
   }
 }
 
-async function fill(folder, file, exclude) {
+async function fill(file, exclude, { folder, uploaded }) {
   const plan = [PLATFORM, await readFile(file, 'utf8'), ...exclude];
+  if (uploaded) plan.push(await readFile(COMPACT, 'utf8'));
   const stamp = createHash('sha256').update(plan.join('\n')).digest('hex');
   const isFilled = async () => (await contents(path.join(folder, STAMP))) === stamp;
   if (await isFilled()) return;
@@ -77,6 +80,7 @@ async function fill(folder, file, exclude) {
     await mkdir(scratch, { recursive: true });
     await install(fresh, file);
     await prune(fresh, exclude);
+    if (uploaded) await compact(fresh);
     await writeFile(path.join(fresh, STAMP), stamp);
     await rename(folder, stale).catch(ignoreMissing);
     await rename(fresh, folder).catch(async (error) => {
@@ -117,6 +121,12 @@ async function prune(folder, exclude) {
   for (const inner of folders.sort().reverse()) {
     if ((await readdir(inner)).length === 0) await rmdir(inner);
   }
+}
+
+// What is uploaded is held in memory, too, and read at each start.
+async function compact(folder) {
+  const code = await runUv(['run', '--no-project', '--quiet', 'python', COMPACT, folder]);
+  if (code !== 0) throw new Error(`${folder} could not be made smaller`);
 }
 
 async function contents(file) {

@@ -140,7 +140,7 @@ function expression(glob) {
   return new RegExp(`^${source}$`);
 }
 
-/** The names of the vendored Python modules that `modules` import. */
+/** What `modules` import of the vendored Python modules, and from them. */
 export function importsOf(modules, vendored) {
   const known = new Set(vendored.map(pythonName));
   const statement = /^(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)/gm;
@@ -151,7 +151,8 @@ export function importsOf(modules, vendored) {
       const imported = [...list.matchAll(/([\w.]+)(?: +as +\w+)?/g)].map(([, name]) => name);
       return from ? [from, ...imported.map((name) => `${from}.${name}`)] : imported;
     });
-  return [...new Set(names)].filter((name) => known.has(name)).sort();
+  const isKnown = (name) => known.has(name) || known.has(name.replace(/\.\w+$/, ''));
+  return [...new Set(names)].filter(isKnown).sort();
 }
 
 function pythonName({ path: file }) {
