@@ -87,6 +87,14 @@ def test_tests_are_chosen_as_pytest_does(small: Path) -> None:
     assert "1 passed, 1 deselected in" in chosen.stdout
 
 
+def test_it_stops_at_the_first_failure_when_told_so(small: Path) -> None:
+    write_tests(small, stopping=FAILING + "\n\n" + PASSING)
+    process = npm(small, "test", "--", "-q", "-x", "tests/test_stopping.py")
+    assert process.returncode == 1
+    assert "stopping after 1 failures" in process.stdout
+    assert "1 failed in" in process.stdout
+
+
 def test_a_conftest_may_declare_marks(small: Path) -> None:
     folder = small / "tests" / "marked"
     folder.mkdir()
