@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import Make, environment, press_ctrl_c, read_to, run
-from tests.template.combinations import Combination, every_pair, everything, label
-
-OTHER_PAIRS = [combination for combination in every_pair() if combination not in everything()]
+from tests.template.combinations import Combination, every_decision, everything, label
 
 FAILING = "async def test_failing() -> None:\n    assert 6 * 7 == 43\n"
 PASSING = "async def test_passing() -> None:\n    assert 6 * 7 == 42\n"
@@ -38,11 +36,11 @@ def test_everything_that_can_be_switched_on_passes_its_tests(
     assert not [line for line in lines if "cannot be kept in a snapshot" in line]
 
 
-@pytest.mark.parametrize("combination", OTHER_PAIRS, ids=label)
-def test_every_pair_of_choices_passes_its_tests_over_http(
+@pytest.mark.parametrize("combination", every_decision(), ids=label)
+def test_every_other_choice_passes_its_tests_over_http(
     make: Make, combination: Combination
 ) -> None:
-    # On CPython all of them run: tests/runtime/test_cpython.py.
+    # Every pair of choices runs on CPython: tests/runtime/test_cpython.py.
     chosen = "over-http or workflow_finishes or queue_delivers"
     lines = run(make(combination), "npm", "test", "--", "-v", "-k", chosen).splitlines()
     assert [line for line in lines if " PASSED" in line]

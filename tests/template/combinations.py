@@ -135,6 +135,18 @@ def every_pair() -> list[Combination]:
     return chosen
 
 
+@cache
+def every_decision() -> list[Combination]:
+    """Few of those with every pair, which hold the decisions that are in none of `everything`."""
+    missing = set().union(*map(_decisions, every_pair())).difference(*map(_decisions, everything()))
+    chosen: list[Combination] = []
+    while missing:
+        best = max(every_pair(), key=lambda each: len(_decisions(each) & missing))
+        chosen.append(best)
+        missing -= _decisions(best)
+    return chosen
+
+
 def all_pairs() -> set[Pair]:
     """Every pair that some combination holds: of two questions, and of all the conditions."""
     names = [question.name for question in closed_questions()]

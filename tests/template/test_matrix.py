@@ -25,7 +25,9 @@ from tests.template.combinations import (
     Combination,
     all_pairs,
     closed_questions,
+    every_decision,
     every_pair,
+    everything,
     label,
     pairs,
     questionnaire,
@@ -159,7 +161,7 @@ def test_a_project_is_the_files_that_are_looked_at_one_by_one(
 
 @pytest.mark.parametrize("file", DEPENDENT, ids=lambda file: file.path)
 def test_a_file_is_right_in_every_variant(
-    file: variants.File, everything: Path, *, full: bool, worker_id: str
+    file: variants.File, every_file: Path, *, full: bool, worker_id: str
 ) -> None:
     name = Path(file.path)
     texts = list(file.variants(full=full))
@@ -169,14 +171,14 @@ def test_a_file_is_right_in_every_variant(
     if name.suffix == ".py":
         # The linter and the type checker take longer to start than to read them all.
         folder = name.parent / "variants"
-        write(everything, {f"{folder}/{name.stem}_{i}.py": text for i, text in enumerate(texts)})
-        lint(everything / folder)
+        write(every_file, {f"{folder}/{name.stem}_{i}.py": text for i, text in enumerate(texts)})
+        lint(every_file / folder)
         if full:
-            check_types(everything, worker_id)
+            check_types(every_file, worker_id)
 
 
 @pytest.fixture
-def everything(tmp_path: Path) -> Path:
+def every_file(tmp_path: Path) -> Path:
     """A project with all files that any combination has, but no test."""
     every: Combination = {
         q.name: list(q.choices) if q.multiselect else True
@@ -205,3 +207,10 @@ def test_what_a_file_imports_is_there_in_every_combination(*, full: bool) -> Non
 def test_a_handful_of_combinations_holds_every_pair() -> None:
     assert all_pairs() <= set().union(*(pairs(each) for each in every_pair()))
     assert len(every_pair()) <= 20
+
+
+def test_fewer_still_hold_every_decision() -> None:
+    chosen = [*everything(), *every_decision()]
+    held = {decision for each in chosen for pair in pairs(each) for decision in pair}
+    assert held == {decision for pair in all_pairs() for decision in pair}
+    assert len(every_decision()) <= 5
