@@ -202,6 +202,8 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
         '[vars]\nOPENAI_BASE_URL = "https://api.openai.com/v1"\nOPENAI_MODEL = "gpt-6-luna"\n'
         '[secrets]\nrequired = ["OPENAI_API_KEY"]\n'
         '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "db"\n'
+        '[[ratelimits]]\nname = "RATE_LIMITER"\nnamespace_id = "1001"\n'
+        "simple = { limit = 60, period = 60 }\n"
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")
     shutil.copytree(home.folder / "scripts", folder / "scripts")
