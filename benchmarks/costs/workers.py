@@ -207,6 +207,7 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")
     shutil.copytree(home.folder / "scripts", folder / "scripts")
+    (folder / "scripts" / "compact.py").write_text("")  # pywrangler leaves packages as they are
     # The lock starts from ours: what both need has one version.
     shutil.copytree(home.folder / "requirements", folder / "requirements")
     return Worker(name, folder)
