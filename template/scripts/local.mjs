@@ -6,7 +6,7 @@ import { pythonError, readable } from './log.mjs';
 import { vendor } from './requirements.mjs';
 import { developmentToken, hasStandins, localVars, startStandins } from './standins.mjs';
 import { changes } from './watch.mjs';
-import { snapshotOf, startWorkerd } from './workerd.mjs';
+import { snapshotOf, startError, startWorkerd, STOPPED } from './workerd.mjs';
 import {
   localConfig,
   migrateAll,
@@ -21,7 +21,6 @@ const PORTS = {
   port: { type: 'string', default: '8787' }, // wrangler dev's
   'standins-port': { type: 'string', default: '8788' },
 };
-const STOPPED = 'ERR_RUNTIME_FAILURE';
 const TOKEN_SECONDS = 8 * 60 * 60;
 const DEV_VARS = '.dev.vars';
 const STATE = '.wrangler/state';
@@ -29,7 +28,7 @@ const DATA = `${STATE}/standins`; // beside what wrangler keeps
 
 /** Serves the Worker until Ctrl-C, again after each change, its data in wrangler's own local state. */
 export async function local(args) {
-  const { values: ports } = parseArgs({ args, options: PORTS });
+  const ports = parsePorts(args);
   await vendor();
   console.error('starting ...');
   const standins = hasStandins() ? await startStandins(ports['standins-port'], DATA) : undefined;
@@ -39,7 +38,7 @@ export async function local(args) {
   const source = sourceFolder(config);
   const packages = vendoredModules(config);
   const workerd = startWorkerd([answering('the Worker is starting: ask again in a moment')], {
-    port: Number(ports.port),
+    port: ports.port,
     snapshot: await snapshotOf(config, packages),
     resourcePersistencePath: `${STATE}/v3`,
     unsafeTriggerHandlers: true,
@@ -56,6 +55,17 @@ export async function local(args) {
       console.log(`${files.join(', ')} changed: reloaded in ${seconds} s`);
     }
   }
+}
+
+function parsePorts(args) {
+  const { values } = parseArgs({ args, options: PORTS });
+  const ports = Object.entries(values).map(([name, value]) => {
+    if (!/^\d{1,5}$/.test(value) || Number(value) > 65535) {
+      throw new Error(`--${name} ${value}: not a port; use 0 to 65535`);
+    }
+    return [name, Number(value)];
+  });
+  return Object.fromEntries(ports);
 }
 
 // workerd logs no exception that leaves a handler. This Worker is told of them.
@@ -93,12 +103,6 @@ async function load(workerd, packages, vars) {
   }
 }
 
-// Of a Worker that could not start, Miniflare has the lines that workerd logged.
-function startError({ code, message }) {
-  const line = message.split('\n').find((each) => each.startsWith('{'));
-  return code === STOPPED && line ? JSON.parse(line).message : message;
-}
-
 function answering(text, status = 503) {
   const body = JSON.stringify(text);
   const contents = `export default { fetch: () => new Response(${body}, { status: ${status} }) };`;
@@ -107,7 +111,7 @@ function answering(text, status = 503) {
 
 /** Serves the stand-ins for `npm run dev`, whose .dev.vars it writes unless there is one. */
 export async function standinsOnly(args) {
-  const { values: ports } = parseArgs({ args, options: PORTS });
+  const ports = parsePorts(args);
   const { url, ended } = await startStandins(ports['standins-port'], DATA);
   const vars = Object.entries(localVars(url)).map(([name, value]) => `${name}="${value}"\n`);
   if (existsSync(DEV_VARS)) {

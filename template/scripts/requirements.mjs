@@ -123,7 +123,7 @@ async function prune(folder, exclude) {
   }
 }
 
-// What is uploaded is held in memory, too, and read at each start.
+// Comments would only be uploaded; docstrings would be kept in memory as well.
 async function compact(folder) {
   const code = await runUv(['run', '--no-project', '--quiet', 'python', COMPACT, folder]);
   if (code !== 0) throw new Error(`${folder} could not be made smaller`);

@@ -4,12 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { packageVersion } from './bundle.mjs';
 import { TEST_PACKAGES } from './home.mjs';
+import { pythonError } from './log.mjs';
 import { vendor } from './requirements.mjs';
 import { hasStandins, localVars, startStandins } from './standins.mjs';
 import { order, PLACE, Tester, testerOptions, Testers } from './testers.mjs';
 import { PYTHON, runUv } from './uv.mjs';
 import { changes } from './watch.mjs';
-import { makeSnapshot, snapshotOf, startWorkerd } from './workerd.mjs';
+import { makeSnapshot, snapshotOf, startError, startWorkerd } from './workerd.mjs';
 import {
   files,
   importsOf,
@@ -168,7 +169,9 @@ async function serve(project, { standins, coverage, log }) {
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ message }) => log(message),
   });
-  const triggers = await workerd.ready;
+  const triggers = await workerd.ready.catch((error) => {
+    throw new Error(pythonError(startError(error), sourceFolder(config)));
+  });
   await migrateAll(workerd, config);
   const urls = await Promise.all(workers.map(({ name }) => workerd.unsafeGetDirectURL(name)));
   const places = urls.map((place) => ({ url: new URL(PLACE, place) }));

@@ -21,6 +21,8 @@ const CACHE = path.join(HOME, '.cache/workerd');
 const ARGUMENTS = 'WORKERD_ARGUMENTS';
 const SNAPSHOT = 'snapshot.bin';
 const COMPILED = /\.cpython-.*\.so$|(?:\.abi3)?\.so$/;
+/** The code of Miniflare's error for a Worker that could not start. */
+export const STOPPED = 'ERR_RUNTIME_FAILURE';
 const UNUSED_MS = 3 * 24 * 60 * 60 * 1000;
 
 // Select the development bundle: the flag of the newest Python wins, so the released ones have to be off.
@@ -81,6 +83,12 @@ function withWorkerd(load) {
     `workerd does not run on this machine: ${reason}\nUse \`npm run dev -- --remote\`, which runs ` +
       'the Worker at Cloudflare, or a container with a newer system.',
   );
+}
+
+/** Why a Worker could not start: of the lines that workerd logged, which Miniflare has, the first. */
+export function startError({ code, message }) {
+  const line = message.split('\n').find((each) => each.startsWith('{'));
+  return code === STOPPED && line ? JSON.parse(line).message : message;
 }
 
 function miniflareOptions(workers, shared, extra) {
@@ -160,7 +168,7 @@ async function starts(worker, extra) {
     await workerd.ready;
     return true;
   } catch (error) {
-    if (error.code !== 'ERR_RUNTIME_FAILURE') throw error;
+    if (error.code !== STOPPED) throw error;
     return false;
   } finally {
     await workerd.dispose();

@@ -20,9 +20,15 @@ const DEFAULT_RULES = [
   { type: 'CompiledWasm', globs: ['**/*.wasm'] },
 ];
 
-/** The configuration's top level, or the environment called `env`. */
+/** The configuration's top level, or the environment called `env`. Throws where it cannot be read. */
 export function readConfig(env) {
-  return unstable_readConfig({ env }, { hideWarnings: true });
+  try {
+    return unstable_readConfig({ env }, { hideWarnings: true });
+  } catch (error) {
+    const { file, line } = error.location ?? {};
+    if (line) error.message = `${path.relative('', file)}:${line}: ${error.message}`;
+    throw error;
+  }
 }
 
 /**
@@ -140,7 +146,7 @@ function expression(glob) {
   return new RegExp(`^${source}$`);
 }
 
-/** What `modules` import of the vendored Python modules, and from them. */
+/** The vendored Python modules that `modules` import, and the names that they import from those. */
 export function importsOf(modules, vendored) {
   const known = new Set(vendored.map(pythonName));
   const statement = /^(?:from +([\w.]+) +)?import +(\([^)]*\)|[^\n#]*)/gm;

@@ -13,6 +13,14 @@ from tests.template.combinations import Combination, every_decision, everything,
 
 FAILING = "async def test_failing() -> None:\n    assert 6 * 7 == 43\n"
 PASSING = "async def test_passing() -> None:\n    assert 6 * 7 == 42\n"
+TOML = "error: wrangler.toml:{line}: Invalid TOML"
+PORT = "error: --port 99999: not a port; use 0 to 65535\n"
+IMPORT = """\
+Traceback (most recent call last):
+  File "src/entry.py", line {line}, in <module>
+    import nothing_such
+ModuleNotFoundError: No module named 'nothing_such'
+"""
 BUSY = "def test_busy() -> None:\n    while True:\n        pass\n"
 
 
@@ -40,7 +48,7 @@ def test_everything_that_can_be_switched_on_passes_its_tests(
 def test_every_other_choice_passes_its_tests_over_http(
     make: Make, combination: Combination
 ) -> None:
-    # Every pair of choices runs on CPython: tests/runtime/test_cpython.py.
+    # Every other pair of choices runs on CPython: tests/runtime/test_cpython.py.
     chosen = "over-http or workflow_finishes or queue_delivers"
     lines = run(make(combination), "npm", "test", "--", "-v", "-k", chosen).splitlines()
     assert [line for line in lines if " PASSED" in line]
@@ -106,6 +114,33 @@ def test_a_conftest_may_declare_marks(small: Path) -> None:
     process = npm(small, "test", "--", "-q", "-m", "slow", "tests/marked")
     assert process.returncode == 0
     assert "1 passed, 1 deselected in" in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "added", "told"),
+    [
+        (("test",), "wrangler.toml", "name = \n", TOML),
+        (("run", "local"), "wrangler.toml", "name = \n", TOML),
+        (("run", "local", "--", "--port", "99999"), "wrangler.toml", "", PORT),
+        (("test", "--", "tests/test_health.py"), "src/entry.py", "import nothing_such\n", IMPORT),
+    ],
+    ids=["a test's configuration", "a configuration", "a port", "an import"],
+)
+def test_a_mistake_is_named(
+    small: Path, command: tuple[str, ...], file: str, added: str, told: str
+) -> None:
+    path = small / file
+    source = path.read_text()
+    path.write_text(source + added)
+    try:
+        process = npm(small, *command)
+    finally:
+        path.write_text(source)
+    assert process.returncode == 1
+    line = source.count("\n") + 1
+    printed = process.stdout + process.stderr
+    assert told.replace("{line}", str(line)) in printed
+    assert '{"timestamp"' not in printed
 
 
 def test_a_failing_example_of_hypothesis_is_tried_again(small: Path) -> None:
