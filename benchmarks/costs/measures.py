@@ -12,7 +12,14 @@ from time import perf_counter
 
 from benchmarks.costs.processes import CommandError, progress, run
 from benchmarks.costs.results import Figures, Results
-from benchmarks.costs.workerd import Client, Running, in_miniflare, restored, standins
+from benchmarks.costs.workerd import (
+    Client,
+    Running,
+    UnexpectedAnswerError,
+    in_miniflare,
+    restored,
+    standins,
+)
 from benchmarks.costs.workers import Home, Worker
 
 CLIENTS = 8
@@ -148,7 +155,7 @@ def memory(bench: Bench) -> None:
     with standins(bench.home) as url:
         for worker, figures in bench.each(*MEASURES["memory"].workers):
             with in_miniflare(worker, bench.home, url) as running:
-                figures.memory_mib = _load(worker, running, bench.effort.mixed)
+                _load(worker, running, bench.effort.mixed, figures)
 
 
 def tests(bench: Bench) -> None:
@@ -173,32 +180,38 @@ def _body(content: str, **more: object) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": content}], **more}
 
 
-def _load(worker: Worker, running: Running, total: int) -> list[tuple[int, float]]:
-    """Send mixed requests by several clients at once.
-
-    Returns:
-        How many requests were answered, and the memory after them, again and again.
-    """
+def _load(worker: Worker, running: Running, total: int, figures: Figures) -> None:
+    """Send mixed requests by several clients at once, and read the memory again and again."""
     mix = random.Random(0)  # noqa: S311 - the same requests in every run
     kinds = mix.choices((_chat, _stream_words, _health, _leave), weights=(4, 3, 2, 1), k=total)
     share = total // SAMPLES
-    samples = [(0, running.memory_mib())]
+    figures.memory_mib = [(0, running.memory_mib())]
     with ThreadPoolExecutor(CLIENTS) as pool:
         for done in range(0, total, share):
             if done % (10 * share) == 0:
                 progress(f"memory: {worker.name}, {done} of {total} requests")
             # A client each: what it leaves behind is its own.
             parts = [kinds[done : done + share][offset::CLIENTS] for offset in range(CLIENTS)]
-            for _ in pool.map(lambda part: _send(running, part), parts):
-                pass
-            samples.append((done + share, running.memory_mib()))
-    return samples
+            figures.mixed_failed += sum(pool.map(lambda part: _send(running, part), parts))
+            figures.memory_mib.append((done + share, running.memory_mib()))
 
 
-def _send(running: Running, kinds: list[Callable[[Client], object]]) -> None:
+def _send(running: Running, kinds: list[Callable[[Client], object]]) -> int:
+    """Send requests of these kinds.
+
+    Returns:
+        How many failed: a Worker that loses one now and then still shows how its memory grows.
+    """
+    failed = 0
     with running.client() as client:
         for kind in kinds:
-            kind(client)
+            try:
+                kind(client)
+            except (UnexpectedAnswerError, OSError, HTTPException) as error:
+                progress(f"memory: {error}")
+                client.close()  # http.client connects again for the next request
+                failed += 1
+    return failed
 
 
 def _health(client: Client) -> float:

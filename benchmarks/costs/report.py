@@ -187,12 +187,15 @@ def _firsts(results: Results) -> str:
 
 
 def _growths(results: Results) -> str:
-    others = {name: growth(results.workers[name].memory_mib) for name in results.workers}
-    return ", ".join(
-        f"{LABELS[name]} {value:+.1%}"
-        for name, value in others.items()
-        if value is not None and name != "default"
-    )
+    told = []
+    for name, figures in results.workers.items():
+        value = growth(figures.memory_mib)
+        if value is None:
+            continue
+        failed = f" ({figures.mixed_failed} requests failed)" if figures.mixed_failed else ""
+        if name != "default" or failed:
+            told.append(f"{LABELS[name]} {value:+.1%}{failed}")
+    return ", ".join(told)
 
 
 GOALS: Sequence[Goal] = (

@@ -33,6 +33,8 @@ class Figures(_Record):
     """What each further chunk of a stream adds."""
     memory_mib: list[tuple[int, float]] = []
     """workerd's resident memory after so many mixed requests."""
+    mixed_failed: int = 0
+    """How many of them ended in something other than an answer."""
 
     def median(self, figure: str) -> float | None:
         """The median over the rounds, or the one figure; None where it was not measured."""
