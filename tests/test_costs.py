@@ -80,7 +80,12 @@ def test_memory_that_levels_off_does_not_grow() -> None:
     [
         (
             "Cold start of the full preset",
-            ["0.65 ×", "≤ 0.65 ×", "met", "Forge, full 0.65 s, FastAPI + httpx 1.00 s"],
+            [
+                "0.65 ×",
+                "≤ 0.65 ×",
+                "met",
+                "Forge, full 0.65 s, FastAPI + httpx 1.00 s, SDK's hello 0.50 s",
+            ],
         ),
         (
             "Cold start of the minimal preset",

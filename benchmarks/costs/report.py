@@ -15,6 +15,8 @@ LABELS: Mapping[str, str] = {
     "fastapi": "FastAPI + httpx",
     "sqlalchemy": "FastAPI + httpx + SQLAlchemy",
     "by-hand": "SDK, by hand",
+    "minimal-packages": "minimal's packages alone",
+    "full-packages": "full's packages alone",
 }
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -182,7 +184,7 @@ def _named(form: str, figure: str, *workers: str, unit: float = 1) -> Callable[[
 
 
 def _firsts(results: Results) -> str:
-    others = {LABELS[name]: first_to_next(results, name) for name in ("full", "fastapi")}
+    others = {LABELS[name]: first_to_next(results, name) for name in ("full", "fastapi", "by-hand")}
     return ", ".join(f"{name} {value:.1f} ×" for name, value in others.items() if value is not None)
 
 
@@ -204,14 +206,14 @@ GOALS: Sequence[Goal] = (
         lambda results: ratio(results, "cold_s", "full", "fastapi"),
         0.65,
         "{:.2f} ×",
-        _named("{:.2f} s", "cold_s", "full", "fastapi"),
+        _named("{:.2f} s", "cold_s", "full", "fastapi", "full-packages", "hello"),
     ),
     Goal(
         "Cold start of the minimal preset, relative to the SDK's hello",
         lambda results: ratio(results, "cold_s", "minimal", "hello"),
         1.1,
         "{:.2f} ×",
-        _named("{:.2f} s", "cold_s", "minimal", "hello"),
+        _named("{:.2f} s", "cold_s", "minimal", "hello", "minimal-packages"),
     ),
     Goal(
         "Warm `/healthz` of the default preset, relative to the SDK's hello",
@@ -232,21 +234,21 @@ GOALS: Sequence[Goal] = (
         _per(1e6, "snapshot_bytes", "full"),
         45,
         "{:.1f} MB",
-        _named("{:.1f} MB", "snapshot_bytes", "fastapi", "sqlalchemy", unit=1e6),
+        _named("{:.1f} MB", "snapshot_bytes", "fastapi", "sqlalchemy", "full-packages", unit=1e6),
     ),
     Goal(
         "Upload of the full preset",
         _per(2**20, "upload_bytes", "full"),
         8,
         "{:.1f} MiB",
-        _named("{:.1f} MiB", "upload_bytes", "fastapi", "sqlalchemy", unit=2**20),
+        _named("{:.1f} MiB", "upload_bytes", "fastapi", "sqlalchemy", "full-packages", unit=2**20),
     ),
     Goal(
         "Upload of the full preset, gzip",
         _per(2**20, "gzip_bytes", "full"),
         2.2,
         "{:.1f} MiB",
-        _named("{:.1f} MiB", "gzip_bytes", "fastapi", "sqlalchemy", unit=2**20),
+        _named("{:.1f} MiB", "gzip_bytes", "fastapi", "sqlalchemy", "full-packages", unit=2**20),
     ),
     Goal(
         "Our share of a warm authenticated chat, default preset",

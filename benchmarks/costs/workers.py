@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from benchmarks.costs.processes import progress, run
 
@@ -39,10 +40,14 @@ HOME = "full"
 
 @dataclass(frozen=True)
 class Alternative:
-    """A Worker from apps/: its requirements, and its modules, the main one first."""
+    """A Worker from apps/: its requirements, and its modules, the main one first.
+
+    What is `trimmed` leaves out of its packages whatever our own Workers do.
+    """
 
     requirements: Sequence[str]
     modules: Sequence[str]
+    trimmed: bool = False
 
 
 ALTERNATIVES: Mapping[str, Alternative] = {
@@ -53,6 +58,10 @@ ALTERNATIVES: Mapping[str, Alternative] = {
         ("fastapi", "httpx", "sqlalchemy"), ("fastapi_sqlalchemy", "fastapi_httpx")
     ),
     "by-hand": Alternative((), ("by_hand",)),
+    "minimal-packages": Alternative(("httpx", "pydantic"), ("packages_minimal",), trimmed=True),
+    "full-packages": Alternative(
+        ("httpx", "pydantic", "sqlalchemy"), ("packages_full",), trimmed=True
+    ),
 }
 
 # Only what wrangler leaves out by itself is left out of the alternatives.
@@ -67,7 +76,7 @@ class Worker:
     folder: Path
 
     @cached_property
-    def config(self) -> Mapping[str, str]:
+    def config(self) -> Mapping[str, Any]:
         """Its wrangler.toml."""
         return tomllib.loads((self.folder / "wrangler.toml").read_text(encoding="utf-8"))
 
@@ -78,7 +87,7 @@ class Worker:
 
     def modules(self) -> list[tuple[str, str]]:
         """Name and path below the folder of each module that is uploaded, the main module first."""
-        main = self.config["main"]
+        main: str = self.config["main"]
         files = [file for root in ("src", "python_modules") for file in self._files(root)]
         files.sort(key=lambda file: (file != main, file))
         return [(file.removeprefix("src/"), file) for file in files]
@@ -189,6 +198,7 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
         shutil.copy(APPS / f"{module}.py", folder / "src")
     project = tomllib.loads((home.folder / "pyproject.toml").read_text(encoding="utf-8"))
     platform = project["dependency-groups"]["platform"]
+    excluded = ours.config["python_modules"]["exclude"] if alternative.trimmed else ["**/*.pyc"]
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "costs-{name}"\nversion = "0"\nrequires-python = ">=3.11"\n'
         f"dependencies = {json.dumps(alternative.requirements)}\n"
@@ -204,10 +214,12 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
         '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "db"\n'
         '[[ratelimits]]\nname = "RATE_LIMITER"\nnamespace_id = "1001"\n'
         "simple = { limit = 60, period = 60 }\n"
+        f"[python_modules]\nexclude = {json.dumps(excluded)}\n"
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")
     shutil.copytree(home.folder / "scripts", folder / "scripts")
-    (folder / "scripts" / "compact.py").write_text("")  # pywrangler leaves packages as they are
+    if not alternative.trimmed:
+        (folder / "scripts" / "compact.py").write_text("")  # pywrangler takes packages as they are
     # The lock starts from ours: what both need has one version.
     shutil.copytree(home.folder / "requirements", folder / "requirements")
     return Worker(name, folder)
