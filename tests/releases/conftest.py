@@ -15,6 +15,7 @@ Project = Callable[[str, str], Path]
 Update = Callable[[Path], None]
 """Update a project to the newest release; fail when the update fails."""
 
+COPIERS = ("oldest Copier", "newest Copier")
 PROGRAMS = {
     "oldest Copier": (*OLDEST, "update", "--defaults"),
     "newest Copier": (*NEWEST, "update", "--defaults"),
@@ -43,9 +44,9 @@ def project(series: Series, tmp_path: Path) -> Project:
     return project
 
 
-@pytest.fixture(params=PROGRAMS)
+@pytest.fixture
 def update(request: pytest.FixtureRequest, series: Series) -> Update:
-    """Every way to update a project."""
+    """The way to update a project that the test names."""
     program = PROGRAMS[request.param]
 
     def update(project: Path) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
 from scripts.release import add_release
-from tests.releases.conftest import Project, Update
+from tests.releases.conftest import COPIERS, Project, Update
 from tests.releases.series import ADDRESS, FORGE, NEWEST, OLDEST, PRESETS, RELEASED, Series, tags
 from tests.support import commit, git, repository, small_template, tree, write
 
@@ -24,8 +25,20 @@ def assert_no_conflict(project: Path) -> None:
         assert not any(b"\n" + marker in content for marker in MARKERS), name
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("tag", tags()[:-1])
+OLD_TAGS = tags()[:-1]
+
+# Forge updates every preset from every release; each Copier meets every preset and every release.
+UPDATES = [
+    *product(["forge"], OLD_TAGS, PRESETS),
+    *(
+        (copier, OLD_TAGS[(number + shift) % len(OLD_TAGS)], preset)
+        for shift, copier in enumerate(COPIERS)
+        for number, preset in enumerate(PRESETS)
+    ),
+]
+
+
+@pytest.mark.parametrize(("update", "tag", "preset"), UPDATES, indirect=["update"])
 def test_an_update_to_the_newest_is_a_fresh_project(
     series: Series, project: Project, update: Update, tag: str, preset: str
 ) -> None:
