@@ -449,6 +449,6 @@ async def test_a_failed_refresh_leaves_a_line_in_the_log(
     await key_server.serve(status=500)
     with pytest.raises(KeysUnavailable):
         await names(key_set)
-    assert '"event": "key_set_refresh_failed", "reason": "ValueError: status 500"' in (
+    assert '"event": "key_set_refresh_failed", "reason": "RefusedError: status 500"' in (
         capsys.readouterr().out
     )

@@ -108,14 +108,12 @@ def _subject(claims: Claims) -> str:
 
 def _token(headers: httpx.Headers, issuer: str) -> str:
     """The token of a request: as in Clerk's own SDKs, a bearer token comes before cookies."""
-    for token in bearer_tokens(headers):
-        if token:
-            return token
-    cookies = _session_cookies(headers)
-    if not cookies:
+    bearer, cookies = bearer_tokens(headers), _session_cookies(headers)
+    if not (bearer or cookies):
         raise Unauthorized("the request has no bearer token and no session cookie")
     # Several applications may share a domain, and a cookie may outlive its successor.
-    return max(cookies, key=lambda token: _freshness(token, issuer))
+    newest = max(cookies, key=lambda token: _freshness(token, issuer), default="")
+    return next(filter(None, bearer), newest)
 
 
 def _session_cookies(headers: httpx.Headers) -> list[str]:
