@@ -77,9 +77,10 @@ async def test_the_bearer_token_comes_before_cookies(clerk: Clerk, standins: Sta
     cookie = ("cookie", f"__session={other}")
     assert await subject(clerk, ("authorization", f"Bearer {one}"), cookie) == "user_1"
     assert await subject(clerk, ("authorization", "Bearer"), cookie) == "user_2"
-    assert "not have three parts" in (
-        await refusal(clerk, ("authorization", "Bearer x"), cookie)
-    ).description
+    assert (
+        "not have three parts"
+        in (await refusal(clerk, ("authorization", "Bearer x"), cookie)).description
+    )
 
 
 async def test_of_session_cookies_the_issuer_s_newest_counts(
