@@ -17,7 +17,7 @@ from service.settings import Environment, SettingsError, is_local
 from service.web import Problem, Unavailable
 
 DEFAULT_RETRY_AFTER = 5.0
-"""Seconds a caller is asked to wait where a provider that is too busy did not say."""
+"""Seconds a caller is asked to wait where what is too busy or down did not say."""
 
 Explain = Callable[[Exception], Problem]
 
@@ -38,7 +38,7 @@ def explain(context: Context) -> Explain:
 
 def provider_problem(error: ProviderError) -> Problem:
     """What a caller is told of a provider's failure; 422 where it may be the request's fault."""
-    wait = {"retry-after": str(math.ceil(error.retry_after or DEFAULT_RETRY_AFTER))}
+    wait = _wait(error.retry_after)
     match error:
         case RateLimitedError():
             return Problem(429, f"{error}.", headers=wait)
@@ -49,6 +49,10 @@ def provider_problem(error: ProviderError) -> Problem:
         case BadRequestError() | ContentBlockedError():
             return Problem(422, f"{error}.")
     return Problem(502, f"{error}.")
+
+
+def _wait(seconds: float | None) -> dict[str, str]:
+    return {"retry-after": str(math.ceil(seconds or DEFAULT_RETRY_AFTER))}
 
 
 def _failure(error: Exception, env: Environment) -> Problem:
@@ -66,5 +70,5 @@ def _failure(error: Exception, env: Environment) -> Problem:
             hint = str(error) if is_local(env) else "Its log says what to set"
             return Problem(500, f"This service is not configured. {hint}.")
         case Unavailable():
-            return Problem(503, error.answer)
+            return Problem(503, error.answer, headers=_wait(error.retry_after))
     return Problem(500, "Something went wrong in this service.")

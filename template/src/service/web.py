@@ -110,10 +110,11 @@ class Unavailable(Exception):
     """Something that the service needs cannot be used at the moment: a 503.
 
     Callers are told `answer`; whoever runs the service finds the error in its log, with its
-    message, which therefore quotes nothing of a request and no secret.
+    message, which therefore quotes nothing of a request and no secret. `retry_after` is in seconds.
     """
 
     answer: ClassVar[str]
+    retry_after: float | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -82,3 +82,4 @@ async def test_an_issuer_that_is_down_is_no_fault_of_the_token(
         headers = credentials(await standins.token())
         answer = await service.get("/v1/me", headers=headers)
     assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "10"

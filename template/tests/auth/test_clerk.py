@@ -72,25 +72,37 @@ async def test_a_session_cookie_names_its_subject(
     assert await subject(clerk, ("cookie", cookies.format(token))) == "user_1"
 
 
-async def test_bearer_and_cookie_may_agree(clerk: Clerk, standins: StandinsView) -> None:
-    token = await standins.token({"sub": "user_1"})
-    headers = [("authorization", f"Bearer {token}"), ("cookie", f"__session={token}")]
-    assert await subject(clerk, *headers) == "user_1"
-
-
-async def test_tokens_that_differ_are_refused(clerk: Clerk, standins: StandinsView) -> None:
+async def test_the_bearer_token_comes_before_cookies(clerk: Clerk, standins: StandinsView) -> None:
     one, other = await standins.token({"sub": "user_1"}), await standins.token({"sub": "user_2"})
-    for headers in (
-        [("authorization", f"Bearer {one}"), ("cookie", f"__session={other}")],
-        [("authorization", "Bearer"), ("cookie", f"__session={other}")],
-        [("cookie", f"__session={one}; __session={other}")],
-        [("cookie", f"__session={one}"), ("cookie", f"__session={other}")],
+    cookie = ("cookie", f"__session={other}")
+    assert await subject(clerk, ("authorization", f"Bearer {one}"), cookie) == "user_1"
+    assert await subject(clerk, ("authorization", "Bearer"), cookie) == "user_2"
+    assert (
+        "not have three parts"
+        in (await refusal(clerk, ("authorization", "Bearer x"), cookie)).description
+    )
+
+
+async def test_of_session_cookies_the_issuer_s_newest_counts(
+    clerk: Clerk, standins: StandinsView
+) -> None:
+    now = int(time.time())
+    old = await standins.token({"sub": "user_1", "iat": now - 50})
+    new = await standins.token({"sub": "user_2", "iat": now - 5})
+    foreign = await standins.token({"iss": "https://other.example.com", "iat": now})
+    for cookies in (
+        f"__session={old}; __session={new}",
+        f"__session={new}; __session={old}",
+        f"__session={old}; __session_Xq3-_aB9={new}",
+        f"__session_Xq3-_aB9={old}; __session={new}",
+        f"__session={foreign}; __session_Xq3-_aB9={new}",
+        f"__session=garbage; __session_Xq3-_aB9={new}",
+        f"__session=a.b.c; __session_Xq3-_aB9={new}",
     ):
-        error = await refusal(clerk, *headers)
-        assert (error.description, error.error) == (
-            "the request has several tokens that differ",
-            "invalid_token",
-        )
+        assert await subject(clerk, ("cookie", cookies)) == "user_2"
+    assert await subject(clerk, ("cookie", f"__session={old}"), ("cookie", f"__session={new}"))
+    error = await refusal(clerk, ("cookie", f"__session={foreign}"))
+    assert "another issuer" in error.description
 
 
 async def test_several_authorization_headers_are_refused(
@@ -114,7 +126,7 @@ async def test_several_authorization_headers_are_refused(
         pytest.param([], id="nothing"),
         pytest.param([("authorization", "Basic dTpw")], id="another scheme"),
         pytest.param([("authorization", "")], id="an empty header"),
-        pytest.param([("cookie", "session=abc; __session_x=abc")], id="other cookies"),
+        pytest.param([("cookie", "session=abc; __sessions=abc")], id="other cookies"),
         pytest.param([("cookie", "__session=")], id="signed out"),
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.auth.algorithms import Key, read_key
 from service.auth.jwt import (
+    MAX_KEYS_TRIED,
     MAX_TOKEN_LENGTH,
     Claims,
     Expectations,
@@ -384,6 +385,17 @@ async def test_a_key_that_cannot_be_used_leaves_the_others(
     assert (await verify(token, [broken, good], verify_signature)).sub == "user_1"
     with pytest.raises(InvalidToken, match="signature"):
         await verify(token, [broken], verify_signature)
+
+
+async def test_a_token_that_names_no_key_is_tried_against_a_few(
+    issuer: Issuer, verify_signature: VerifySignature
+) -> None:
+    key = read_key(await issuer.public_key("main"), "RS256")
+    assert key
+    token = examine(await issuer.sign(without(HEADER, "kid"), CLAIMS), EXPECTED, NOW)
+    assert (await verify(token, [key] * MAX_KEYS_TRIED, verify_signature)).sub == "user_1"
+    with pytest.raises(InvalidToken, match="the issuer has many"):
+        await verify(token, [key] * (MAX_KEYS_TRIED + 1), verify_signature)
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

@@ -12,7 +12,7 @@ from service.auth.keys import Locate
 from service.auth.oidc import Oidc, OidcSettings, discovered
 from service.runtime import VerifySignature
 from service.settings import SettingsError
-from tests.auth.issuer import Clock, Json, KeyServer
+from tests.auth.issuer import Clock, Issuer, Json, KeyServer
 from tests.support.standins import StandinsView
 
 LIVE = {"AUTH_ISSUER": "https://issuer.example.com", "AUTH_AUDIENCE": "api"}
@@ -65,6 +65,26 @@ async def test_an_access_token_may_say_that_it_is_one(
 ) -> None:
     token = await standins.token({"aud": "api"}, header={"typ": typ})
     assert await subject(oidc, f"Bearer {token}") == "user_dev"
+
+
+async def test_a_key_that_changed_under_its_name_is_found(
+    settings: dict[str, str],
+    key_server: KeyServer,
+    issuer: Issuer,
+    http: httpx.AsyncClient,
+    verify_signature: VerifySignature,
+    standins: StandinsView,
+) -> None:
+    at_key_server = {**settings, "AUTH_JWKS_URL": key_server.jwks_url}
+    oidc = Oidc(OidcSettings.load(at_key_server), http, verify_signature)
+    await key_server.serve("main")
+    old = await bearer(standins)
+    assert await subject(oidc, old) == "user_dev"
+    await key_server.serve(await issuer.public_key("other") | {"kid": "main"})
+    token = await standins.token({"aud": "api"}, key="other", header={"kid": "main"})
+    assert await subject(oidc, f"Bearer {token}") == "user_dev"
+    assert "signature is wrong" in (await refusal(oidc, ("authorization", old))).description
+    assert await key_server.hits() == 2
 
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "secevent+jwt", "dpop+jwt", ""])

@@ -1,14 +1,15 @@
 """Clerk's session tokens: https://clerk.com/docs/backend-requests/resources/session-tokens."""
 
+import re
 import time
 from collections.abc import Callable
-from re import fullmatch
 from typing import Annotated, Self
 
 import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service.auth import IDENTITY, Principal, Unauthorized
+from service.auth.algorithms import decode_base64url
 from service.auth.bearer import bearer_tokens
 from service.auth.fetched import FRESH_SECONDS
 from service.auth.jwt import Claims, Expectations, InvalidToken
@@ -18,7 +19,8 @@ from service.context import Context
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings, SettingsError, split
 
-SESSION_COOKIE = "__session"
+_SESSION_COOKIE = re.compile(r"__session(_[\w-]+)?")
+"""With the suffix of its application, which is a digest of its publishable key, or without."""
 
 _OPEN_TO_ALL = (
     "AUTH_AUTHORIZED_PARTIES is not set: name your front ends' origins, such as "
@@ -27,7 +29,7 @@ _OPEN_TO_ALL = (
 
 
 def _origin(url: str) -> str:
-    if not fullmatch(r"https?://[a-z0-9.:\[\]-]+", url):
+    if not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", url):
         raise ValueError("needs origins in lower case, such as https://app.example.com")
     return url
 
@@ -86,6 +88,7 @@ class Clerk:
             clock,
             fresh=settings.cache_seconds,
         )
+        self._issuer = settings.issuer
         self._tokens = Tokens(expected, keys, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:
@@ -93,7 +96,7 @@ class Clerk:
 
         Raises Unauthorized, or KeysUnavailable where nobody can tell.
         """
-        return await self._tokens.principal(_token(headers), _subject)
+        return await self._tokens.principal(_token(headers, self._issuer), _subject)
 
 
 def _subject(claims: Claims) -> str:
@@ -103,21 +106,31 @@ def _subject(claims: Claims) -> str:
     return claims.sub
 
 
-def _token(headers: httpx.Headers) -> str:
-    """The one token of a request: bearer and cookie may both be there when they are the same."""
-    tokens = {*bearer_tokens(headers), *_session_cookies(headers)}
-    if not tokens:
+def _token(headers: httpx.Headers, issuer: str) -> str:
+    """The token of a request: as in Clerk's own SDKs, a bearer token comes before cookies."""
+    bearer, cookies = bearer_tokens(headers), _session_cookies(headers)
+    if not (bearer or cookies):
         raise Unauthorized("the request has no bearer token and no session cookie")
-    if len(tokens) > 1:
-        raise Unauthorized("the request has several tokens that differ", "invalid_token")
-    return tokens.pop()
+    # Several applications may share a domain, and a cookie may outlive its successor.
+    newest = max(cookies, key=lambda token: _freshness(token, issuer), default="")
+    return next(filter(None, bearer), newest)
 
 
 def _session_cookies(headers: httpx.Headers) -> list[str]:
     pairs = [pair for line in headers.get_list("cookie") for pair in line.split(";")]
     cookies = [pair.strip().partition("=") for pair in pairs]
     # Signing out leaves an empty cookie behind.
-    return [value for name, _, value in cookies if name == SESSION_COOKIE and value]
+    return [value for name, _, value in cookies if _SESSION_COOKIE.fullmatch(name) and value]
+
+
+def _freshness(token: str, issuer: str) -> tuple[bool, float]:
+    """Whether the token says that it is the issuer's, and since when: nothing to rely on."""
+    try:
+        _, claims_json, _ = token.split(".")
+        claims = Claims.model_validate_json(decode_base64url(claims_json))
+    except ValueError:
+        return False, 0
+    return claims.iss == issuer, claims.iat
 
 
 def clerk(context: Context) -> Clerk:

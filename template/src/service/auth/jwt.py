@@ -18,6 +18,7 @@ from service.auth.algorithms import Key, decode_base64url, is_signature
 from service.runtime import VerifySignature
 
 MAX_TOKEN_LENGTH = 8192
+MAX_KEYS_TRIED = 32
 
 NumericDate = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
 """Seconds since the epoch (RFC 7519, section 2), up to the year 9999."""
@@ -25,6 +26,10 @@ NumericDate = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=Fal
 
 class InvalidToken(Exception):
     """The token is not to be believed. The message says why, and holds nothing of the token."""
+
+
+class WrongSignature(InvalidToken):
+    """None of the keys that the token could mean has verified it."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +116,16 @@ async def verify(
 ) -> Claims:
     """The token's claims, once one of `keys` has verified its signature.
 
-    A token that names no key is tried against all. Raises InvalidToken.
+    A token that names no key is tried against all, unless these are many: each costs time, and
+    anybody can write such a token. Raises InvalidToken.
     """
     fitting = [
         key for key in keys if key.algorithm == token.algorithm and token.kid in ("", key.kid)
     ]
     if not fitting:
         raise InvalidToken("the token's key is not one of the issuer's")
+    if len(fitting) > MAX_KEYS_TRIED:
+        raise InvalidToken("the token does not name its key, and the issuer has many")
     for key in fitting:
         try:
             if await verify_signature(key.algorithm, key.jwk, token.signature, token.signed):
@@ -125,7 +133,7 @@ async def verify(
         except ValueError:
             # What only the cryptography finds wrong with a key makes it a key that fits nothing.
             continue
-    raise InvalidToken("the token's signature is wrong")
+    raise WrongSignature("the token's signature is wrong")
 
 
 _REFUSED_PARAMETERS = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u"})

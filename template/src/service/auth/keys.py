@@ -1,6 +1,6 @@
 """The issuer's public keys: RFC 7517, section 5."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Annotated
 
 import httpx
@@ -16,8 +16,6 @@ from service.auth.fetched import (
     read_document,
 )
 
-MAX_KEYS = 32
-
 Locate = Callable[[], Awaitable[str]]
 """Tells where the keys are; raises as `Fetched` says."""
 
@@ -26,8 +24,33 @@ CacheSeconds = Annotated[float, Field(ge=COOLDOWN_SECONDS, le=STALE_SECONDS)]
 """How long keys serve before they are asked for again."""
 
 
+class Keys:
+    """What an issuer published: only what a token asks for is parsed, and that once."""
+
+    def __init__(self, published: Sequence[object], algorithms: Collection[str]) -> None:
+        self._published = published
+        self._algorithms = algorithms
+        self._parsed: dict[str, tuple[Key, ...]] = {}
+
+    def has(self, kid: str) -> bool:
+        """Whether a key is called so, fit or not; each set has the key without a name."""
+        return not kid or any(_kid(jwk) == kid for jwk in self._published)
+
+    def called(self, kid: str) -> tuple[Key, ...]:
+        """The keys of this name that are fit for one of the algorithms; without a name, all."""
+        if kid not in self._parsed and self.has(kid):
+            wanted = [jwk for jwk in self._published if kid in ("", _kid(jwk))]
+            fit = (read_key(jwk, algorithm) for jwk in wanted for algorithm in self._algorithms)
+            self._parsed[kid] = tuple(key for key in fit if key)
+        return self._parsed.get(kid, ())
+
+
+def _kid(jwk: object) -> object:
+    return jwk.get("kid") if isinstance(jwk, dict) else None
+
+
 class KeySet:
-    """The keys that are fit for one of `algorithms`, cached; `clock` gives epoch seconds."""
+    """An issuer's keys for one of `algorithms`, cached; `clock` gives epoch seconds."""
 
     def __init__(
         self,
@@ -45,17 +68,23 @@ class KeySet:
         self._timeout = timeout
         self._keys = Fetched("key_set", self._fetch, clock, fresh)
 
-    async def find(self, kid: str) -> tuple[Key, ...]:
+    async def find(self, kid: str) -> Keys:
         """The issuer's keys, asked for anew when they are old or none of them is called `kid`.
 
         Raises KeysUnavailable.
         """
-        return await self._keys.get(lambda keys: not kid or any(key.kid == kid for key in keys))
+        return await self._keys.get(lambda keys: keys.has(kid))
 
-    async def _fetch(self) -> tuple[Key, ...]:
+    async def newer(self, than: Keys) -> Keys:
+        """The issuer's keys, asked for anew unless others have been since: some may be changed.
+
+        Raises KeysUnavailable.
+        """
+        return await self._keys.get(lambda keys: keys is not than)
+
+    async def _fetch(self) -> Keys:
         found = await read_document(self._http, await self._locate(), _Document, self._timeout)
-        fit = (read_key(jwk, algorithm) for jwk in found.keys for algorithm in self._algorithms)
-        return tuple(key for key in fit if key)
+        return Keys(found.keys, self._algorithms)
 
 
 def at(url: str) -> Locate:
@@ -70,4 +99,4 @@ def at(url: str) -> Locate:
 class _Document(BaseModel):
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
-    keys: Annotated[list[object], Field(max_length=MAX_KEYS)]
+    keys: list[object]

@@ -7,7 +7,15 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from service.auth import Principal, Unauthorized
 from service.auth.algorithms import ALGORITHMS
-from service.auth.jwt import Claims, Expectations, InvalidToken, examine, verify
+from service.auth.jwt import (
+    Claims,
+    Expectations,
+    InvalidToken,
+    Unverified,
+    WrongSignature,
+    examine,
+    verify,
+)
 from service.auth.keys import KeySet
 from service.runtime import VerifySignature
 from service.settings import split
@@ -50,11 +58,21 @@ class Tokens:
         try:
             unverified = examine(token, self._expected, self._clock())
             name = _not_empty(subject(unverified.claims))
-            keys = await self._keys.find(unverified.kid)
-            claims = await verify(unverified, keys, self._verify_signature)
+            claims = await self._verified(unverified)
         except InvalidToken as error:
             raise Unauthorized(str(error), "invalid_token") from error
         return Principal(name, claims)
+
+    async def _verified(self, token: Unverified) -> Claims:
+        keys = await self._keys.find(token.kid)
+        try:
+            return await verify(token, keys.called(token.kid), self._verify_signature)
+        except WrongSignature:
+            # Some issuers put another key under a name that is known.
+            newer = await self._keys.newer(keys)
+            if newer.called(token.kid) == keys.called(token.kid):
+                raise
+            return await verify(token, newer.called(token.kid), self._verify_signature)
 
 
 def _not_empty(subject: str) -> str:

@@ -1,12 +1,10 @@
 """Calls to a provider's HTTP API: what they have in common, errors and retries above all."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Annotated, ClassVar, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -35,13 +33,12 @@ from service.providers.base import (
 )
 from service.providers.sse import Event, EventTooLongError, Parser
 from service.retry import Retry
+from service.retry_after import duration, retry_after
 from service.settings import HeaderSecret, Settings
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 16 * 1024
 MAX_DETAIL_CHARS = 500
-MAX_RETRY_AFTER = 3600.0
-"""Seconds; a provider that asks for more is taken to ask for this."""
 
 T = TypeVar("T")
 
@@ -89,12 +86,11 @@ Tokens = Annotated[int | None, BeforeValidator(_count)]
 
 
 def _seconds(value: object) -> float | None:
-    seconds = _number(str(value).removesuffix("s"))
-    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
+    return duration(str(value).removesuffix("s"))
 
 
 Seconds = Annotated[float | None, BeforeValidator(_seconds)]
-"""A duration as APIs write it: 7, "7.5", "7.5s". At most MAX_RETRY_AFTER; None for what is none."""
+"""A duration as APIs write it: 7, "7.5", "7.5s"; None for what is none."""
 
 
 class ErrorReport(BaseModel):
@@ -471,35 +467,3 @@ def is_retryable(status: int, headers: Mapping[str, str], passing: Set[int]) -> 
     said = headers.get("x-should-retry")
     passes = status in passing or status >= 500
     return said != "false" and (passes or (status == httpx.codes.CONFLICT and said == "true"))
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The seconds that the provider asks to wait, at most MAX_RETRY_AFTER; None if it does not.
-
-    `retry-after-ms` comes before Retry-After, which is seconds or a date (RFC 9110, 10.2.3).
-    """
-    seconds = _number(headers.get("retry-after-ms", ""))
-    if seconds is not None:
-        seconds /= 1000
-    else:
-        value = headers.get("retry-after", "")
-        seconds = _number(value)
-        if seconds is None:
-            seconds = _seconds_until(value, now)
-    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _seconds_until(date: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
