@@ -50,7 +50,7 @@ def cli() -> str:
 | 1 | The result failed its check: `forge check` has findings, `forge audit` found a dependency that blocks, an update has conflicts or new findings, `--check` found an update, or the template makes a project that `forge new` refuses. |
 | 2 | The command cannot do what it was asked: a mistake in the arguments, a config file, a `forge.toml` or the project. Every problem is listed. |
 | 130, 143 | Stopped by Ctrl-C or SIGTERM. Nothing was left behind. |
-| 141 | The reader of the output went away (`forge check \\| head`). |
+| 141 | The reader of the output went away, as `head` does. |
 
 `forge new` writes the whole project or nothing. Results go to stdout, everything else to stderr. Colour
 appears only on a terminal, and not when `NO_COLOR` is set.
@@ -267,12 +267,18 @@ what `forge check` reports.
 def _statement(row: Mapping[str, Any]) -> str:
     """A row of the table, the code in one line for each of its lines."""
     lines = [line for line in row["code"].strip("\n").split("\n") if line]
-    code = "<br>".join(f"`{line}`".replace("|", "\\|") for line in lines)
+    code = "<br>".join(map(_code, lines))
     found = ", ".join(
         f"[{rule}](rules/{rule[:3]}.md#{rule.lower()})" for rule in row.get("rules", [])
     )
     unknown = f" ({row['unknown']})" if "unknown" in row else ""
     return f"| {code} | {row['outcome']}{unknown} | {found} |"
+
+
+def _code(line: str) -> str:
+    """A line of code in a table cell. Indentation goes before it: inside, not every renderer keeps it."""
+    code = line.lstrip()
+    return f"{'&emsp;' * ((len(line) - len(code)) // 2)}`{code}`"
 
 
 def telemetry() -> str:

@@ -5,33 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.browser import Browser, browser
 from tests.audit.conftest import Audited
+from tests.browser import Browser, browser
 from tests.support import REPOSITORY
 
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
 
 SHOWN_ROWS = "[...document.querySelectorAll('.table tbody tr')].filter(row => !row.hidden)"
 SHOWN_NAMES = f"{SHOWN_ROWS}.map(row => row.cells[0].textContent)"
-
-# The contrast of the text of an element with what is behind it (WCAG 2.2, 1.4.3).
-CONTRASTS = """(() => {
-  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const light = (colour) => {
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map((part) => {
-      const share = part / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const paper = light(getComputedStyle(document.body).backgroundColor);
-  return [...document.querySelectorAll("p, td, th, li, summary, a, span, strong")].map((one) => {
-    const ink = light(getComputedStyle(one).color);
-    return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-  });
-})()"""
 
 
 @pytest.fixture(scope="module")
@@ -117,24 +98,17 @@ def test_the_tree_shows_the_way_to_what_blocks(page: Browser) -> None:
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_nothing_sticks_out_sideways(page: Browser, width: int) -> None:
-    page.protocol(
-        "Emulation.setDeviceMetricsOverride",
-        width=width,
-        height=800,
-        deviceScaleFactor=1,
-        mobile=width < 700,
-    )
+    page.resize(width)
     page.js("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert page.js("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_light_and_in_dark(page: Browser, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    page.protocol("Emulation.setEmulatedMedia", features=features)
+    page.prefer(scheme)
     paper = page.js("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(21, 23, 26)"}[scheme]
-    assert min(page.js(CONTRASTS)) >= 4.5
+    assert page.lowest_contrast("p, td, th, li, summary, a, span, strong") >= 4.5
 
 
 def test_a_screen_reader_finds_its_way(page: Browser) -> None:

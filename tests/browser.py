@@ -1,5 +1,6 @@
 """Chromium without a window, driven over WebDriver."""
 
+import json
 import os
 import re
 import shutil
@@ -31,6 +32,28 @@ FLAGS = [
 
 
 PACKAGES = ("chromium", "chromium-driver")  # of Debian
+
+# The contrast of the text of elements with the page behind it (WCAG 2.2, 1.4.3).
+CONTRASTS = """((selector) => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const light = (...layers) => {
+    for (const colour of layers) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const background = getComputedStyle(document.body).backgroundColor;
+  const paper = light(background);
+  return [...document.querySelectorAll(selector)].map((one) => {
+    const ink = light(background, getComputedStyle(one).color);
+    return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+  });
+})"""
 
 
 def installed() -> str:
@@ -78,8 +101,10 @@ class Browser:
         assert answer.status_code == 200, value
         return value
 
-    def open(self, page: Path) -> None:
-        self.call("POST", "/url", {"url": page.as_uri()})
+    def open(self, page: Path | str) -> None:
+        """Load a file or a URL."""
+        url = page.as_uri() if isinstance(page, Path) else page
+        self.call("POST", "/url", {"url": url})
 
     def js(self, expression: str) -> Any:  # noqa: ANN401
         script = {"script": f"return {expression}", "args": []}
@@ -89,6 +114,23 @@ class Browser:
         """A command of Chromium's own protocol."""
         body = {"cmd": command, "params": parameters}
         return self.call("POST", "/goog/cdp/execute", body)
+
+    def resize(self, width: int) -> None:
+        self.protocol(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=800,
+            deviceScaleFactor=1,
+            mobile=width < 700,
+        )
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer light or dark pages."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.protocol("Emulation.setEmulatedMedia", features=features)
+
+    def lowest_contrast(self, selector: str) -> float:
+        return float(self.js(f"Math.min(...{CONTRASTS}({json.dumps(selector)}))"))
 
     def element(self, selector: str) -> str:
         wanted = {"using": "css selector", "value": selector}
