@@ -154,7 +154,7 @@ async def service_context(env: Environment) -> AsyncIterator[Context]:
 
 def runtime(env: Environment, start_span: StartSpan = no_span) -> Runtime:
     """What the service is built on, in `env`."""
-    return Runtime(env, here.transport(), here.verify_signature, start_span)
+    return Runtime(env, here.transport(), here.verify_signature, here.verify_hmac, start_span)
 
 
 async def as_new_caller(client: httpx.AsyncClient, standins: StandinsView) -> httpx.AsyncClient:

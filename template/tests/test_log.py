@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.log import log, request_id
-from tests.conftest import Env, new_name, serve
+from service.web import Request, Response, Route
+from tests.conftest import Env, in_process, new_name, serve
 from tests.support.standins import KEY
 
 Lines = list[dict[str, Any]]
@@ -54,6 +55,32 @@ async def test_interleaved_requests_keep_their_own_ids(capsys: pytest.CaptureFix
     told = lines(capsys)
     assert len(told) == 3
     assert all(line["request_id"] == f"r{line['number']}" for line in told)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/v1/things/a-file-name.txt", "/v1/things/{name}"),
+        ("GET", "/v1/things/a-file-name.txt?query=a-file-name.txt", "/v1/things/{name}"),
+        ("POST", "/v1/things/a-file-name.txt", None),  # 405
+        ("GET", "/a-file-name.txt", None),  # 404
+    ],
+)
+async def test_a_request_s_line_names_the_route_and_never_the_path(
+    env: Env, capsys: pytest.CaptureFixture[str], method: str, path: str, route: str | None
+) -> None:
+    async def nothing(_request: Request) -> Response:
+        return Response(204)
+
+    service = in_process(env)
+    service.app.routes.append(Route("GET", "/v1/things/{name}", nothing, public=True))
+    async with httpx.AsyncClient(transport=service, base_url="http://localhost") as client:
+        await client.request(method, path)
+    printed = capsys.readouterr().out
+    assert "a-file-name" not in printed
+    (line,) = [json.loads(text) for text in printed.splitlines()]
+    assert line.get("route") == route
+    assert "path" not in line
 
 
 async def test_what_is_logged_deep_inside_has_the_request_s_id(

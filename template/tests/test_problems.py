@@ -3,13 +3,15 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
-from service.web import MAX_BODY_BYTES
-from tests.conftest import Env, serve
+from service.problems import explain
+from service.web import MAX_BODY_BYTES, Unavailable
+from tests.conftest import Env, serve, service_context
 from tests.support.standins import StandinsView
 
 JSON = {"content-type": "application/json"}
@@ -179,20 +181,45 @@ async def test_local_settings_serve_this_machine_only(env: Env) -> None:
     assert_problem(answer, 403)
 
 
+@dataclass(frozen=True)
 class BrokenEnvironment:
-    """Fails in a way that nothing in the service foresees."""
+    """Says where the service runs, and fails otherwise in a way that nothing in it foresees."""
+
+    where: str
 
     def get(self, name: str, /) -> object:
+        if name == "ENVIRONMENT":
+            return self.where
         raise RuntimeError(f"secret text about {name}")
 
 
-async def test_an_error_nobody_foresaw_keeps_its_text_to_itself(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("where", ["production", "local"])
+async def test_an_unexpected_error_shows_its_message_to_the_caller_in_local_runs_only(
+    where: str, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with serve(BrokenEnvironment()) as service:
-        answer = await service.get("/healthz")
-    assert_problem(answer, 500)
+    async with serve(BrokenEnvironment(where)) as service:
+        service.headers.update(client.headers)
+        answer = await service.post("/v1/chat", json=body("hello"))
+    problem = assert_problem(answer, 500)
+    assert problem["detail"] == "Something went wrong in this service."
+    assert ("RuntimeError: secret text about" in problem.get("exception", "")) == (where == "local")
+    assert ("secret text" in answer.text) == (where == "local")
     log = capsys.readouterr().out
     assert "RuntimeError" in log
     assert "test_problems.py" in log
-    assert "secret text" not in answer.text + log
+    assert "secret text" not in log
+
+
+class Down(Unavailable):
+    answer = "It is down."
+
+
+@pytest.mark.parametrize("where", ["production", "local"])
+async def test_what_is_unavailable_shows_its_cause_in_local_runs_only(where: str, env: Env) -> None:
+    error = Down("no answer")
+    error.__cause__ = OSError("the reason")
+    async with service_context(env | {"ENVIRONMENT": where}) as context:
+        problem = context.get(explain)(error)
+    assert (problem.status, problem.detail) == (503, "It is down.")
+    shown = {"exception": "Down: no answer, caused by OSError: the reason"}
+    assert problem.extensions == (shown if where == "local" else {})

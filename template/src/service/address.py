@@ -1,12 +1,8 @@
-"""Where a request came from: all that tells one caller from another where nobody signs in."""
+"""Where a request came from."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import httpx
-
-from service.context import CALLER, Caller, Context
-from service.limits import rate_limit
-from service.web import Request, Route
 
 CUSTOMER_PREFIX = 64
 """Bits of an IPv6 address that name a customer; the rest are theirs to choose (RFC 6177)."""
@@ -27,15 +23,3 @@ def network(headers: httpx.Headers) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(IPv6Network((int(address), CUSTOMER_PREFIX), strict=False))
-
-
-def caller(context: Context) -> Caller:
-    async def identify(request: Request, route: Route) -> str:
-        """Callers are anonymous. Raises Problem when an address exceeds its limit."""
-        await context.get(rate_limit).admit(request, route.path, network(request.headers))
-        return "anonymous"
-
-    return identify
-
-
-feature = (CALLER.by(caller),)

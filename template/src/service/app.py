@@ -11,6 +11,7 @@ from uuid import uuid4
 from service.about import NAME, VERSION
 from service.context import CALLER, CONSUMERS, Consumer, Context
 from service.features import FEATURES
+from service.limits import rate_limit
 from service.log import log, request_id
 from service.maintenance import maintenance
 from service.problems import explain
@@ -27,8 +28,9 @@ class App:
 
     def __init__(self, runtime: Runtime) -> None:
         self.context = Context(runtime, FEATURES)
-        self._routes = [
-            Route("GET", "/healthz", _healthz, public=True),
+        self.routes = [
+            # Unlimited: it needs no setting, and costs less than counting it.
+            Route("GET", "/healthz", _healthz, public=True, limited=False),
             *self.context.routes(),
         ]
 
@@ -38,7 +40,9 @@ class App:
         request_id.set(request.id)
         started = time.perf_counter()
         try:
-            response = await self._answer(request)
+            route, path_params = find(self.routes, request.method, request.path)
+            request = replace(request, route=route.path, path_params=path_params)
+            response = await self._answer(request, route)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
             response = self.context.get(explain)(error).response(request.id)
         if request.method == "HEAD":
@@ -49,19 +53,20 @@ class App:
             "info",
             "request",
             method=request.method,
-            path=request.path,
+            route=request.route or None,
             status=response.status,
             duration_ms=round((time.perf_counter() - started) * 1000),
         )
         return response
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, route: Route) -> Response:
         local = is_local(self.context.env)
         if local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
-        route, path_params = find(self._routes, request.method, request.path)
+        if route.public and route.limited:
+            await self.context.get(rate_limit).admit_address(request, route.path)
         caller = "" if route.public else await self.context.require(CALLER)(request, route)
-        return await route.handler(replace(request, caller=caller, path_params=path_params))
+        return await route.handler(replace(request, caller=caller))
 
     async def run_tasks(self) -> None:
         """Run the scheduled tasks. Raises MaintenanceError."""

@@ -302,7 +302,7 @@ class Chat:
             request_id=request.id,
             provider=call.provider,
             model=call.model,
-            route=request.path,
+            route=request.route,
             outcome=call.outcome,
             attempts=call.attempts,
             latency_ms=call.elapsed_ms(),

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import Field
 
+from service.address import network
 from service.context import Context
 from service.log import log, where
 from service.settings import Settings, binding
@@ -19,8 +20,8 @@ from service.web import Problem, Request
 
 TIMEOUT_SECONDS = 1.0
 
-Throttled = Callable[[Request, str, str], None]
-"""Told of a request that was refused: the route as declared, and the caller."""
+Throttled = Callable[[Request, str, str | None], None]
+"""Told of a request that was refused: the route as declared, and the caller if there is one."""
 
 
 class RateLimitSettings(Settings):
@@ -52,9 +53,16 @@ class RateLimit:
         self._timeout = timeout
 
     async def admit(self, request: Request, route: str, caller: str) -> None:
-        """Count the request for `caller`, a subject or an address. Problems: 429."""
-        # However long the name is; and nobody's name is where it is counted.
-        key = sha256(caller.encode(errors="surrogatepass")).hexdigest()
+        """Count the request for `caller`, a verified subject. Raises Problem: 429."""
+        await self._count(request, route, f"caller {caller}", caller)
+
+    async def admit_address(self, request: Request, route: str) -> None:
+        """Count the request for the address that it came from. Raises Problem: 429."""
+        await self._count(request, route, f"address {network(request.headers)}", None)
+
+    async def _count(self, request: Request, route: str, name: str, caller: str | None) -> None:
+        # Names may be of any length, and must not appear where they are counted.
+        key = sha256(name.encode(errors="surrogatepass")).hexdigest()
         if await self._has_room(key):
             return
         self._throttled(request, route, caller)

@@ -65,10 +65,22 @@ def _failure(error: Exception, env: Environment) -> Problem:
         reason=(str(error) or None) if isinstance(error, Unavailable) else None,
         where=where(error),
     )
+    local = is_local(env)
     match error:
         case SettingsError():
-            hint = str(error) if is_local(env) else "Its log says what to set"
+            hint = str(error) if local else "Its log says what to set"
             return Problem(500, f"This service is not configured. {hint}.")
         case Unavailable():
-            return Problem(503, error.answer, headers=_wait(error.retry_after))
-    return Problem(500, "Something went wrong in this service.")
+            problem = Problem(503, error.answer, headers=_wait(error.retry_after))
+        case _:
+            problem = Problem(500, "Something went wrong in this service.")
+    if local:
+        # For the developer alone: a message may quote what no log is to have.
+        problem.extensions["exception"] = _messages(error)
+    return problem
+
+
+def _messages(error: BaseException) -> str:
+    """What the error and its causes say."""
+    message = f"{type(error).__name__}: {error}"
+    return f"{message}, caused by {_messages(error.__cause__)}" if error.__cause__ else message

@@ -13,6 +13,12 @@ VerifySignature = Callable[[str, Mapping[str, object], bytes, bytes], Awaitable[
 Raises ValueError for a key that cannot be used with the algorithm.
 """
 
+VerifyHmac = Callable[[bytes, bytes, bytes], Awaitable[bool]]
+"""Secret, signature, signed bytes -> whether the signature is their HMAC-SHA256, in constant time.
+
+Raises ValueError for an empty secret, with which anyone can sign.
+"""
+
 EndSpan = Callable[[Mapping[str, str | int | float | bool], str | None], None]
 """Ends a span with its attributes and what failed, None where nothing did."""
 
@@ -32,4 +38,5 @@ class Runtime:
     env: Environment
     transport: httpx.AsyncBaseTransport
     verify_signature: VerifySignature
+    verify_hmac: VerifyHmac
     start_span: StartSpan = no_span

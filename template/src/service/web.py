@@ -21,7 +21,8 @@ class Request:
     """A request as it came in; its body has not been read yet.
 
     `native` is the same body as the platform's bindings take it: what goes there never passes
-    through Python.
+    through Python. `route` is the path as declared, without what a caller put into it: the one that
+    logs and telemetry may have.
     """
 
     method: str
@@ -31,13 +32,15 @@ class Request:
     native: object = b""
     id: str = ""
     caller: str = ""
+    route: str = ""
     path_params: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_nobody(cls, path: str, request_id: str, caller: str) -> Self:
+    def of_nobody(cls, route: str, request_id: str, caller: str) -> Self:
         """What stands for a request where the service does by itself what somebody once asked."""
-        url = f"https://localhost{path}"
-        return cls("POST", url, httpx.Headers(), _nothing(), id=request_id, caller=caller)
+        url = f"https://localhost{route}"
+        headers = httpx.Headers()
+        return cls("POST", url, headers, _nothing(), id=request_id, caller=caller, route=route)
 
     @property
     def path(self) -> str:
@@ -124,13 +127,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Route:
     """One method on one path; `{name}` in it stands for a segment of letters, digits, _, - and `.`.
 
-    A public route is open to everyone; the others have a caller.
+    A public route is open to everyone; the others have a caller. Requests to public routes are
+    counted by their address, unless the route is not `limited`.
     """
 
     method: str
     path: str
     handler: Handler
     public: bool = False
+    limited: bool = True
 
     @property
     def name(self) -> str:
@@ -190,6 +195,20 @@ def invalid_parameter(name: str, detail: str) -> Problem:
     )
 
 
+async def read_bytes(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The request's body as it was sent. Raises Problem: 413 for more bytes than `limit`."""
+    too_large = Problem(413, f"The body may have {limit} bytes.")
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.body:
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
 async def read_json(request: Request, model: type[Model]) -> Model:
     """The request's JSON body as `model`.
 
@@ -201,7 +220,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         raise Problem(
             415, "The body needs to be application/json.", headers={"accept": "application/json"}
         )
-    body = await _read(request)
+    body = await read_bytes(request)
     try:
         # pydantic's parser bounds the depth of nesting; json.loads would exhaust the stack.
         return model.model_validate_json(body)
@@ -221,19 +240,6 @@ def refuse(error: ValidationError) -> NoReturn:
 def pointer(location: Sequence[str | int]) -> str:
     """A field's place as a JSON pointer in a URI fragment (RFC 6901, section 6)."""
     return "#" + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
-
-
-async def _read(request: Request) -> bytes:
-    too_large = Problem(413, f"The body may have {MAX_BODY_BYTES} bytes.")
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.body:
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise too_large
-    return bytes(body)
 
 
 def _encode(data: object) -> bytes:

@@ -1,5 +1,6 @@
 """Signatures verified by `cryptography`, as the Worker has Web Crypto verify them."""
 
+import hmac
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 
@@ -21,6 +22,13 @@ async def verify_signature(algorithm: str, jwk: Jwk, signature: bytes, data: byt
     except KeyError as error:
         raise ValueError(f"not a key for {algorithm}") from error
     return True
+
+
+async def verify_hmac(secret: bytes, signature: bytes, data: bytes) -> bool:
+    """See `service.runtime.VerifyHmac`."""
+    if not secret:
+        raise ValueError("the secret is empty")
+    return hmac.compare_digest(hmac.digest(secret, data, "sha256"), signature)
 
 
 def _rsa(scheme: padding.AsymmetricPadding, digest: hashes.HashAlgorithm) -> Check:

@@ -5,9 +5,9 @@ import js
 import workers
 from pyodide.ffi import to_js
 
-from service.platform import FetchTransport, chunks, verify_signature
+from service.platform import FetchTransport, chunks, verify_hmac, verify_signature
 
-__all__ = ["bindings", "chunks", "native", "transport", "verify_signature"]
+__all__ = ["bindings", "chunks", "native", "transport", "verify_hmac", "verify_signature"]
 
 BINDINGS = (
     "ANALYTICS",

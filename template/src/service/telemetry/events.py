@@ -76,8 +76,8 @@ class Telemetry:
                 records.append(begin(provider, model))
         return lambda call: _tell(records, call)
 
-    def throttled(self, request: Request, route: str, caller: str) -> None:
-        """A request was refused, for `caller` had sent too many."""
+    def throttled(self, request: Request, route: str, caller: str | None) -> None:
+        """A request was refused: `caller`, or an address where there is none, sent too many."""
         call = ProviderCall(
             request_id=request.id,
             provider="",
@@ -86,7 +86,7 @@ class Telemetry:
             outcome="throttled",
             attempts=0,
             latency_ms=0.0,
-            subject=self.subject(caller),
+            subject=None if caller is None else self.subject(caller),
         )
         _tell(self._recorders, call)
 
