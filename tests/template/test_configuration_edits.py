@@ -100,6 +100,7 @@ EDITS: Mapping[str, Edit] = {
     ),
     "AUTH_ISSUER, Clerk": setting("AUTH_ISSUER", "https://clerk.acme.com", CLERK),
     "AUTH_ISSUER, OIDC": setting("AUTH_ISSUER", "https://login.acme.com", OIDC),
+    "CORS_ORIGINS": setting("CORS_ORIGINS", "https://acme.com"),
     "AUTH_AUTHORIZED_PARTIES": setting("AUTH_AUTHORIZED_PARTIES", "https://acme.com", CLERK),
     "AUTH_AUDIENCE": setting("AUTH_AUDIENCE", "https://api.acme.com", OIDC),
     "AUTH_REQUIRED_SCOPES": setting("AUTH_REQUIRED_SCOPES", "POST /v1/chat=chat", OIDC),

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from uuid import uuid4
 
 from service.about import NAME, VERSION
 from service.context import CALLER, CONSUMERS, Consumer, Context
+from service.cors import cors, is_preflight, requested_method
 from service.features import FEATURES
 from service.limits import rate_limit
 from service.log import log, request_id
@@ -40,7 +42,7 @@ class App:
         request_id.set(request.id)
         started = time.perf_counter()
         try:
-            route, path_params = find(self.routes, request.method, request.path)
+            route, path_params = find(self.routes, requested_method(request), request.path)
             request = replace(request, route=route.path, path_params=path_params)
             response = await self._answer(request, route)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
@@ -49,6 +51,8 @@ class App:
             response.body = b""
         response.headers.setdefault("cache-control", "no-store")
         response.headers["x-request-id"] = request.id
+        with suppress(Exception):  # `_answer` reports malformed settings, and /healthz needs none
+            self.context.get(cors).share(request, response)
         log(
             "info",
             "request",
@@ -63,8 +67,12 @@ class App:
         local = is_local(self.context.env)
         if local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
+        if is_preflight(request):
+            return self.context.get(cors).preflight(request)
         if route.public and route.limited:
             await self.context.get(rate_limit).admit_address(request, route.path)
+        if not route.public and "origin" in request.headers:
+            self.context.get(cors).refuse_forgery(request)
         caller = "" if route.public else await self.context.require(CALLER)(request, route)
         return await route.handler(replace(request, caller=caller))
 

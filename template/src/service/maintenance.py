@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from service.chat import chat
 from service.context import TASKS, Context, Task
+from service.cors import cors
 from service.log import log, request_id, where
 from service.providers.chosen import chosen
 from service.settings import SettingsError
@@ -51,6 +52,7 @@ def tasks(context: Context) -> Mapping[str, Task]:
         for build in chosen(context.env, context.http).values():
             build()
         context.get(chat)
+        context.get(cors)
         return {}
 
     return {"settings": check_settings}

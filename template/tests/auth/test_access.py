@@ -11,7 +11,8 @@ from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
 from tests.auth.issuer import Clock, Json, KeyServer
-from tests.support.standins import StandinsView
+from tests.conftest import Env, serve
+from tests.support.standins import StandinsView, credentials
 
 HEADER = "cf-access-jwt-assertion"
 TAG = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228"
@@ -189,3 +190,19 @@ async def test_keys_are_kept_for_as_long_as_the_settings_say(
 def test_settings_that_are_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         AccessSettings.load(LIVE | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [(None, 200), ("http://localhost:3000", 200), ("https://evil.example", 403), ("null", 403)],
+)
+async def test_another_site_cannot_act_with_the_cookie_that_access_reads(
+    env: Env, standins: StandinsView, marker: str, origin: str | None, status: int
+) -> None:
+    body = {"messages": [{"role": "user", "content": marker}]}
+    headers = credentials(await standins.token())
+    headers |= {"origin": origin} if origin else {}
+    async with serve(env) as service:
+        answer = await service.post("/v1/chat", json=body, headers=headers)
+    assert answer.status_code == status
+    assert len(await standins.journal(marker, wait=0)) == (status == 200)

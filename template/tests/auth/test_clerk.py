@@ -12,6 +12,7 @@ from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
 from tests.auth.issuer import Clock, Json, KeyServer
+from tests.conftest import Env, serve
 from tests.support.standins import AUTHORIZED_PARTY, StandinsView
 
 LOCAL = {"ENVIRONMENT": "local"}
@@ -328,6 +329,62 @@ async def test_the_service_takes_the_session_cookie_as_well(
 ) -> None:
     answer = await anyone.get("/v1/me", headers={"cookie": f"__session={await standins.token()}"})
     assert answer.status_code == 200
+
+
+async def test_the_authorized_parties_may_call_from_a_browser() -> None:
+    live = {"ENVIRONMENT": "production", **LIVE}
+    other = "https://other.example.com"
+    for env, allowed in (
+        (live, "https://app.example.com"),
+        (live | {"CORS_ORIGINS": other}, other),
+        (live | {"AUTH_AUTHORIZED_PARTIES": "", "AUTH_AUDIENCE": "api"}, None),
+    ):
+        async with serve(env) as service:
+            for origin in ("https://app.example.com", other):
+                answer = await service.get("/v1/me", headers={"origin": origin})
+                assert answer.status_code == 401
+                shared = answer.headers.get("access-control-allow-origin")
+                assert shared == (origin if origin == allowed else None)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        (AUTHORIZED_PARTY, 200),
+        ("http://localhost", 200),  # the service's own, in this test
+        ("https://evil.example", 403),
+        ("https://sibling.example.com", 403),
+        ("null", 403),
+    ],
+)
+async def test_another_site_cannot_act_with_the_session_cookie(
+    env: Env, standins: StandinsView, marker: str, origin: str | None, status: int
+) -> None:
+    body = {"messages": [{"role": "user", "content": marker}]}
+    headers = {"cookie": f"__session={await standins.token()}"}
+    headers |= {"origin": origin} if origin else {}
+    async with serve(env) as service:
+        answer = await service.post("/v1/chat", json=body, headers=headers)
+        assert answer.status_code == status
+        assert len(await standins.journal(marker, wait=0)) == (status == 200)
+        # What only reads is answered, and the browser keeps it from the page.
+        answer = await service.get("/v1/me", headers=headers)
+        assert answer.status_code == 200
+        shared = answer.headers.get("access-control-allow-origin")
+        assert shared == (origin if status == 200 else None)
+
+
+async def test_a_bearer_token_acts_from_anywhere(
+    env: Env, standins: StandinsView, marker: str
+) -> None:
+    body = {"messages": [{"role": "user", "content": marker}]}
+    headers = {
+        "authorization": f"Bearer {await standins.token()}",
+        "origin": "capacitor://localhost",
+    }
+    async with serve(env) as service:
+        assert (await service.post("/v1/chat", json=body, headers=headers)).status_code == 200
 
 
 async def test_an_instance_may_sign_with_other_algorithms(

@@ -16,6 +16,7 @@ from service.auth.jwt import Claims, Expectations, InvalidToken
 from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
 from service.context import Context
+from service.cors import USES_COOKIES
 from service.runtime import VerifySignature
 from service.settings import ServiceUrl, Settings
 
@@ -86,4 +87,5 @@ def access(context: Context) -> Access:
     return Access(settings, context.http, context.runtime.verify_signature)
 
 
-feature = (IDENTITY.by(access),)
+# Access reads the cookie CF_Authorization, and hands the Worker its header.
+feature = (IDENTITY.by(access), USES_COOKIES.by(lambda _context: True))

@@ -3,10 +3,10 @@
 import re
 import time
 from collections.abc import Callable
-from typing import Annotated, Self
+from typing import Self
 
 import httpx
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from service.auth import IDENTITY, Principal, Unauthorized
 from service.auth.algorithms import decode_base64url
@@ -16,8 +16,9 @@ from service.auth.jwt import Claims, Expectations, InvalidToken
 from service.auth.keys import CacheSeconds, KeySet, at
 from service.auth.tokens import Algorithms, Tokens
 from service.context import Context
+from service.cors import DEFAULT_ORIGINS, USES_COOKIES, Origins
 from service.runtime import VerifySignature
-from service.settings import ServiceUrl, Settings, SettingsError, split
+from service.settings import ServiceUrl, Settings, SettingsError
 
 _SESSION_COOKIE = re.compile(r"__session(_[\w-]+)?")
 """With the suffix of its application, which is a digest of its publishable key, or without."""
@@ -26,16 +27,6 @@ _OPEN_TO_ALL = (
     "AUTH_AUTHORIZED_PARTIES is not set: name your front ends' origins, such as "
     "https://app.example.com, under [vars] of wrangler.toml, or set AUTH_AUDIENCE"
 )
-
-
-def _origin(url: str) -> str:
-    if not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", url):
-        raise ValueError("needs origins in lower case, such as https://app.example.com")
-    return url
-
-
-Origin = Annotated[ServiceUrl, AfterValidator(_origin)]
-Origins = Annotated[frozenset[Origin], BeforeValidator(split), Field(min_length=1)]
 
 
 class ClerkSettings(Settings):
@@ -138,4 +129,12 @@ def clerk(context: Context) -> Clerk:
     return Clerk(settings, context.http, context.runtime.verify_signature)
 
 
-feature = (IDENTITY.by(clerk),)
+def authorized_parties(context: Context) -> frozenset[str]:
+    return context.settings(ClerkSettings).authorized_parties or frozenset()
+
+
+feature = (
+    IDENTITY.by(clerk),
+    DEFAULT_ORIGINS.by(authorized_parties),
+    USES_COOKIES.by(lambda _context: True),
+)
