@@ -193,7 +193,7 @@ def test_the_default_of_a_question_that_is_not_asked_may_be_told(tmp_path: Path)
 
 
 def test_what_could_have_no_effect_is_refused_once() -> None:
-    for setting in ("revocation=kv", "quota=true"):
+    for setting in ("revocation=kv", "bucket=true", "search=true", "quota=true"):
         _, problems = provided_answers(None, ["auth=none", setting], QUESTIONS)
         name = setting.partition("=")[0]
         assert problems == [f"--set {setting}: {name}: is asked only when auth != 'none'"]

@@ -29,8 +29,6 @@ NOTHING: Mapping[str, object] = {
     "auth": "none",
     "database": "none",
     "telemetry": "none",
-    "bucket": False,
-    "search": False,
     "queue": False,
     "cron": False,
     "workflow": False,
@@ -132,6 +130,8 @@ async def verify(env, token):
         "ai_gateway": True,
         "auth": "clerk",
         "revocation": "none",
+        "bucket": False,
+        "search": False,
         "quota": False,
     }
     assert answers["auth"].origin == "src/main.py:6 CLERK_FRONTEND_API"
@@ -170,6 +170,7 @@ def test_a_worker_configured_in_json_with_comments(tmp_path: Path) -> None:
         "quota": False,
         "telemetry": "otlp",
         "bucket": True,
+        "search": False,
         "queue": True,
         "cron": True,
     }
@@ -264,7 +265,7 @@ def test_providers_show_by_imports_hosts_and_variables(
         ),
         (
             '[[vectorize]]\nbinding = "V"\nindex_name = "i"',
-            "",
+            "CLERK_ISSUER = 1",
             "search",
             False,
             "unclear: wrangler.toml:3 vectorize V",

@@ -150,7 +150,7 @@ async function explain(worker, standins, when = '') {
   if (credentials) lines.push(`curl ${worker}/v1/me${auth}`);
   if ('QUOTA_TOKENS_PER_DAY' in readConfig().vars) lines.push(`curl ${worker}/v1/quota${auth}`);
   const stored = readConfig().d1_databases.length || 'TURSO_DATABASE_URL' in localVars(standins);
-  if (stored) lines.push(`curl ${worker}/v1/chats${auth}`);
+  if (credentials && stored) lines.push(`curl ${worker}/v1/chats${auth}`);
   if (readConfig().r2_buckets.length)
     lines.push(`curl ${worker}/v1/files/README.md${auth} -T README.md`);
   console.log([...lines, '', 'Ctrl-C ends it.'].join('\n'));

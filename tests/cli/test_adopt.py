@@ -65,8 +65,6 @@ ai_gateway    no                                            nothing shows it
 auth          none                                          nothing shows it
 database      d1                                            wrangler.jsonc:4 d1_databases DB
 telemetry     none                                          nothing shows it
-bucket        no                                            nothing shows it
-search        no                                            nothing shows it
 queue         no                                            nothing shows it
 cron          yes                                           --set cron=true
 workflow      no                                            nothing shows it

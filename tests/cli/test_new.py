@@ -91,15 +91,15 @@ database = "none"
 
 def test_what_wins_over_what(forge: Forge, home: Path, template: Path) -> None:
     (home / "forge.toml").write_text(ORGANISATION)
-    (home / "team.yaml").write_text("database: turso\nproviders: [openai]\nbucket: true\n")
+    (home / "team.yaml").write_text("database: turso\nproviders: [openai]\nworkflow: true\n")
     run = forge(
         "new", "a/x", "--defaults", "--json", "--template", template, "--preset", "team-chat",
-        "--config", "team.yaml", "--set", "bucket=false",
+        "--config", "team.yaml", "--set", "workflow=false",
     )  # fmt: skip
     assert run.exit_code == 0, run.stderr
     answers = json.loads(run.stdout)["answers"]
     told = {name: (answer["value"], answer["origin"]) for name, answer in answers.items()}
-    assert told["bucket"] == (False, "--set bucket=false")
+    assert told["workflow"] == (False, "--set workflow=false")
     assert told["database"] == ("turso", "team.yaml:1")
     assert told["auth"] == ("none", f"organisation ({home}/forge.toml:2)")
     assert told["queue"] == (False, "default")
@@ -265,8 +265,8 @@ def test_without_a_terminal_open_questions_are_named(
 ) -> None:
     run = forge("new", "x", "--set", "auth=none", "--template", template)
     assert run.exit_code == 2
-    first = "service_name, description, providers, ai_gateway, database, telemetry, bucket"
-    assert f"error: not answered: {first}, search, queue, cron, workflow;" in run.stderr
+    first = "service_name, description, providers, ai_gateway, database, telemetry"
+    assert f"error: not answered: {first}, queue, cron, workflow;" in run.stderr
     assert "--defaults" in run.stderr
     assert not list(home.iterdir())
 

@@ -178,8 +178,6 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     terminal.expect("Where should provider calls")
     terminal.type("\r")
     for part in (
-        "R2 bucket?",
-        "Vectorize?",
         "with a queue?",
         "daily maintenance",
         "with a Workflow?",
@@ -200,8 +198,6 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
         "auth": "none",
         "database": "none",
         "telemetry": "analytics-engine",
-        "bucket": False,
-        "search": False,
         "queue": False,
         "cron": False,
         "workflow": False,
@@ -211,11 +207,11 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
 BACK = "\x1b[Z"  # Shift-Tab
 DOWN = "\x1b[B"
 ASKED = ("--set=description=x", "--set=providers=openai", "--set=telemetry=none")
-EXTRAS = ("ai_gateway", "bucket", "search", "queue", "cron", "workflow")
+EXTRAS = ("ai_gateway", "queue", "cron", "workflow")
 
 
 def test_one_can_go_back_change_an_answer_and_see_help(home: Path, template: Path) -> None:
-    extras = [f"--set={extra}=false" for extra in EXTRAS]
+    extras = [f"--set={extra}=false" for extra in (*EXTRAS, "bucket", "search")]
     terminal = Terminal(home, "new", "asked", *ASKED, *extras, "--template", template)
     terminal.expect("Service name")
     terminal.type("\x15?\r")

@@ -41,12 +41,14 @@ def test_the_printed_commands_work(make: Make, name: str) -> None:
 
 @pytest.mark.parametrize("database", ["d1", "turso"])
 def test_chats_are_still_there_the_next_time(make: Make, database: str) -> None:
-    project = make({"auth": "none", "database": database})
+    project = make({"database": database})
     for times in (1, 2):
         with started(project, "local") as printed:
+            token = re.search(r"^TOKEN=.*$", printed, re.MULTILINE)
             chat, *_, chats = re.findall(r"^curl .*/v1/chats?\b.*$", printed, re.MULTILINE)
-            run(project, "sh", "-ec", chat)
-            assert run(project, "sh", "-ec", chats).count('"id":') == times
+            assert token
+            run(project, "sh", "-ec", f"{token[0]}\n{chat}")
+            assert run(project, "sh", "-ec", f"{token[0]}\n{chats}").count('"id":') == times
 
 
 def test_nothing_is_fetched_after_npm_install(

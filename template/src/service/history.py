@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from service.chat import ARCHIVE
 from service.context import ROUTES, Context
 from service.database.chats import Chats, chats
 from service.web import (
@@ -63,7 +62,7 @@ def routes(context: Context) -> Sequence[Route]:
     ]
 
 
-feature = (ROUTES.by(routes), ARCHIVE.by(chats))
+feature = (ROUTES.by(routes),)
 
 
 def _not_found() -> Problem:

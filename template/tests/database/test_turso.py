@@ -1,16 +1,20 @@
 """Turso as the service uses it: settings, what is tried again, and a server that comes and goes."""
 
+import json
+
 import pytest
 from sqlalchemy import Table, func, insert, select
 from sqlalchemy.schema import CreateTable
 
+from service.database import base
 from service.database.base import DatabaseAuthError, DatabaseUnavailable
+from service.database.tables import chats
 from service.database.turso import TursoSettings
+from service.problems import explain
 from service.settings import SettingsError
-from tests.conftest import Env, new_name, serve
+from tests.conftest import Env, new_name, service_context
 from tests.database.conftest import Open, new_table
-from tests.support.choices import HAS_AUTH
-from tests.support.standins import KEY, LibsqlServer, StandinsView, credentials
+from tests.support.standins import KEY, LibsqlServer, StandinsView
 
 
 def test_libsql_addresses_stand_for_https() -> None:
@@ -125,12 +129,12 @@ async def test_a_refused_token_is_a_503_that_does_not_show_it(
     env: Env, standins: StandinsView, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = await standins.libsql_server()
-    async with serve(opening(env, server, "forged")) as service:
-        if HAS_AUTH:
-            service.headers.update(credentials(await standins.token()))
-        answer = await service.get("/v1/chats")
-    assert answer.status_code == 503
-    told = answer.text + capsys.readouterr().out
+    async with service_context(opening(env, server, "forged")) as context:
+        with pytest.raises(DatabaseAuthError) as caught:
+            await context.get(base.database).run(select(chats))
+        problem = context.get(explain)(caught.value)
+    assert problem.status == 503
+    told = json.dumps(problem.document("id")) + capsys.readouterr().out
     assert '"DatabaseAuthError", "reason": "the token is refused"' in told
     assert server.tokens["forged"] not in told
 

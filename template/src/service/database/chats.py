@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select, tuple_
 
+from service.chat import ARCHIVE
 from service.context import Context
 from service.database.base import Database, Row, database
 from service.database.tables import chats as table
@@ -87,6 +88,9 @@ class Chats:
 
 def chats(context: Context) -> Chats:
     return Chats(context.get(database))
+
+
+feature = (ARCHIVE.by(chats),)
 
 
 def _summary(row: Row) -> dict[str, object]:
