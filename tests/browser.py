@@ -154,7 +154,7 @@ class Browser:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
+def browser(folder: Path, *flags: str) -> Iterator[Browser]:
     """A browser whose profile is an empty folder."""
     with subprocess.Popen(
         [installed(), "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -170,7 +170,7 @@ def browser(folder: Path) -> Iterator[Browser]:
                 pytest.fail(f"chromedriver ended: {''.join(said)}")
             port = found[1]
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                options = {"args": [*FLAGS, f"--user-data-dir={folder}"]}
+                options = {"args": [*FLAGS, *flags, f"--user-data-dir={folder}"]}
                 wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
                 body = {"capabilities": {"alwaysMatch": wanted}}
                 answer = client.post("/session", json=body).json()["value"]

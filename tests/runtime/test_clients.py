@@ -43,11 +43,12 @@ class Worker:
     url: str
     standins: str
     log: list[str] = field(default_factory=list)
+    issuer: str = "oidc"
 
     def caller(self) -> dict[str, str]:
         """The headers of a caller whom nobody knows yet."""
         body = {"ttl": 3600, "claims": {"sub": f"user-{uuid4().hex}"}}
-        answer = httpx.post(f"{self.standins}/oidc/token", json=body, timeout=PATIENCE)
+        answer = httpx.post(f"{self.standins}/{self.issuer}/token", json=body, timeout=PATIENCE)
         return {"authorization": f"Bearer {answer.json()['token']}"}
 
     def get(self, path: str, caller: Mapping[str, str] = {}) -> httpx.Response:
