@@ -2,7 +2,6 @@
 
 import re
 import sys
-from textwrap import dedent
 
 from tests.runtime.conftest import Make, run
 from tests.support import REPOSITORY, write
@@ -12,8 +11,8 @@ TEST = "tests/custom/test_stripe.py"
 
 
 def test_the_documented_webhook_passes_its_tests(make: Make) -> None:
-    blocks = re.findall(r"(?ms)^ +```python\n(.*?)^ +```", PAGE.read_text(encoding="utf-8"))
-    routes, tests = map(dedent, blocks)
+    text = PAGE.read_text(encoding="utf-8")
+    routes, tests = re.findall(r"(?ms)^```python\n(.*?)^```", text)
     project = make({"auth": "none", "database": "none"})
     write(project, {"src/service/custom/routes.py": routes, TEST: tests})
     for tool in ("ruff check", "ruff format --check", "mypy"):
