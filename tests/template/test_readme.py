@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from functools import cache
 
 import pytest
@@ -86,6 +87,14 @@ def test_the_settings_are_those_that_the_code_reads(combination: Combination) ->
     cells = first_cells(section(combination, "Settings"))
     documented = [name for cell in cells for name in re.findall(r"`([A-Z_0-9]+)`", cell)]
     assert sorted(documented) == sorted(names)
+
+
+def test_each_variable_and_binding_of_wrangler_toml_is_documented(combination: Combination) -> None:
+    config = tomllib.loads(file("wrangler.toml").text(combination))
+    bindings = re.findall(r'"?(?:binding|name)"?: "([A-Z_]+)"', json.dumps(config))
+    names = {*config["vars"], *config["secrets"]["required"], *bindings}
+    table = section(combination, "Settings")
+    assert {name for name in names if f"`{name}`" not in table} == set()
 
 
 def test_the_routes_are_those_that_there_are(combination: Combination) -> None:
