@@ -299,6 +299,7 @@ async def test_a_key_is_free_again_when_whoever_held_it_has_died(
         await database.run(update(chat_keys).values(claimed_at=moment))
 
     body = chat(marker, model="standin-400")
+    await post(service, chat(marker), f"another {marker}")
     with monkeypatch.context() as patch:
         patch.setattr(Chats, "release", died)
         assert (await post(service, body, marker)).status_code == 422

@@ -7,7 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, delete, exists, insert, select, tuple_
+from sqlalchemy import bindparam, delete, insert, select, tuple_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from service.context import Context
@@ -19,7 +19,8 @@ from service.providers.base import Completion, Message, Usage
 
 _MESSAGES = TypeAdapter(tuple[Message, ...])
 _INSERT = insert(table)
-_IS_STORED = exists(select(table.c.id).where(table.c.id == keys.c.chat_id))
+# SQLite looks up the one id. (SQLAlchemy would not correlate an EXISTS in an ON CONFLICT.)
+_IS_STORED = keys.c.chat_id.in_(select(table.c.id))
 _KEY = upsert(keys)
 _CLAIM = _KEY.on_conflict_do_update(  # One statement: of two at the same time, one has the key.
     index_elements=[keys.c.owner, keys.c.key],
