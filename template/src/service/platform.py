@@ -94,16 +94,14 @@ async def answer(
     """Have `handle` answer the Worker's request, for as long as its client is there."""
     incoming = request.js_object
     headers, sent = httpx.Headers(_headers(incoming)), incoming.body
-    departure = _Departure(incoming.signal)
-    upload = _upload(sent, departure)
-    service_request = Request(incoming.method, incoming.url, headers, upload, sent or b"")
+    service_request = Request(incoming.method, incoming.url, headers, _upload(sent), sent or b"")
     context, loop = copy_context(), asyncio.get_running_loop()
     # Eager: what waits for nothing has its answer now, not after two turns of the event loop.
     # (`loop.create_task` does not pass it on in Pyodide, and mypy reads for CPython 3.11, too.)
     task = asyncio.Task(  # type: ignore[call-arg]
         handle(service_request), loop=loop, context=context, eager_start=True
     )
-    departure.cancels(task)
+    departure = _Departure(incoming.signal, task)
     try:
         response = await task
     except asyncio.CancelledError:
@@ -122,40 +120,34 @@ async def answer(
     return WorkerResponse(body, status=response.status, headers=answered)
 
 
-async def _upload(stream: Any, departure: "_Departure") -> AsyncGenerator[bytes, None]:
+async def _upload(stream: Any) -> AsyncGenerator[bytes, None]:
     """A request's body. It breaks off where its client has left, which cancels the request."""
     try:
         async for chunk in chunks(stream):
             yield chunk
-    except JsException:
-        departure.notice()
-        await asyncio.Future()  # until the cancellation is here
+    except JsException as error:
+        raise asyncio.CancelledError from error
 
 
 class _Departure:
     """Cancels a task, once, when the client goes away, unless told to forget it before.
 
-    The runtime says in several ways that the client is gone: the request's signal aborts, the
-    answer's stream is cancelled, the request's body breaks off. The first of them counts. A second
-    cancellation would end the clean-up that the first one began.
+    The runtime says so in two ways: the request's signal aborts, and the answer's stream is
+    cancelled. A second cancellation would end the clean-up that the first one began.
     """
 
-    def __init__(self, signal: Any) -> None:
+    def __init__(self, signal: Any, task: asyncio.Task[Any]) -> None:
         self._signal = signal
-        self._task: asyncio.Task[Any] | None = None
+        self._task = task
         self._noticed = False
         self._listener = create_proxy(self.notice)
         signal.addEventListener("abort", self._listener)
-
-    def cancels(self, task: asyncio.Task[Any]) -> None:
-        """Say which task, which may have begun."""
-        self._task = task
-        if self._signal.aborted:  # before there was anybody to listen
+        if signal.aborted:  # before anybody listened
             self.notice()
 
     def notice(self, _reason: object = None) -> None:
         """The client is gone."""
-        if self._noticed or self._task is None or self._task.done():
+        if self._noticed or self._task.done():
             return
         self._noticed = True
         # Soon: what is cancelled before its first step cannot clean up.
@@ -186,8 +178,7 @@ class _Stream:
         self._asked = asyncio.Event()
         self._controller: Any = None
         task = asyncio.get_running_loop().create_task(self._write(), context=context)
-        self._departure = _Departure(signal)
-        self._departure.cancels(task)
+        self._departure = _Departure(signal, task)
         self._proxies = [create_proxy(self._pull), create_proxy(self._departure.notice)]
         source = {"pull": self._proxies[0], "cancel": self._proxies[1]}
         # Nothing is buffered, and pulled only when the client wants it.
