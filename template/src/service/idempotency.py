@@ -18,10 +18,11 @@ from service.providers.base import Completion
 from service.web import Problem, Request
 
 MAX_KEY_CHARS = 255
-LEASE_SECONDS = 60 * 60
+LEASE_SECONDS = 2 * 60 * 60
 """After this time a key without an answer is free again: the isolate that held it has died.
 
-It must be longer than any call of a provider, else two of them could be under way for one key.
+It has to be longer than a request lasts that asks every provider in vain, until each call's
+timeout; else two could be under way for one key.
 """
 RETRY_AFTER = "5"
 """Seconds until a caller asks again whether the first request has its answer."""

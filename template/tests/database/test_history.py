@@ -12,6 +12,7 @@ from service.database.chats import Chats
 from tests.conftest import Env, new_name, serve
 from tests.support.choices import PROVIDERS
 from tests.support.clients import answer_when, events
+from tests.support.standins import StandinsView
 
 BOTH = pytest.mark.parametrize("stream", [False, True])
 
@@ -100,6 +101,19 @@ async def test_a_deleted_chat_is_gone(client: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await client.get(f"/v1/chats/{chat_id}")).status_code == 404
     assert (await client.delete(f"/v1/chats/{chat_id}")).status_code == 404
+
+
+async def test_a_deleted_chat_frees_its_idempotency_key(
+    client: httpx.AsyncClient, standins: StandinsView, marker: str
+) -> None:
+    body = {"messages": [{"role": "user", "content": marker}]}
+    key = {"idempotency-key": marker}
+    first = (await client.post("/v1/chat", json=body, headers=key)).json()
+    assert (await client.delete(f"/v1/chats/{first['id']}")).status_code == 204
+    again = (await client.post("/v1/chat", json=body | {"max_tokens": 7}, headers=key)).json()
+    assert again["text"] == first["text"]
+    assert again["id"] != first["id"]
+    assert len(await standins.journal(marker)) == 2
 
 
 @pytest.mark.parametrize("chat_id", ["chat_0", "x' OR '1'='1", "%00", "..", "a" * 65])
