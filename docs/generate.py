@@ -304,7 +304,7 @@ How to look at them: [Watch a service](../how-to/watch-a-service.md).
 A number that is not known is -1, a text that is not known is empty. `route` is the path as it is declared. `outcome` is
 `ok`, `client-left`, `throttled` (no provider was asked), or the kind of error: `authentication`, `permission`,
 `rate-limited`, `overloaded`, `server-error`, `bad-request`, `timeout`, `connection`, `malformed-answer`, ... Times are in
-milliseconds, `fallback` is 0 or 1. Columns are added at the end and never change their place.
+milliseconds, `fallback` and `stored` are 0 or 1. Columns are added at the end and never change their place.
 
 ## Queries
 

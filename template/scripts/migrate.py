@@ -40,7 +40,10 @@ from service.settings import Environment, SettingsError
 
 PROJECT = Path(__file__).parents[1]
 NAMES = ("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
-FILE = re.compile(r"[0-9]{4}_\w+\.sql")
+FILE = re.compile(r"(?!0000)[0-9]{4}_\w+\.sql")
+TEMPLATE = 1
+"""The number of all migrations that come with the template. The project's own begin after it, so an
+update of the template never takes a number that a project has."""
 # A migration is one transaction already; a COMMIT of its own would cut it in two.
 TRANSACTION = re.compile(r"\s*(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
 COMMENT = re.compile(r"\s*(--[^\n]*(\n|\Z)|/\*.*?\*/)", re.DOTALL)
@@ -104,24 +107,35 @@ def _without_comments(statement: str) -> Iterator[str]:
 
 
 def read(folder: Path) -> list[Migration]:
-    """The migrations in order. Raises MigrationError for names that are not 0001_..., 0002_..."""
+    """The migrations in order. Raises MigrationError for names that are not 0001_..., 0002_...
+
+    Any number of them is 0001_..., see TEMPLATE.
+    """
     migrations: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         if not FILE.fullmatch(path.name):
-            raise MigrationError(f"{path.name}: call it like {len(migrations) + 1:04}_what.sql")
+            raise MigrationError(f"{path.name}: call it like {_next(migrations)}_what.sql")
         try:
             text = path.read_bytes().decode()
         except UnicodeDecodeError:
             raise MigrationError(f"{path.name}: save it as UTF-8") from None
         # Wherever git checks it out, and with whatever line ends, it is the same text.
         migrations.append(Migration(path.name, text.replace("\r\n", "\n")))
-    for number, migration in enumerate(migrations, start=1):
-        if migration.number < number:
-            others = f"{migrations[number - 2].name} and {migration.name}"
+    before = Migration("0000", "")
+    for migration in migrations:
+        if migration.number == before.number > TEMPLATE:
+            others = f"{before.name} and {migration.name}"
             raise MigrationError(f"{others} have one number: count the newer one on")
-        if migration.number > number:
-            raise MigrationError(f"there is no {number:04}_*.sql before {migration.name}")
+        if migration.number > before.number + 1:
+            missing = f"{before.number + 1:04}_*.sql"
+            raise MigrationError(f"there is no {missing} before {migration.name}")
+        before = migration
     return migrations
+
+
+def _next(migrations: Sequence[Migration]) -> str:
+    """The number of a further migration."""
+    return f"{migrations[-1].number + 1 if migrations else 1:04}"
 
 
 def pending(migrations: Sequence[Migration], applied: Sequence[Row]) -> Sequence[Migration]:
@@ -140,13 +154,15 @@ def pending(migrations: Sequence[Migration], applied: Sequence[Row]) -> Sequence
         if migration.sha256 != row["sha256"]:
             raise MigrationError(
                 f"{migration.name} was changed after it was applied: bring it back as it was,"
-                f" and make the change in a new {len(migrations) + 1:04}_what.sql"
+                f" and make the change in a new {_next(migrations)}_what.sql"
             )
     names = {row["name"] for row in applied}
     rest = [migration for migration in migrations if migration.name not in names]
-    if rest and applied and rest[0].number <= len(applied):
+    last = max((by_name[str(name)].number for name in names), default=0)
+    skipped = next((each for each in rest if TEMPLATE < each.number < last), None)
+    if skipped:
         raise MigrationError(
-            f"{rest[0].name} comes before others that were applied, and was not: somebody changed"
+            f"{skipped.name} comes before others that were applied, and was not: somebody changed"
             f" the table {APPLIED.name} by hand"
         )
     return rest

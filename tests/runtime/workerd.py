@@ -43,12 +43,14 @@ class Worker:
         packages: patterns for names in python_modules.
         variables: text bindings.
         dedicated: whether its snapshot holds its modules, too, as that of a deployed Worker does.
+        flags: further compatibility flags.
     """
 
     modules: Mapping[str, str]
     packages: Collection[str] = SDK
     variables: Mapping[str, str] = field(default_factory=dict)
     dedicated: bool = True
+    flags: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,13 @@ const config :Workerd.Config = (
         folder.mkdir()
         modules = []
         for name, source in worker.modules.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(source)
             modules.append(_module(name, f"{folder.name}/{name}"))
         for pattern in worker.packages:
             modules += (_module(name, name) for name in self._uploaded(pattern))
-        flags = [*_FLAGS, "python_dedicated_snapshot"] if worker.dedicated else _FLAGS
+        dedicated = ("python_dedicated_snapshot",) if worker.dedicated else ()
+        flags = [*_FLAGS, *dedicated, *worker.flags]
         variables = ", ".join(
             f"(name = {_text(name)}, text = {_text(value)})"
             for name, value in worker.variables.items()

@@ -79,8 +79,13 @@ def run(project: Path, *arguments: str) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+FIRST_MIGRATION = REPOSITORY / "template" / "migrations" / "0001_chats.sql"
+
+
 def sql(text: str) -> None:
-    sqlite3.connect(":memory:").executescript(text)
+    first = FIRST_MIGRATION.read_text(encoding="utf-8")
+    # A later migration builds on the first one.
+    sqlite3.connect(":memory:").executescript(text if text == first else first + text)
 
 
 PARSERS: Mapping[str, Callable[[str], object]] = {

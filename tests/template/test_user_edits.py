@@ -87,8 +87,8 @@ RELEASE: Mapping[str, list[Callable[[str], str]]] = {
     "src/service/log.py": [lambda text: f"{text}\n\nfeature = ()\n"],
     "src/service/chat.py": [
         replaced(
-            "        if not body.stream:\n            completion",
-            "        # Fixed in v2.\n        if not body.stream:\n            completion",
+            "        claim = await self._keys.claim",
+            "        # Fixed in v2.\n        claim = await self._keys.claim",
         )
     ],
     "src/service/custom/routes.py": [replaced("Your own routes.", "Your own routes, as of v2.")],

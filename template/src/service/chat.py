@@ -13,14 +13,15 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
-from uuid import uuid4
+from typing import Annotated, Protocol, Self
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from service.assistant import assistant
 from service.context import ROUTES, Context, Slot
-from service.log import log
+from service.departure import uninterrupted
+from service.idempotency import Claim, Keys, new_chat_id
+from service.log import log, where
 from service.problems import Explain, explain
 from service.providers.base import (
     AuthenticationError,
@@ -29,7 +30,6 @@ from service.providers.base import (
     Delta,
     Message,
     OverloadedError,
-    Passage,
     PermissionDeniedError,
     Provider,
     ProviderConnectionError,
@@ -41,8 +41,20 @@ from service.providers.base import (
 )
 from service.providers.chosen import chosen
 from service.settings import Settings, SettingsError, split
-from service.telemetry.events import ProviderCall, Telemetry, telemetry
-from service.web import Problem, Request, Response, Route, event, json_response, read_json
+from service.telemetry.events import ProviderCall, Record, Telemetry, telemetry
+from service.web import (
+    Problem,
+    Request,
+    Response,
+    Route,
+    Unavailable,
+    event,
+    json_response,
+    read_json,
+)
+
+STORE_SECONDS = 10.0
+"""How long an answer waits until it is stored."""
 
 # What another provider can make good: this one has too much to do, is down or out of reach. Rate
 # limits are among them, for each provider has its own. Everything else says something of the
@@ -79,6 +91,7 @@ class Archive(Protocol):
 
 
 ARCHIVE = Slot[Archive]()
+"""Where chats are kept. One that also has `Claims` remembers Idempotency-Keys."""
 
 
 class ChatSettings(Settings):
@@ -120,21 +133,39 @@ class _Turn:
 
 @dataclass
 class _Call:
-    """What is known of a provider call so far."""
+    """What is known of a provider call so far, and its `answer` but for the `texts` that came."""
 
-    provider: str
-    model: str
-    fallback: bool
+    answer: Completion
+    chat_id: str
     started: float = field(default_factory=time.perf_counter)
     outcome: str = "failed"
-    attempts: int = 1
+    latency_ms: float = 0.0
     first_token_ms: float | None = None
-    usage: Usage = field(default_factory=Usage)
     texts: list[str] = field(default_factory=list)
-    passage: Passage = field(default_factory=Passage)
+
+    @classmethod
+    def of(cls, turn: _Turn, chat_id: str) -> Self:
+        """A call of which nothing is known: should its client leave, that is how it ends."""
+        answer = Completion(
+            id="",
+            provider=turn.provider.name,
+            model=turn.request.model or turn.provider.default_model,
+            text="",
+            finish_reason="client_left",
+            usage=Usage(),
+            fallback_from=turn.failed,
+        )
+        return cls(answer, chat_id)
+
+    def note(self, **known: object) -> None:
+        """Learn more about the answer."""
+        self.answer = self.answer.model_copy(update=known)
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
+
+    def text(self) -> str:
+        return self.answer.text or "".join(self.texts)
 
 
 class Chat:
@@ -142,6 +173,7 @@ class Chat:
 
     `providers` builds each provider by its name, `opening` is what every conversation begins with,
     `remember` stores the chat without that. `reserve` comes before each call of a provider.
+    `keys` knows what was answered before.
     """
 
     def __init__(
@@ -154,6 +186,7 @@ class Chat:
         opening: Callable[[], Sequence[Message]] = tuple,
         remember: Remember | None = None,
         reserve: Reserve | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._providers = providers
         self._built: dict[str, Provider] = {}
@@ -162,6 +195,7 @@ class Chat:
         self._opening = opening
         self._remember = remember
         self._reserve = reserve
+        self._keys = keys or Keys()
         self._default = settings.default_provider or next(iter(providers))
         self._fallback = settings.fallback_providers
         names = " or ".join(providers)
@@ -173,12 +207,17 @@ class Chat:
             )
 
     async def answer(self, request: Request) -> Response:
-        """Problems: those of `read_json`, and those of `provider_problem`."""
+        """Problems: those of `read_json`, of `Keys.claim`, and of `provider_problem`."""
         body = await read_json(request, ChatBody)
+        claim = await self._keys.claim(request, body)
+        if claim.answer:
+            return _replayed(claim.answer, streamed=body.stream)
         if not body.stream:
-            completion = await self.complete(request, body)
-            return json_response(_answer(completion) | {"text": completion.text})
-        events = self._events(request, body)
+            async with claim:
+                completion = await self.complete(request, body, chat_id=claim.chat_id)
+                claim.is_stored = completion.stored is True
+            return _whole(completion)
+        events = self._events(request, body, claim)
         # Up to its first part, an error still has a status; and what has begun can be closed.
         await anext(events)
         return Response(200, {"content-type": "text/event-stream"}, events)
@@ -215,30 +254,34 @@ class Chat:
     async def complete(
         self, request: Request, body: ChatBody, *, chat_id: str | None = None
     ) -> Completion:
-        """The whole answer, stored under `chat_id`, else a new one. Raises ProviderError."""
+        """The whole answer, stored under `chat_id`, else a new one. Raises ProviderError.
+
+        `stored` says whether it was: an answer that could not be stored is an answer all the same.
+        """
         for turn in self._turns(body):
             try:
-                async with self._recorded(request, turn) as call:
+                async with self._recorded(request, body, turn, chat_id) as call:
                     completion = await turn.provider.complete(turn.request)
-                    call.texts.append(completion.text)
-                    call.attempts = completion.attempts
-                    call.model = completion.model
-                    call.usage, call.passage = completion.usage, completion.passage
+                    call.answer = completion.model_copy(update={"fallback_from": turn.failed})
                 break
             except ProviderError as error:
                 if turn.ends_with(error):
                     raise
-        completion = completion.model_copy(update={"fallback_from": turn.failed})
-        return await self._remembered(request, body, completion, chat_id)
+        return call.answer
 
-    async def _events(self, request: Request, body: ChatBody) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, request: Request, body: ChatBody, claim: Claim
+    ) -> AsyncGenerator[bytes, None]:
         """The answer's events, after an empty one that says that there is an answer."""
         begun = False
-        for turn in self._turns(body):
-            try:
-                async with self._recorded(request, turn) as call:
-                    async with await turn.provider.stream(turn.request) as stream:
-                        call.attempts, call.passage = stream.attempts, stream.passage
+        async with claim:
+            for turn in self._turns(body):
+                try:
+                    async with (
+                        self._recorded(request, body, turn, claim.chat_id) as call,
+                        await turn.provider.stream(turn.request) as stream,
+                    ):
+                        call.note(attempts=stream.attempts, passage=stream.passage)
                         call.first_token_ms = call.elapsed_ms()
                         begun = True
                         yield b""
@@ -247,74 +290,95 @@ class Chat:
                                 call.texts.append(part.text)
                                 yield event("delta", {"text": part.text})
                             else:
-                                finish = part
-                    call.model, call.usage = finish.model, finish.usage
-                completion = Completion(
-                    provider=turn.provider.name,
-                    text="".join(call.texts),
-                    attempts=call.attempts,
-                    passage=call.passage,
-                    fallback_from=turn.failed,
-                    **finish.model_dump(),
-                )
-                yield event("done", _answer(await self._remembered(request, body, completion)))
-                break
-            except Exception as error:
-                if begun:
-                    yield event("error", self._explain(error).document(request.id))
+                                call.note(**dict(part))
+                    claim.is_stored = call.answer.stored is True
+                    yield event("done", _answer(call.answer))
                     break
-                if turn.ends_with(error):
-                    raise
-
-    async def _remembered(
-        self, request: Request, body: ChatBody, completion: Completion, chat_id: str | None = None
-    ) -> Completion:
-        """The completion under an id of our own, stored before the caller hears that it is."""
-        completion = completion.model_copy(update={"id": chat_id or f"chat_{uuid4().hex}"})
-        if self._remember:
-            await self._remember(request.caller, body.messages, completion)
-        return completion
+                except Exception as error:
+                    if begun:
+                        yield event("error", self._explain(error).document(request.id))
+                        break
+                    if turn.ends_with(error):
+                        raise
 
     @asynccontextmanager
-    async def _recorded(self, request: Request, turn: _Turn) -> AsyncIterator[_Call]:
+    async def _recorded(
+        self, request: Request, body: ChatBody, turn: _Turn, chat_id: str | None
+    ) -> AsyncIterator[_Call]:
+        """A provider call. However it ends, what came is stored, told and settled."""
         settle = await self._reserve(request.caller, turn.request) if self._reserve else None
-        model = turn.request.model or turn.provider.default_model
-        call = _Call(turn.provider.name, model, fallback=bool(turn.failed))
-        record = self._telemetry.begin(call.provider, call.model)
+        call = _Call.of(turn, chat_id or new_chat_id())
+        record = self._telemetry.begin(call.answer.provider, call.answer.model)
         try:
             yield call
             call.outcome = "ok"
         except ProviderError as error:
-            call.outcome, call.attempts = error.kind, max(call.attempts, error.attempts)
-            call.passage = error.passage
+            call.outcome = error.kind
+            attempts = max(call.answer.attempts, error.attempts)
+            call.note(attempts=attempts, passage=error.passage)
             _log(error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             call.outcome = "client-left"
             raise
         finally:
-            record(self._event(call, request))
-            if settle:
-                await settle(call.usage, "".join(call.texts))
+            call.latency_ms = call.elapsed_ms()
+            await uninterrupted(self._concluded(request, body, call, record, settle))
+
+    async def _concluded(
+        self,
+        request: Request,
+        body: ChatBody,
+        call: _Call,
+        record: Record,
+        settle: Settle | None,
+    ) -> None:
+        call.note(text=call.text())
+        if call.outcome == "ok" or (call.outcome == "client-left" and call.texts):
+            # Whoever sends the request again is to get a whole answer, not what came of this one.
+            is_whole = call.answer.finish_reason != "client_left"
+            call.note(id=call.chat_id if is_whole else new_chat_id())
+            call.note(stored=await self._stored(request.caller, body.messages, call.answer))
+        record(self._event(call, request))
+        if settle:
+            await settle(call.answer.usage, call.answer.text)
+
+    async def _stored(
+        self, caller: str, messages: Sequence[Message], answer: Completion
+    ) -> bool | None:
+        """Whether the answer is stored now. The caller has paid for it, and gets it either way."""
+        if not self._remember:
+            return None
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._remember(caller, messages, answer)
+        except Exception as error:  # noqa: BLE001 - an archive may be anybody's
+            reason = str(error) if isinstance(error, Unavailable) else None
+            kind = type(error).__name__
+            log("error", "chat_not_stored", error=kind, reason=reason, where=where(error))
+            return False
+        return True
 
     def _event(self, call: _Call, request: Request) -> ProviderCall:
+        answer = call.answer
         return ProviderCall(
             request_id=request.id,
-            provider=call.provider,
-            model=call.model,
+            provider=answer.provider,
+            model=answer.model,
             route=request.route,
             outcome=call.outcome,
-            attempts=call.attempts,
-            latency_ms=call.elapsed_ms(),
+            attempts=answer.attempts,
+            latency_ms=call.latency_ms,
             first_token_ms=call.first_token_ms,
-            input_tokens=call.usage.input_tokens,
-            output_tokens=call.usage.output_tokens,
-            cached_tokens=call.usage.cached_tokens,
-            reasoning_tokens=call.usage.reasoning_tokens,
-            fallback=call.fallback,
-            cache_status=call.passage.cache_status,
-            gateway_log_id=call.passage.log_id,
+            input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens,
+            cached_tokens=answer.usage.cached_tokens,
+            reasoning_tokens=answer.usage.reasoning_tokens,
+            fallback=bool(answer.fallback_from),
+            cache_status=answer.passage.cache_status,
+            gateway_log_id=answer.passage.log_id,
             subject=self._telemetry.subject(request.caller),
+            stored=answer.stored,
         )
 
 
@@ -329,6 +393,7 @@ def chat(context: Context) -> Chat:
         opening=context.get(assistant).opening,
         remember=archive.add if archive else None,
         reserve=context.find(RESERVE),
+        keys=Keys(archive),
     )
 
 
@@ -340,11 +405,27 @@ feature = (ROUTES.by(routes),)
 
 
 def _answer(completion: Completion) -> dict[str, object]:
-    """What is told besides the text; of the usage what is known, and whose fallback it was."""
+    """What is told besides the text; of the usage what is known, and what is not as usual."""
     told = completion.model_dump(include={"id", "provider", "model", "finish_reason"})
     told["usage"] = completion.usage.model_dump(exclude_none=True)
     failed = completion.fallback_from
-    return told | ({"fallback_from": failed} if failed else {})
+    fallback = {"fallback_from": failed} if failed else {}
+    return told | fallback | ({"stored": False} if completion.stored is False else {})
+
+
+def _whole(completion: Completion) -> Response:
+    return json_response(_answer(completion) | {"text": completion.text})
+
+
+def _replayed(completion: Completion, *, streamed: bool) -> Response:
+    """An answer that was stored, in the form that was asked for."""
+    response = _whole(completion)
+    if streamed:
+        delta = event("delta", {"text": completion.text}) if completion.text else b""
+        body = delta + event("done", _answer(completion))
+        response = Response(200, {"content-type": "text/event-stream"}, body)
+    response.headers["idempotency-replayed"] = "true"
+    return response
 
 
 def _log(error: ProviderError) -> None:

@@ -5,12 +5,12 @@ import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.chat import ARCHIVE, Chat, ChatBody, chat
 from service.context import CONSUMERS, ROUTES, Consumer, Context
+from service.idempotency import idempotency_key, new_chat_id
 from service.log import log, request_id, where
 from service.problems import provider_problem
 from service.providers.base import ProviderError
@@ -33,6 +33,10 @@ class JobsUnavailable(Unavailable):
     """The queue did not take a job; the cause says why."""
 
     answer = "Jobs cannot be taken at the moment."
+
+
+class JobNotStoredError(Exception):
+    """A job was answered and its answer is lost: nobody listens, it had to be stored."""
 
 
 class Producer(Protocol):
@@ -81,8 +85,8 @@ class Jobs:
     async def take(self, request: Request) -> Response:
         """202 with the id of the chat to be. The same Idempotency-Key gives the same id.
 
-        Problems: those of `read_json`, 422 for what no provider could answer, 413 for a job that
-        no message can carry.
+        Problems: those of `read_json`, 422 for what no provider could answer and for a key that is
+        none, 413 for a job that no message can carry.
         """
         body = await read_json(request, ChatBody)
         if body.stream:
@@ -115,7 +119,9 @@ class Jobs:
         try:
             if not await self._is_done(job):
                 request = Request.of_nobody("/v1/jobs", job.id, job.owner)
-                await self._chat.complete(request, job.chat, chat_id=job.id)
+                answer = await self._chat.complete(request, job.chat, chat_id=job.id)
+                if answer.stored is False:
+                    raise JobNotStoredError  # noqa: TRY301 - it is tried again as other failures are
         except Exception as error:  # noqa: BLE001 - whatever it is, it has its end here
             if _is_final(error):
                 message.ack()
@@ -151,9 +157,9 @@ feature = (ROUTES.by(routes), CONSUMERS.by(consumers))
 
 
 def _id(request: Request) -> str:
-    key = request.headers.get("idempotency-key")
+    key = idempotency_key(request)
     if key is None:
-        return f"chat_{uuid4().hex}"
+        return new_chat_id()
     digest = hashlib.sha256(f"{request.caller}\0{key}".encode()).hexdigest()
     return f"chat_{digest[:32]}"
 

@@ -140,7 +140,11 @@ async def _upload(stream: Any) -> AsyncGenerator[bytes, None]:
 
 
 class _Departure:
-    """Cancels a task when the client goes away, unless told to forget it before."""
+    """Cancels a task, once, when the client goes away, unless told to forget it before.
+
+    The runtime says so in two ways: the request's signal aborts, and the answer's stream is
+    cancelled. A second cancellation would end the clean-up that the first one began.
+    """
 
     def __init__(self, signal: Any, task: asyncio.Task[Any]) -> None:
         self._signal = signal
@@ -148,9 +152,11 @@ class _Departure:
         self._noticed = False
         self._listener = create_proxy(self.notice)
         signal.addEventListener("abort", self._listener)
+        if signal.aborted:  # before anybody listened
+            self.notice()
 
     def notice(self, _reason: object = None) -> None:
-        """The client is gone. The runtime may say so more than once."""
+        """The client is gone."""
         if self._noticed or self._task.done():
             return
         self._noticed = True

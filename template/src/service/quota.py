@@ -1,8 +1,8 @@
 """How much a caller may use in a day (UTC): requests and tokens, counted before they are spent.
 
 Nobody knows a call's tokens before it ends. What it may take at most, roughly, is reserved first,
-and set right afterwards. Where that fails, or the platform ends a request whose client has gone,
-the reservation stands: an account may be short, never over.
+and set right afterwards, also where the client has left. Where that fails the reservation stands:
+an account may be short, never over.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from service.chat import RESERVE, Reserve, Settle
 from service.context import ROUTES, Context
+from service.departure import uninterrupted
 from service.ledger import Limits, Reserved, Used
 from service.log import log, where
 from service.providers.base import ChatRequest, Usage
@@ -92,19 +93,26 @@ class Quota:
         account = self._account(caller)
         asked = sum(_tokens(message.content) for message in request.messages)
         tokens = asked + (request.max_tokens or OUTPUT_TOKENS)
-        reserved = await self._asked(account.reserve(self._limits, tokens))
-        if not reserved["admitted"]:
-            raise self._refusal(reserved)
 
-        async def settle(usage: Usage, text: str) -> None:
-            used = _used(usage, text, asked)
+        async def correct(date: str, used: int | None) -> None:
             requests, spent = (-1, 0) if used is None else (0, used)
             try:
-                await self._asked(account.correct(reserved["date"], requests, spent - tokens))
+                await self._asked(account.correct(date, requests, spent - tokens))
             except QuotaUnavailable as error:
                 cause = error.__cause__ or error
                 log("error", "quota_failed", error=type(cause).__name__, where=where(cause))
 
+        async def give_back(reserved: Reserved) -> None:
+            if reserved["admitted"]:
+                await correct(reserved["date"], None)
+
+        async def settle(usage: Usage, text: str) -> None:
+            await correct(reserved["date"], _used(usage, text, asked))
+
+        reserving = self._asked(account.reserve(self._limits, tokens))
+        reserved = await uninterrupted(reserving, give_back)
+        if not reserved["admitted"]:
+            raise self._refusal(reserved)
         return settle
 
     def _account(self, caller: str) -> Account:

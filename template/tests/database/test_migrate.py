@@ -99,10 +99,21 @@ async def test_history_that_was_edited_is_refused(stream: Stream) -> None:
 
 
 async def test_what_comes_before_what_was_applied_is_refused(stream: Stream) -> None:
-    await migrate(stream, numbered(FIRST, TABLE_B))
-    await stream.execute(("DELETE FROM schema_migrations WHERE name = '0001_m.sql'", ()))
-    with pytest.raises(MigrationError, match=r"^0001_m\.sql comes before others"):
-        await migrate(stream, numbered(FIRST, TABLE_B))
+    three = numbered(FIRST, TABLE_B, SECOND)
+    await migrate(stream, three)
+    await stream.execute(("DELETE FROM schema_migrations WHERE name = '0002_m.sql'", ()))
+    with pytest.raises(MigrationError, match=r"^0002_m\.sql comes before others"):
+        await migrate(stream, three)
+
+
+async def test_a_migration_that_an_update_of_the_template_brings_is_applied_after_your_own(
+    stream: Stream,
+) -> None:
+    first, own = numbered(FIRST, TABLE_B)
+    await migrate(stream, [first, own])
+    brought = Migration("0001_m_more.sql", "CREATE TABLE c (x)")
+    said = await migrate(stream, [first, brought, own])
+    assert [line for line in said if line.endswith("now")] == ["0001_m_more.sql  applied now"]
 
 
 async def test_of_two_at_a_time_one_applies_and_one_is_told(
@@ -167,7 +178,11 @@ def test_files_are_read_in_order_whatever_their_line_ends(tmp_path: Path) -> Non
     [
         (["0001_a.sql", "0003_c.sql"], r"^there is no 0002_\*\.sql before 0003_c\.sql$"),
         (["0002_a.sql"], r"^there is no 0001_\*\.sql before 0002_a\.sql$"),
-        (["0001_a.sql", "0001_b.sql"], r"^0001_a\.sql and 0001_b\.sql have one number"),
+        (
+            ["0001_a.sql", "0001_b.sql", "0002_c.sql", "0002_d.sql"],
+            r"^0002_c\.sql and 0002_d\.sql have one number",
+        ),
+        (["0000_a.sql"], r"^0000_a\.sql: call it like 0001_what\.sql$"),
         (["0001_a.sql", "more.sql"], r"^more\.sql: call it like 0002_what\.sql$"),
         (["1_a.sql"], r"^1_a\.sql: call it like 0001_what\.sql$"),
     ],

@@ -41,3 +41,14 @@ async def test_the_last_page_has_no_next(anyone: httpx.AsyncClient, standins: St
         query["cursor"] = page["next_cursor"]
     assert sorted(seen) == sorted(said)
     assert len(seen) == 3
+
+
+async def test_an_idempotency_key_is_its_caller_s_alone(
+    anyone: httpx.AsyncClient, standins: StandinsView, marker: str
+) -> None:
+    body = {"messages": [{"role": "user", "content": marker}]}
+    key = {"idempotency-key": marker}
+    callers = [await headers(standins) for _ in "12"]
+    answers = [await anyone.post("/v1/chat", json=body, headers=key | each) for each in callers]
+    assert len({answer.json()["id"] for answer in answers}) == 2
+    assert len(await standins.journal(marker)) == 2

@@ -5,11 +5,11 @@ from sqlalchemy import insert, select
 from service.database.base import Database
 from service.database.chats import Chats
 from service.database.retention import BATCH, MS_PER_DAY, Retention, RetentionSettings
-from service.database.tables import chats
+from service.database.tables import chat_keys, chats
 from tests.conftest import new_name
 
-NOW = 1_800_000_000_000
-"""In milliseconds: years after anything that another test stores."""
+NOW = 100 * MS_PER_DAY
+"""In milliseconds: years before anything that another test stores, which then stays."""
 
 
 def retention(database: Database, days: int, now: int = NOW) -> Retention:
@@ -48,6 +48,22 @@ async def test_chats_that_are_too_old_are_deleted_and_the_others_stay(database: 
     await store(database, owner, limit - 1, limit, NOW)
     await retention(database, days=3).run()
     assert sorted(map(str, await moments(database, owner))) == [str(limit), str(NOW)]
+
+
+async def test_keys_go_with_their_chats_and_old_ones_without_a_chat(database: Database) -> None:
+    owner = new_name()
+    old = NOW - 4 * MS_PER_DAY
+    await store(database, owner, old, NOW)
+    claims = {"chat": f"chat_{owner}_0", "kept": f"chat_{owner}_1", "none": "", "recent": ""}
+    rows = [
+        {"owner": owner, "key": key, "fingerprint": "", "chat_id": chat_id, "claimed_at": old}
+        for key, chat_id in claims.items()
+    ]
+    rows[-1]["claimed_at"] = NOW
+    await database.run(insert(chat_keys).values(rows))
+    await retention(database, days=3).run()
+    left = await database.run(select(chat_keys.c.key).where(chat_keys.c.owner == owner))
+    assert sorted(str(row["key"]) for row in left) == ["kept", "recent"]
 
 
 async def test_many_are_deleted_in_batches(database: Database) -> None:

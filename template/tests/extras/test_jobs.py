@@ -139,6 +139,13 @@ async def test_a_job_that_cannot_be(
     assert answer.status_code == status
 
 
+async def test_a_key_that_cannot_be_one_is_refused(client: httpx.AsyncClient) -> None:
+    headers = {"idempotency-key": "k" * 256}
+    answer = await client.post("/v1/jobs", json=chat("hello"), headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["header"] == "Idempotency-Key"
+
+
 async def test_a_queue_that_takes_nothing_is_a_503(
     client: httpx.AsyncClient, env: Env, marker: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,11 @@
 import json
 
 import httpx
+import pytest
 
+from service.database.base import DatabaseUnavailable
+from service.database.chats import Chats
+from service.jobs import FIRST_DELAY
 from tests.conftest import SERVED_AT, Env, serve
 from tests.extras.test_jobs import chat, deliver, sent
 from tests.support.clients import answer_when
@@ -57,3 +61,18 @@ async def test_a_job_that_is_delivered_twice_at_once_is_stored_once_with_a_doubl
         service.headers.update(client.headers)
         chats = (await service.get("/v1/chats")).json()["chats"]
     assert len([c for c in chats if c["id"] == json.loads(body)["id"]]) == 1
+
+
+async def test_a_job_whose_answer_cannot_be_stored_is_tried_again_with_a_double_of_the_delivery(
+    client: httpx.AsyncClient, env: Env, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_: object) -> None:
+        raise DatabaseUnavailable("down")
+
+    message = Message(await sent(client, env, chat(marker)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Chats, "add", down)
+        await deliver(env, message)
+    assert message.outcomes == [FIRST_DELAY]
+    await deliver(env, again := Message(message.body, 2))
+    assert again.outcomes == ["ack"]

@@ -17,6 +17,7 @@ from service.settings import SettingsError
 from service.web import Problem
 from tests.conftest import Env, new_name, serve
 from tests.support.choices import PROVIDERS
+from tests.support.clients import answer_when
 from tests.support.standins import StandinsView, credentials
 
 EVERY_PROVIDER = pytest.mark.parametrize("provider", PROVIDERS)
@@ -104,6 +105,23 @@ async def test_of_a_stream_that_is_left_what_came_is_counted(
     requests, tokens = await used(client)
     assert requests == 1
     assert 1 < tokens <= OUTPUT_TOKENS
+
+
+async def test_five_streams_that_are_left_give_back_what_was_reserved(
+    client: httpx.AsyncClient,
+) -> None:
+    most = 10_000
+
+    async def leave() -> None:
+        body = chat(stream=True, model="standin-endless", max_tokens=most)
+        async with client.stream("POST", "/v1/chat", json=body) as answer:
+            await anext(answer.aiter_text())
+
+    await asyncio.gather(*(leave() for _ in range(5)))
+    await answer_when(client, "/v1/quota", lambda a: a.json()["tokens"]["used"] <= most)
+    requests, tokens = await used(client)
+    assert requests == 5
+    assert 5 < tokens < most / 10
 
 
 async def test_one_request_too_many_is_told_to_wait_until_midnight(
@@ -227,6 +245,36 @@ async def test_what_the_provider_did_not_count_is_estimated_with_a_double_for_th
     settle = await Quota(settings(), account).reserve("user_1", ChatBody.model_validate(chat()))
     await settle(usage, text)
     assert account.corrections == [correction]
+
+
+class Reserving(Remembering):
+    """Takes its time to reserve."""
+
+    def __init__(self, *, admitted: bool) -> None:
+        super().__init__(later=True)
+        self.begun = asyncio.Event()
+        self.corrections = []
+        self._admitted = admitted
+
+    async def reserve(self, limits: Limits, tokens: int, /) -> Reserved:
+        self.begun.set()
+        await asyncio.sleep(0.01)
+        reserved = await super().reserve(limits, tokens)
+        return Reserved(**{**reserved, "admitted": self._admitted})
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+async def test_who_leaves_while_tokens_are_reserved_has_them_back_with_a_double_for_the_account(
+    admitted: bool,
+) -> None:
+    account = Reserving(admitted=admitted)
+    asking = Quota(settings(), account).reserve("user_1", ChatBody.model_validate(chat()))
+    task = asyncio.ensure_future(asking)
+    await account.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert account.corrections == ([(-1, -1 - OUTPUT_TOKENS)] if admitted else [])
 
 
 class Empty(Down):

@@ -37,6 +37,7 @@ CALLS = st.builds(
     fallback=st.booleans(),
     cache_status=st.none() | TEXT,
     subject=st.none() | TEXT,
+    stored=st.none() | st.booleans(),
 )
 
 
@@ -75,6 +76,7 @@ async def test_one_point_a_call_with_a_double_for_the_binding(
     assert bool(subject) is HAS_AUTH
     assert point["indexes"] == [subject or provider]
     assert told.pop("latency_ms") >= 0
+    assert told.pop("stored") in {1, UNKNOWN}  # with a database, without
     assert (told.pop("first_token_ms") == UNKNOWN) is not stream
     assert told == {
         "provider": provider,

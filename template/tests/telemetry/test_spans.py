@@ -52,6 +52,7 @@ async def test_a_call_is_a_span_with_a_double_for_the_tracing(
         "enduser.pseudo.id",
         "app.request_id",
         "app.gateway_log_id",
+        "app.stored",
     ):
         attributes.pop(of_this_call, None)
     through_gateway = {"app.cache_status": "MISS"} if HAS_GATEWAY else {}

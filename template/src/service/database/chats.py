@@ -7,16 +7,32 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from service.chat import ARCHIVE
 from service.context import Context
 from service.database.base import Database, Row, database
+from service.database.tables import chat_keys as keys
 from service.database.tables import chats as table
-from service.providers.base import Completion, Message
+from service.idempotency import LEASE_SECONDS, Holder
+from service.providers.base import Completion, Message, Usage
 
 _MESSAGES = TypeAdapter(tuple[Message, ...])
 _INSERT = insert(table)
+# SQLite looks up the one id. (SQLAlchemy would not correlate an EXISTS in an ON CONFLICT.)
+_IS_STORED = keys.c.chat_id.in_(select(table.c.id))
+_KEY = upsert(keys)
+_CLAIM = _KEY.on_conflict_do_update(  # One statement: of two at the same time, one has the key.
+    index_elements=[keys.c.owner, keys.c.key],
+    set_={name: _KEY.excluded[name] for name in ("fingerprint", "chat_id", "claimed_at")},
+    where=(keys.c.claimed_at < bindparam("expired")) & ~_IS_STORED,
+).returning(keys.c.chat_id)
+_HOLDER = (
+    select(keys.c.chat_id, keys.c.fingerprint, table)
+    .outerjoin_from(keys, table, table.c.id == keys.c.chat_id)
+    .where(keys.c.owner == bindparam("caller"), keys.c.key == bindparam("digest"))
+)
 _SUMMARY = [column for column in table.c if column.name not in {"owner", "messages", "text"}]
 
 
@@ -79,6 +95,33 @@ class Chats:
         statement = delete(table).where(table.c.owner == owner, table.c.id == chat_id)
         return bool(await self._database.run(statement.returning(table.c.id)))
 
+    async def claim(self, owner: str, key: str, holder: Holder) -> Holder | None:
+        """See `service.idempotency.Claims`; `key` is a digest."""
+        now = int(time.time() * 1000)
+        values = {
+            "owner": owner,
+            "key": key,
+            "fingerprint": holder.fingerprint,
+            "chat_id": holder.chat_id,
+            "claimed_at": now,
+            "expired": now - LEASE_SECONDS * 1000,
+        }
+        if await self._database.run(_CLAIM, values):
+            return holder
+        for row in await self._database.run(_HOLDER, {"caller": owner, "digest": key}):
+            answer = _completion(row) if row["id"] else None
+            return Holder(str(row["chat_id"]), str(row["fingerprint"]), answer)
+        return None
+
+    async def release(self, owner: str, key: str, chat_id: str) -> None:
+        """See `service.idempotency.Claims`."""
+        is_this = (keys.c.owner == owner, keys.c.key == key, keys.c.chat_id == chat_id)
+        await self._database.run(delete(keys).where(*is_this, ~_IS_STORED))
+
+    async def delete_older_keys(self, before: int) -> None:
+        """Free the keys from before that millisecond that have no chat."""
+        await self._database.run(delete(keys).where(keys.c.claimed_at < before, ~_IS_STORED))
+
     async def delete_older(self, before: int, limit: int) -> int:
         """Delete up to `limit` chats from before that millisecond; how many there were."""
         old = select(table.c.id).where(table.c.created_at < before).limit(limit)
@@ -102,6 +145,13 @@ def _summary(row: Row) -> dict[str, object]:
         "finish_reason": row["finish_reason"],
         "usage": {name: row[name] for name in ("input_tokens", "output_tokens")},
     }
+
+
+def _completion(row: Row) -> Completion:
+    counted = {name: row[name] for name in ("input_tokens", "output_tokens")}
+    kept = {name: row[name] for name in ("id", "provider", "model", "text", "finish_reason")}
+    usage = Usage.model_validate(counted)
+    return Completion.model_validate({**kept, "usage": usage, "stored": True})
 
 
 def _encode(row: Row) -> str:

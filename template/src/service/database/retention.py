@@ -33,7 +33,7 @@ class Retention:
         self._clock = clock
 
     async def run(self) -> Mapping[str, object]:
-        """Delete old chats, everybody's. Raises DatabaseError."""
+        """Delete old chats and their keys, everybody's. Raises DatabaseError."""
         before = int(self._clock() * 1000) - self._keep_ms
         deleted = 0
         for _ in range(MAX_BATCHES):
@@ -41,6 +41,7 @@ class Retention:
             deleted += batch
             if batch < BATCH:
                 break
+        await self._chats.delete_older_keys(before)
         return {"deleted": deleted}
 
 

@@ -23,3 +23,19 @@ chats = Table(
 
 Index("chats_by_owner", chats.c.owner, chats.c.created_at, chats.c.id)
 Index("chats_by_age", chats.c.created_at)
+
+# Which chat an Idempotency-Key stands for. A trigger of the migration frees it with its chat.
+chat_keys = Table(
+    "chat_keys",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    # SHA-256 of the key, and of the request's body.
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    # Taken before the chat is there.
+    Column("chat_id", Text, nullable=False),
+    Column("claimed_at", Integer, nullable=False),
+)
+
+Index("chat_keys_by_chat", chat_keys.c.chat_id)
+Index("chat_keys_by_age", chat_keys.c.claimed_at)

@@ -7,8 +7,11 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other"]
-"""Why an answer ended; a model that declined to answer ended it with "content_filter"."""
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other", "client_left"]
+"""Why an answer ended; a model that declined to answer ended it with "content_filter".
+
+"client_left" is no provider's: the client left before the end.
+"""
 
 
 class _Value(BaseModel):
@@ -71,7 +74,8 @@ class Completion(_Value):
     """A whole answer; `id` is the provider's, "" when it gave none; `attempts` were made for it.
 
     `raw_finish_reason` is `finish_reason` in the provider's own word, None when it gave none.
-    `fallback_from` are the providers that could not answer before this one did.
+    `fallback_from` are the providers that could not answer before this one did. `stored` is None
+    where nothing stores answers.
     """
 
     id: str
@@ -84,6 +88,7 @@ class Completion(_Value):
     attempts: int = 1
     passage: Passage = Passage()
     fallback_from: tuple[str, ...] = ()
+    stored: bool | None = None
 
 
 class Delta(_Value):

@@ -24,6 +24,7 @@ DOUBLES = (
     "cached_tokens",
     "reasoning_tokens",
     "fallback",
+    "stored",
 )
 UNKNOWN = -1.0
 """A double that is not known: the engine has no null."""

@@ -17,6 +17,7 @@ class ProviderCall:
     the call, or "throttled": then no provider was asked, `provider` and `model` are "". `fallback`
     says that another provider had failed before, `cache_status` what an AI Gateway did, and
     `gateway_log_id` where its log tells of it. `subject` is the caller's hash, see `subjects`.
+    `stored` says whether the answer was stored, None where there was none or nothing stores them.
     """
 
     request_id: str
@@ -35,6 +36,7 @@ class ProviderCall:
     cache_status: str | None = None
     gateway_log_id: str | None = None
     subject: str | None = None
+    stored: bool | None = None
 
 
 Record = Callable[[ProviderCall], None]

@@ -63,5 +63,6 @@ def _answered(call: ProviderCall) -> Iterator[Attribute]:
     yield "app.outcome", call.outcome
     yield "app.attempts", call.attempts
     yield "app.fallback", call.fallback
+    yield "app.stored", call.stored
     yield "app.cache_status", call.cache_status
     yield "app.gateway_log_id", call.gateway_log_id
