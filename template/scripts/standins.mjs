@@ -63,10 +63,11 @@ export function localVars(url) {
   const { vars, secrets } = readConfig();
   const local = { ENVIRONMENT: 'local', RETRY_DELAY: '0.001' }; // nobody needs to be waited for
   for (const [name, value] of Object.entries(vars)) {
-    const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODEL)$/) ?? [];
+    const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODELS?)$/) ?? [];
     const place = kind === 'BASE_URL' && `/${provider.toLowerCase()}${new URL(value).pathname}`;
     if (place) local[name] = url + place;
     if (kind === 'MODEL') local[name] = MODEL;
+    if (kind === 'MODELS') local[name] = '*';
   }
   if ('AI_GATEWAY_ID' in vars) {
     local.AI_GATEWAY_BASE_URL = `${url}/gateway`;

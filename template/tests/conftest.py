@@ -129,6 +129,7 @@ def provider_env(standins_url: str) -> Env:
         env[f"{provider.upper()}_API_KEY"] = KEY
         env[f"{provider.upper()}_BASE_URL"] = standins_url + BASE_PATHS[provider]
         env[f"{provider.upper()}_MODEL"] = "standin-echo"
+        env[f"{provider.upper()}_MODELS"] = "*"
     return env
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.problems import provider_problem
+from service.providers.base import PermissionDeniedError
 from tests.conftest import Env, serve
 from tests.support.choices import PROVIDERS
 from tests.support.clients import events
@@ -226,3 +228,102 @@ async def test_a_stream_that_is_left_is_logged_as_that(
             await anext(answer.aiter_text())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["outcome"] for line in lines if "outcome" in line] == ["client-left"]
+
+
+async def test_a_default_model_that_is_retired_is_not_the_caller_s_fault(
+    client: httpx.AsyncClient, env: Env, provider: str
+) -> None:
+    async with serve(env | {f"{provider.upper()}_MODEL": "standin-404"}) as service:
+        service.headers.update(client.headers)
+        answer = await service.post("/v1/chat", json=chat(provider, "hello"))
+    assert answer.status_code == 502
+    assert answer.json()["detail"].startswith(f"{provider} does not have the model (status 404)")
+
+
+async def test_a_parameter_that_the_provider_refuses_is_pointed_at(
+    client: httpx.AsyncClient, provider: str
+) -> None:
+    body = chat(provider, "hello", model="standin-picky", temperature=0.5)
+    answer = await client.post("/v1/chat", json=body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/temperature"]
+
+
+@pytest.mark.parametrize("model", ["standin-echo", "standin-other"])
+async def test_callers_may_name_the_models_of_the_settings(
+    client: httpx.AsyncClient, env: Env, provider: str, model: str
+) -> None:
+    async with serve(env | {f"{provider.upper()}_MODELS": "standin-other, more"}) as service:
+        service.headers.update(client.headers)
+        answer = await service.post("/v1/chat", json=chat(provider, "hello", model=model))
+    assert (answer.status_code, answer.json()["model"]) == (200, model)
+
+
+async def test_no_other_model_is_asked(
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, provider: str, marker: str
+) -> None:
+    for allowed in ("", "standin-other"):
+        async with serve(env | {f"{provider.upper()}_MODELS": allowed}) as service:
+            service.headers.update(client.headers)
+            body = chat(provider, marker, model="standin-null")
+            answer = await service.post("/v1/chat", json=body)
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "#/model"
+        assert "standin-echo" in error["detail"]
+    assert await standins.journal(marker) == []
+
+
+async def test_no_more_tokens_are_asked_for_than_the_settings_allow(
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, provider: str, marker: str
+) -> None:
+    async with serve(env | {"MAX_TOKENS": "9"}) as service:
+        service.headers.update(client.headers)
+        statuses = [
+            (await service.post("/v1/chat", json=chat(provider, marker, max_tokens=n))).status_code
+            for n in (9, 10)
+        ]
+    assert statuses == [200, 422]
+    assert len(await standins.journal(marker)) == 1
+
+
+async def test_an_empty_answer_can_be_sent_back_as_history(
+    client: httpx.AsyncClient, provider: str, marker: str
+) -> None:
+    first = chat(provider, marker, model="standin-null")
+    answer = (await client.post("/v1/chat", json=first)).json()
+    turns = [*first["messages"], {"role": "assistant", "content": answer["text"]}]
+    turns.append({"role": "user", "content": "and now?"})
+    again = await client.post("/v1/chat", json={"messages": turns, "provider": provider})
+    assert again.json()["text"] == "You said: and now?"
+
+
+async def test_a_long_retry_after_reaches_the_caller_at_once(
+    client: httpx.AsyncClient, standins: StandinsView, provider: str, marker: str
+) -> None:
+    body = chat(provider, marker, model="standin-later-429")
+    answer = await client.post("/v1/chat", json=body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "38")
+    assert len(await standins.journal(marker)) == 1
+
+
+async def test_local_runs_show_what_the_provider_said_and_others_do_not(
+    client: httpx.AsyncClient, provider: str
+) -> None:
+    answer = await client.post("/v1/chat", json=chat(provider, "hello", model="standin-403"))
+    assert answer.json()["detail"].endswith(": The stand-in was asked for a 403.")
+    error = PermissionDeniedError(provider=provider, status=403, detail="secret")
+    assert "secret" not in provider_problem(error).detail
+
+
+async def test_the_log_has_a_refusal_s_reason_and_nothing_of_the_prompt(
+    client: httpx.AsyncClient, env: Env, provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serve(env) as service:
+        service.headers.update(client.headers)
+        await service.post("/v1/chat", json=chat(provider, "a stand", model="standin-403"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "provider_failed"]
+    assert line["detail"].endswith("was asked for *** 403.")
+    assert "stand" not in line["detail"]
+    assert provider == "cohere" or line["type"]

@@ -24,9 +24,8 @@ FIRST, SECOND = PROVIDERS[:2]
 SETTINGS = {"DEFAULT_PROVIDER": FIRST, "FALLBACK_PROVIDERS": ", ".join(PROVIDERS)}
 NOWHERE = "http://127.0.0.1:1"
 
-DOWN = [408, 429, 500, 502, 503, 504, 529]
-NOT_DOWN = ["standin-400", "standin-401", "standin-403", "standin-404", "standin-422"]
-NOT_DOWN += ["standin-blocked", "standin-garbage", "standin-final-409"]
+DOWN = [401, 402, 408, 409, 429, 500, 502, 503, 504, 529]
+NOT_DOWN = ["standin-400", "standin-404", "standin-422", "standin-blocked", "standin-garbage"]
 
 
 def asks(text: str, model: str, **changes: Any) -> dict[str, Any]:
@@ -171,14 +170,64 @@ async def test_they_are_asked_in_their_order_until_one_answers(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_when_all_are_down_the_last_one_s_error_is_told(
+async def test_when_all_are_down_the_first_one_s_error_is_told(
     env: Env, http: httpx.AsyncClient, marker: str, stream: bool
 ) -> None:
     outage = Outage(env, http, unreachable=PROVIDERS)
     with pytest.raises(ProviderConnectionError) as caught:
         await outage.ask(marker, stream=stream)
-    assert caught.value.provider == PROVIDERS[-1]
+    assert caught.value.provider == PROVIDERS[0]
     assert [call.fallback for call in outage.recorded] == [False] + [True] * (len(PROVIDERS) - 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_fallback_is_asked_without_a_parameter_that_it_refuses_and_the_answer_says_so(
+    client: httpx.AsyncClient, env: Env, marker: str, *, stream: bool
+) -> None:
+    async with serve(env | SETTINGS | {f"{SECOND.upper()}_MODEL": "standin-picky"}) as service:
+        service.headers.update(client.headers)
+        body = asks(marker, "standin-final-503", temperature=0.5, stream=stream)
+        answer = await service.post("/v1/chat", json=body)
+    assert answer.status_code == 200
+    told = json.loads(events(answer.text)[-1][1]) if stream else answer.json()
+    assert (told["provider"], told["adjusted"]) == (SECOND, {"temperature": None})
+
+
+async def test_a_fallback_gets_no_higher_temperature_than_it_takes(
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, marker: str
+) -> None:
+    async with serve(env | SETTINGS) as service:
+        service.headers.update(client.headers)
+        most = chosen(env, service)[SECOND]().max_temperature
+        body = asks(marker, "standin-final-503", temperature=2)
+        answer = (await service.post("/v1/chat", json=body)).json()
+    assert answer.get("adjusted") == (None if most == 2 else {"temperature": most})
+    (_, call) = await standins.journal(marker)
+    assert f'"temperature": {most:g}' in json.dumps(call["body"]).replace(".0", "")
+
+
+@pytest.mark.parametrize("model", ["standin-400", "standin-422", "standin-blocked", "standin-401"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_fallback_never_makes_the_outcome_worse(
+    client: httpx.AsyncClient, env: Env, marker: str, model: str, *, stream: bool
+) -> None:
+    fallbacks = {f"{name.upper()}_MODEL": model for name in PROVIDERS[1:]}
+    async with serve(env | SETTINGS | fallbacks) as service:
+        service.headers.update(client.headers)
+        body = asks(marker, "standin-final-503", temperature=0.5, stream=stream)
+        answer = await service.post("/v1/chat", json=body)
+    assert answer.status_code == 503
+    assert FIRST in answer.json()["detail"]
+
+
+async def test_a_default_model_that_is_retired_is_passed_on(
+    client: httpx.AsyncClient, env: Env, marker: str
+) -> None:
+    async with serve(env | SETTINGS | {f"{FIRST.upper()}_MODEL": "standin-404"}) as service:
+        service.headers.update(client.headers)
+        body = {"messages": [{"role": "user", "content": marker}]}
+        answer = (await service.post("/v1/chat", json=body)).json()
+    assert (answer["provider"], answer["fallback_from"]) == (SECOND, [FIRST])
 
 
 @pytest.mark.parametrize("names", ["acme", f"{FIRST},", f"{FIRST};{SECOND}"])

@@ -148,6 +148,15 @@ async def test_all_bad_fields_are_told_at_once(client: httpx.AsyncClient) -> Non
     assert {error["pointer"] for error in errors} == {"#/messages", "#/stream", "#/max_tokens"}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [{"role": "user"}, {"role": "robot", "content": "hi"}, {"role": "robot", "content": ""}, 7],
+)
+async def test_one_bad_message_is_one_error(client: httpx.AsyncClient, message: object) -> None:
+    answer = await client.post("/v1/chat", json={"messages": [message]})
+    assert len(assert_problem(answer, 422)["errors"]) == 1
+
+
 async def test_an_unconfigured_service_says_so_and_nothing_more(
     unconfigured: httpx.AsyncClient,
 ) -> None:

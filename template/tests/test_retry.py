@@ -145,13 +145,49 @@ async def test_cancelling_a_wait_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "wait"), [(30, 30), (0.25, 1), (1e9, 60), (-5, 1), (math.nan, 1), ("9", 1)]
+    ("retry_after", "wait"), [(30, 30), (0.25, 1), (60, 60), (-5, 1), (math.nan, 1), ("9", 1)]
 )
-async def test_an_errors_retry_after_is_waited_for_within_the_cap(
+async def test_an_errors_retry_after_is_waited_for(
     time: Time, retry_after: object, wait: float
 ) -> None:
     await time.policy()(Flaky(BusyError(retry_after)).ask)()
     assert time.waits == [wait]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "budget"), [(61, None), (math.inf, None), (38, 20), (20.5, 20), (math.inf, 1e9)]
+)
+async def test_a_retry_after_that_does_not_fit_ends_the_attempts_at_once(
+    time: Time, retry_after: float, budget: float | None
+) -> None:
+    flaky = Flaky(BusyError(retry_after))
+    with pytest.raises(BusyError):
+        await time.policy(budget=budget)(flaky.ask)()
+    assert (flaky.calls, time.waits) == (1, [])
+
+
+async def test_a_retry_after_beyond_the_longest_backoff_is_waited_for_within_the_budget(
+    time: Time,
+) -> None:
+    await time.policy(budget=20, max_delay=8)(Flaky(BusyError(12)).ask)()
+    assert time.waits == [12]
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=9), st.floats(0, 100), st.floats(0.1, 100))
+async def test_no_attempt_is_earlier_than_asked_or_later_than_the_budget(
+    asked: list[float], budget: float, max_delay: float
+) -> None:
+    time, begun = Time(), list[float]()
+
+    @time.policy(9, budget=budget, max_delay=max_delay)
+    async def ask() -> None:
+        begun.append(time.now - 1000)
+        raise BusyError(asked[(len(begun) - 1) % len(asked)])
+
+    with pytest.raises(BusyError):
+        await ask()
+    assert all(moment <= budget + 1e-6 for moment in begun)
+    assert all(wait >= least for wait, least in zip(time.waits, asked, strict=False))
 
 
 async def test_no_attempt_begins_after_the_budget(time: Time) -> None:

@@ -112,6 +112,9 @@ def full(make: Make) -> Iterator[Worker]:
     project = make(combination)
     config = project / "wrangler.toml"
     text = config.read_text().replace("limit = 60,", "limit = 1000000,")
+    text = re.sub(
+        r"^(RATE_LIMIT_PERIOD = .*)", r'\1\nMAX_TOKENS = "1000000"', text, flags=re.MULTILINE
+    )
     config.write_text(re.sub(r"(QUOTA_\w+_PER_DAY) = .*", r'\1 = "1000000000"', text))
     log: list[str] = []
     with started(project, "local", log) as printed:

@@ -76,6 +76,12 @@ def test_the_settings_are_those_that_the_code_reads(combination: Combination) ->
     text = code(combination)
     read = set(re.findall(r'alias="([A-Z_0-9]+)"|binding\(context\.env, "([A-Z_0-9]+)"\)', text))
     names = {one or other for one, other in read} | {"ENVIRONMENT"}
+    # A provider's settings are named by their fields.
+    shared = re.search(r"^class ApiSettings\(.*?\n\n\n", text, re.MULTILINE | re.DOTALL)
+    assert shared
+    fields = re.findall(r"^    (\w+): ", shared[0], re.MULTILINE)
+    prefixes = re.findall(r'= prefixed\("([A-Z]+)"\)', text)
+    names |= {f"{prefix}_{field.upper()}" for prefix in prefixes for field in fields}
     # What would change nothing.
     answers = completed(combination)
     providers = answers["providers"]

@@ -7,6 +7,8 @@
 | `standin-limited` | the gateway's own 429 |
 | `standin-guarded` | its guardrails block the prompt |
 | `standin-down` | its own 503 |
+| `standin-unanswered` | its 400 for a provider that did not answer |
+| `standin-missing` | its 400 for a gateway that does not exist |
 """
 
 import json
@@ -29,6 +31,8 @@ _ERRORS = {
     "standin-limited": (429, 2003, "Rate limited"),
     "standin-guarded": (424, 2016, "Prompt blocked due to security configurations"),
     "standin-down": (503, 2000, "The gateway is down"),
+    "standin-unanswered": (400, 2005, "Failed to get response from provider"),
+    "standin-missing": (400, 2001, "Please configure AI Gateway in the Cloudflare dashboard"),
 }
 
 

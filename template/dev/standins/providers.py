@@ -16,6 +16,13 @@ The formats are in modules of their own, beside this one.
 | `standin-verbatim` | the last user message is the body of the answer, byte for byte |
 | `standin-garbage` | 200 with broken JSON |
 | `standin-hang` | no answer until the client goes |
+| `standin-stall` | a word, then silence until the client goes |
+| `standin-comments` | a stream of nothing but comments, one every 20 ms, until the client goes |
+| `standin-late-cut` | the connection breaks before the last event of a stream |
+| `standin-unterminated` | a stream without the empty line after its last event |
+| `standin-broken-<status>` | that status with `retry-after: 7` and a body that breaks off |
+| `standin-later-<status>` | that status with `retry-after: 38` |
+| `standin-picky` | an echo; a request with a temperature is refused |
 | `standin-endless` | a stream of words, one every 20 ms, until the client goes |
 | `standin-cut` | the connection breaks half-way |
 | `standin-unfinished` | a stream that ends properly for HTTP, not for the API |
@@ -40,7 +47,13 @@ PROVIDERS = ("openai", "anthropic", "cohere", "google", "mistral")
 KEY = "standin-key"
 PERIOD = 0.02
 PAGE = b"<html><title>Bad gateway</title>" + b"<p>Try again." * 10_000
-BROKEN = {"standin-cut", "standin-unfinished", "standin-garbage", "standin-stream-error"}
+BROKEN = {
+    "standin-cut",
+    "standin-unfinished",
+    "standin-garbage",
+    "standin-stall",
+    "standin-stream-error",
+}
 
 
 class ClientLeftError(Exception):
@@ -58,7 +71,9 @@ class Wire(Protocol):
     def send_text(self, content: bytes, kind: str, status: int = 200) -> None:
         """Answer with these very bytes."""
 
-    def send_part(self, content: bytes) -> None:
+    def send_part(
+        self, content: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Promise more than is sent, and hang up."""
 
     def begin_stream(self, status: int = 200) -> None:
@@ -158,28 +173,44 @@ def _play(call: Call, wire: Wire) -> None:
     if problem := _problem(api, call.headers, body):
         return _refuse(api, wire, api.wrong_body, problem)
     question = api.question(match.groupdict(), body)
+    if question.model == "standin-picky" and _has_temperature(body):
+        return _refuse(api, wire, api.wrong_body, "`temperature` is deprecated for this model.")
     return _respond(api, question, call.earlier, wire)
 
 
 def _respond(api: Api, question: Question, earlier: int, wire: Wire) -> None:
     if status := _wanted_status(question.model, earlier):
         return _refuse(api, wire, status, f"The stand-in was asked for a {status}.")
-    if final := re.fullmatch(r"standin-final-(\d{3})", question.model):
-        status = int(final[1])
-        return wire.send_json(status, api.error(status, "Final."), {"x-should-retry": "false"})
+    if found := re.fullmatch(r"standin-(final|later|broken|page|flood)-(\d{3})", question.model):
+        return _fail(api, found[1], int(found[2]), wire)
     if question.model == "standin-blocked":
         return _block(api, question, wire)
-    if page := re.fullmatch(r"standin-page-(\d{3})", question.model):
-        return wire.send_text(PAGE, "text/html", int(page[1]))
-    if flood := re.fullmatch(r"standin-flood-(\d{3})", question.model):
-        return _flood(int(flood[1]), wire)
     respond = _stream if question.streamed else _complete
     return respond(api, _reply(question), wire)
+
+
+def _fail(api: Api, way: str, status: int, wire: Wire) -> None:
+    match way:
+        case "final":
+            wire.send_json(status, api.error(status, "Final."), {"x-should-retry": "false"})
+        case "later":
+            wire.send_json(status, api.error(status, "Later."), {"retry-after": "38"})
+        case "broken":
+            wire.send_part(b'{"error": {"mess', status, {"retry-after": "7"})
+        case "page":
+            wire.send_text(PAGE, "text/html", status)
+        case "flood":
+            _flood(status, wire)
 
 
 def _problem(api: Api, headers: Mapping[str, str], body: Body) -> str | None:
     missing = sorted(api.required_headers - set(headers))
     return f"{missing[0]}: header is required" if missing else api.problem(body)
+
+
+def _has_temperature(body: Body) -> bool:
+    config = body.get("generationConfig")
+    return "temperature" in body or (isinstance(config, dict) and "temperature" in config)
 
 
 def _wanted_status(model: str, earlier: int) -> int | None:
@@ -243,17 +274,30 @@ def _stream(api: Api, reply: Reply, wire: Wire) -> None:
 def _stream_words(api: Api, reply: Reply, wire: Wire) -> None:
     wire.begin_stream()
     wire.send_events(api.opening(reply))
-    if reply.model == "standin-endless":
-        _babble(api, reply, wire)
+    babble = {"standin-endless": api.word(reply, "word "), "standin-comments": ": still there\n\n"}
+    if text := babble.get(reply.model):
+        _babble(text, wire)
     for number, word in enumerate(reply.words):
         if number == 1 and reply.model in BROKEN:
             break
         wire.send_events(api.word(reply, word))
+    _end(api, reply, wire)
+
+
+def _end(api: Api, reply: Reply, wire: Wire) -> None:
     match reply.model:
         case "standin-cut":
             wire.hang_up()
+        case "standin-late-cut":
+            *events, _last = api.closing(reply).split("\n\n")[:-1]
+            wire.send_events("".join(f"{event}\n\n" for event in events))
+            wire.hang_up()
+        case "standin-stall":
+            _hang(wire)
         case "standin-unfinished":
             wire.end_stream("")
+        case "standin-unterminated":
+            wire.end_stream(api.closing(reply).rstrip())
         case "standin-garbage":
             wire.end_stream(event('{"id": "broken'))
         case "standin-stream-error":
@@ -281,7 +325,7 @@ def _hang(wire: Wire) -> None:
         wire.pause(None)
 
 
-def _babble(api: Api, reply: Reply, wire: Wire) -> None:
+def _babble(text: str, wire: Wire) -> None:
     while True:
-        wire.send_events(api.word(reply, "word "))
+        wire.send_events(text)
         wire.pause(PERIOD)

@@ -164,10 +164,13 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with these very bytes."""
         self._send(status, {"content-type": kind}, content)
 
-    def send_part(self, content: bytes) -> None:
+    def send_part(
+        self, content: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Promise more than is sent, and hang up."""
         self._answered()
-        self._head(200, {"content-type": "application/json", "content-length": "100000"})
+        about = {"content-type": "application/json", "content-length": "100000"}
+        self._head(status, about | dict(headers or {}))
         self._write(content)
         self.hang_up()
 

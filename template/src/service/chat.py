@@ -12,7 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol, Self
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -25,21 +25,17 @@ from service.log import log, where
 from service.problems import Explain, explain
 from service.providers.base import (
     AuthenticationError,
+    BadRequestError,
     ChatRequest,
     Completion,
     Delta,
     Message,
-    OverloadedError,
-    PermissionDeniedError,
     Provider,
-    ProviderConnectionError,
     ProviderError,
-    ProviderTimeoutError,
-    RateLimitedError,
-    ServerError,
     Usage,
 )
 from service.providers.chosen import chosen
+from service.providers.errors import redacted
 from service.settings import Settings, SettingsError, split
 from service.telemetry.events import ProviderCall, Record, Telemetry, telemetry
 from service.web import (
@@ -56,17 +52,8 @@ from service.web import (
 STORE_SECONDS = 10.0
 """How long an answer waits until it is stored."""
 
-# What another provider can make good: this one has too much to do, is down or out of reach. Rate
-# limits are among them, for each provider has its own. Everything else says something of the
-# request, the key or our reading of the answer, which a provider more would only hide; and what
-# one provider blocks is not carried to the next.
-_PASSED_ON = (
-    OverloadedError,
-    RateLimitedError,
-    ServerError,
-    ProviderTimeoutError,
-    ProviderConnectionError,
-)
+OPTIONAL_PARAMETERS = frozenset({"temperature", "max_tokens"})
+"""What a fallback's provider may be asked without."""
 
 Remember = Callable[[str, Sequence[Message], Completion], Awaitable[None]]
 """Stores a chat: its caller, the messages and the answer."""
@@ -95,12 +82,16 @@ ARCHIVE = Slot[Archive]()
 
 
 class ChatSettings(Settings):
-    """Which provider answers a request that names none, and which when that one cannot."""
+    """Which provider answers a request that names none, and which when that one cannot.
+
+    `max_tokens` is the most that a request may ask for.
+    """
 
     default_provider: str | None = Field(alias="DEFAULT_PROVIDER", default=None)
     fallback_providers: Annotated[tuple[str, ...], BeforeValidator(split)] = Field(
         alias="FALLBACK_PROVIDERS", default=()
     )
+    max_tokens: int = Field(alias="MAX_TOKENS", default=32_768, ge=1, le=10_000_000)
 
 
 class ChatBody(ChatRequest):
@@ -112,23 +103,74 @@ class ChatBody(ChatRequest):
     @field_validator("messages")
     @classmethod
     def _somebody_asks(cls, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        if all(message.role == "system" for message in messages):
+        if all(message.role == "system" or not message.content for message in messages):
             raise ValueError("needs a message that is not the system's")
         return messages
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """One provider's turn to answer a request, after those that `failed`."""
+    """One provider's turn to answer a request, after those that `failed`.
+
+    `adjusted` are the caller's parameters that it gets in another way, None for those left out.
+    """
 
     provider: Provider
     request: ChatRequest
     failed: tuple[str, ...]
-    is_last: bool
+    adjusted: Mapping[str, float | None]
 
-    def ends_with(self, error: Exception) -> bool:
-        """Whether nobody else is asked after this error."""
-        return self.is_last or not isinstance(error, _PASSED_ON)
+    def without(self, parameter: str) -> "_Turn":
+        """The same turn, without this parameter."""
+        request = self.request.model_copy(update={parameter: None})
+        return replace(self, request=request, adjusted={**self.adjusted, parameter: None})
+
+
+class _Turns:
+    """Whoever was asked for, then the others in their order, each built at its turn.
+
+    `fit` makes a provider's turn of its name and those that failed before it.
+    """
+
+    def __init__(self, names: Sequence[str], fit: Callable[[str, tuple[str, ...]], _Turn]) -> None:
+        self._names = names
+        self._fit = fit
+        self._failed: tuple[str, ...] = ()
+        self._first_error: ProviderError | None = None
+        self._turn: _Turn | None = None
+        self._again = False
+
+    def __iter__(self) -> Iterator[_Turn]:
+        for name in self._names:
+            self._turn, self._again = self._fit(name, self._failed), True
+            while self._again:
+                self._again = False
+                yield self._turn
+            self._failed = (*self._failed, name)
+
+    def failed(self, error: Exception) -> None:
+        """Go on after this error. Raises the first turn's error where nobody else may answer.
+
+        What a fallback says of the request never counts: it was meant for the first provider.
+        """
+        turn = self._turn
+        if turn is None or not isinstance(error, ProviderError):
+            raise error
+        if not turn.failed:
+            self._first_error = error
+        elif isinstance(error, BadRequestError) and (name := _refused(turn.request, error)):
+            self._turn, self._again = turn.without(name), True
+            return
+        is_last = len(turn.failed) == len(self._names) - 1
+        is_other_s = bool(turn.failed) and isinstance(error, BadRequestError)
+        if is_last or not (error.is_passed_on or is_other_s):
+            raise self._first_error or error
+
+
+def _refused(request: ChatRequest, error: BadRequestError) -> str | None:
+    """The optional parameter of the request that a provider does not take."""
+    sent = [name for name in OPTIONAL_PARAMETERS if getattr(request, name) is not None]
+    return error.parameter if error.parameter in sent else None
 
 
 @dataclass
@@ -154,6 +196,7 @@ class _Call:
             finish_reason="client_left",
             usage=Usage(),
             fallback_from=turn.failed,
+            adjusted=turn.adjusted,
         )
         return cls(answer, chat_id)
 
@@ -198,6 +241,7 @@ class Chat:
         self._keys = keys or Keys()
         self._default = settings.default_provider or next(iter(providers))
         self._fallback = settings.fallback_providers
+        self._max_tokens = settings.max_tokens
         names = " or ".join(providers)
         if self._default not in providers:
             raise SettingsError([f"DEFAULT_PROVIDER is malformed: set it to {names}"])
@@ -223,33 +267,39 @@ class Chat:
         return Response(200, {"content-type": "text/event-stream"}, events)
 
     def provider_for(self, body: ChatBody) -> Provider:
-        """The provider that is to answer first. Raises Problem where there is none of that name."""
-        return self._provider(body.provider or self._default)
+        """The provider that is to answer first. Raises Problem for what the settings do not allow.
+
+        That is another provider, another model, or more tokens.
+        """
+        provider = self._provider(body.provider or self._default)
+        if body.model and provider.models is not None and body.model not in provider.models:
+            raise _not_allowed("model", " or ".join(sorted(provider.models)))
+        if body.max_tokens and body.max_tokens > self._max_tokens:
+            raise _not_allowed("max_tokens", f"less than or equal to {self._max_tokens}")
+        return provider
 
     def _provider(self, name: str) -> Provider:
         if name not in self._providers:
-            names = " or ".join(self._providers)
-            error = {"pointer": "#/provider", "detail": f"Input should be {names}"}
-            raise Problem(422, "The request has invalid fields.", errors=[error])
+            raise _not_allowed("provider", " or ".join(self._providers))
         if name not in self._built:
             self._built[name] = self._providers[name]()
         return self._built[name]
 
-    def _turns(self, body: ChatBody) -> Iterator[_Turn]:
-        """Whoever was asked for, then the others in their order, each built at its turn."""
+    def _turns(self, body: ChatBody) -> _Turns:
+        """Raises Problem as `provider_for` does."""
+        self.provider_for(body)
         first = body.provider or self._default
-        names = dict.fromkeys((first, *self._fallback))
-        failed: tuple[str, ...] = ()
-        for name in names:
-            provider = self._provider(name)
-            # A model is one provider's: the others answer with their own.
-            asked = self._asked(body, body.model if name == first else None)
-            yield _Turn(provider, asked, failed, is_last=len(failed) == len(names) - 1)
-            failed = (*failed, name)
+        names = tuple(dict.fromkeys((first, *self._fallback)))
+        return _Turns(names, lambda name, failed: self._turn(body, name, failed))
 
-    def _asked(self, body: ChatBody, model: str | None) -> ChatRequest:
-        messages = (*self._opening(), *body.messages)
-        return body.model_copy(update={"messages": messages, "model": model})
+    def _turn(self, body: ChatBody, name: str, failed: tuple[str, ...]) -> _Turn:
+        provider = self._provider(name)
+        messages, adjusted = (*self._opening(), *body.messages), dict[str, float | None]()
+        if failed:
+            # A model is one provider's: the others answer with their own.
+            adjusted = _fitting(body, provider)
+        update = {"messages": messages, **({"model": None} if failed else {}), **adjusted}
+        return _Turn(provider, body.model_copy(update=update), failed, adjusted)
 
     async def complete(
         self, request: Request, body: ChatBody, *, chat_id: str | None = None
@@ -258,15 +308,16 @@ class Chat:
 
         `stored` says whether it was: an answer that could not be stored is an answer all the same.
         """
-        for turn in self._turns(body):
+        turns = self._turns(body)
+        for turn in turns:
             try:
                 async with self._recorded(request, body, turn, chat_id) as call:
                     completion = await turn.provider.complete(turn.request)
-                    call.answer = completion.model_copy(update={"fallback_from": turn.failed})
+                    marks = {"fallback_from": turn.failed, "adjusted": turn.adjusted}
+                    call.answer = completion.model_copy(update=marks)
                 break
             except ProviderError as error:
-                if turn.ends_with(error):
-                    raise
+                turns.failed(error)
         return call.answer
 
     async def _events(
@@ -275,7 +326,8 @@ class Chat:
         """The answer's events, after an empty one that says that there is an answer."""
         begun = False
         async with claim:
-            for turn in self._turns(body):
+            turns = self._turns(body)
+            for turn in turns:
                 try:
                     async with (
                         self._recorded(request, body, turn, claim.chat_id) as call,
@@ -294,12 +346,11 @@ class Chat:
                     claim.is_stored = call.answer.stored is True
                     yield event("done", _answer(call.answer))
                     break
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - it is passed on or told
                     if begun:
                         yield event("error", self._explain(error).document(request.id))
                         break
-                    if turn.ends_with(error):
-                        raise
+                    turns.failed(error)
 
     @asynccontextmanager
     async def _recorded(
@@ -316,7 +367,7 @@ class Chat:
             call.outcome = error.kind
             attempts = max(call.answer.attempts, error.attempts)
             call.note(attempts=attempts, passage=error.passage)
-            _log(error)
+            _log(error, turn.request)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             call.outcome = "client-left"
@@ -408,9 +459,13 @@ def _answer(completion: Completion) -> dict[str, object]:
     """What is told besides the text; of the usage what is known, and what is not as usual."""
     told = completion.model_dump(include={"id", "provider", "model", "finish_reason"})
     told["usage"] = completion.usage.model_dump(exclude_none=True)
-    failed = completion.fallback_from
-    fallback = {"fallback_from": failed} if failed else {}
-    return told | fallback | ({"stored": False} if completion.stored is False else {})
+    if completion.fallback_from:
+        told["fallback_from"] = completion.fallback_from
+    if completion.adjusted:
+        told["adjusted"] = completion.adjusted
+    if completion.stored is False:
+        told["stored"] = False
+    return told
 
 
 def _whole(completion: Completion) -> Response:
@@ -428,13 +483,33 @@ def _replayed(completion: Completion, *, streamed: bool) -> Response:
     return response
 
 
-def _log(error: ProviderError) -> None:
+def _not_allowed(name: str, allowed: str) -> Problem:
+    error = {"pointer": f"#/{name}", "detail": f"Input should be {allowed}"}
+    return Problem(422, "The request has invalid fields.", errors=[error])
+
+
+def _fitting(request: ChatRequest, provider: Provider) -> dict[str, float | None]:
+    """The parameters of the request that are out of this provider's range, brought into it."""
+    most = provider.max_temperature
+    too_hot = request.temperature is not None and request.temperature > most
+    return {"temperature": most} if too_hot else {}
+
+
+def _log(error: ProviderError, request: ChatRequest) -> None:
     # What a provider writes about a key can show some of it.
-    about_key = isinstance(error, AuthenticationError | PermissionDeniedError)
+    about_key = isinstance(error, AuthenticationError)
+    said = [message.content for message in request.messages]
+
+    def told(text: str | None) -> str | None:
+        return redacted(text, *said) if text else None
+
     log(
         "warning",
         "provider_failed",
         problem=str(error),
         provider_request_id=error.request_id,
-        detail=None if about_key else error.detail,
+        type=told(error.type),
+        code=told(error.code),
+        parameter=error.parameter,
+        detail=None if about_key else told(error.detail),
     )

@@ -12,8 +12,8 @@ from service.chat import ARCHIVE, Chat, ChatBody, chat
 from service.context import CONSUMERS, ROUTES, Consumer, Context
 from service.idempotency import idempotency_key, new_chat_id
 from service.log import log, request_id, where
-from service.problems import provider_problem
-from service.providers.base import ProviderError
+from service.problems import is_callers_fault
+from service.providers.base import ProviderError, ProviderTimeoutError
 from service.settings import binding
 from service.web import Problem, Request, Response, Route, Unavailable, json_response, read_json
 
@@ -24,6 +24,11 @@ FIRST_DELAY = 10
 """Seconds until a job that failed is tried again; each further time it is twice as long."""
 MAX_DELAY = 12 * 60 * 60
 """Seconds that a queue keeps a message back at most."""
+
+MAX_SECONDS = 14 * 60
+"""How long a job may take: the platform ends a consumer after 15 minutes."""
+MAX_TIMEOUTS = 2
+"""How often a job may time out before it is given up. Each time has to be paid for."""
 
 IsStored = Callable[[str, str], Awaitable[bool]]
 """Whether a caller has a chat with this id."""
@@ -65,13 +70,17 @@ class Batch(Protocol):
 
 
 class Job(BaseModel):
-    """What is in a message: whose chat it is, and the id that it is going to have."""
+    """What is in a message: whose chat it is, and the id that it is going to have.
+
+    `timeouts` counts how often no answer came in time.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     id: str
     owner: str
     chat: ChatBody
+    timeouts: int = 0
 
 
 class Jobs:
@@ -97,11 +106,14 @@ class Jobs:
         text = job.model_dump_json()
         if len(text.encode()) > MAX_JOB_BYTES:
             raise Problem(413, f"A job may have {MAX_JOB_BYTES} bytes.")
+        await self._send(text)
+        return json_response({"id": job.id}, 202)
+
+    async def _send(self, text: str, **options: object) -> None:
         try:
-            await self._queue.send(text, {"contentType": "text"})
+            await self._queue.send(text, {"contentType": "text", **options})
         except Exception as error:  # JavaScript's errors have no class in common.
             raise JobsUnavailable from error
-        return json_response({"id": job.id}, 202)
 
     async def consume(self, batch: Batch) -> None:
         """Do the jobs of a batch; each is acknowledged, or tried again, by itself."""
@@ -112,18 +124,25 @@ class Jobs:
             job = Job.model_validate_json(message.body)
         except ValidationError:
             log("error", "job_malformed", message=message.id)
-            # As often as wrangler.toml says, then it goes to the dead letters.
-            message.retry({"delaySeconds": 0})
+            _give_up(message)
             return
         request_id.set(job.id)
+        if job.timeouts >= MAX_TIMEOUTS:
+            log("error", "job_timed_out", timeouts=job.timeouts)
+            _give_up(message)
+            return
         try:
             if not await self._is_done(job):
                 request = Request.of_nobody("/v1/jobs", job.id, job.owner)
-                answer = await self._chat.complete(request, job.chat, chat_id=job.id)
+                async with asyncio.timeout(MAX_SECONDS):
+                    answer = await self._chat.complete(request, job.chat, chat_id=job.id)
                 if answer.stored is False:
                     raise JobNotStoredError  # noqa: TRY301 - it is tried again as other failures are
         except Exception as error:  # noqa: BLE001 - whatever it is, it has its end here
-            if _is_final(error):
+            if is_callers_fault(error):  # each time that a provider is asked; the log has said why
+                message.ack()
+                return
+            if _is_timeout(error) and await self._sent_again(job):
                 message.ack()
                 return
             delay = _delay(message.attempts, error)
@@ -133,6 +152,16 @@ class Jobs:
         else:
             log("info", "job_done", attempts=message.attempts)
             message.ack()
+
+    async def _sent_again(self, job: Job) -> bool:
+        """Whether the queue took the job anew: a message cannot be changed, nor count timeouts."""
+        again = job.model_copy(update={"timeouts": job.timeouts + 1})
+        try:
+            await self._send(again.model_dump_json(), delaySeconds=FIRST_DELAY)
+        except JobsUnavailable:
+            return False
+        log("warning", "job_timeout", timeouts=again.timeouts)
+        return True
 
     async def _is_done(self, job: Job) -> bool:
         """Queues deliver a message at least once, so sometimes twice."""
@@ -164,9 +193,13 @@ def _id(request: Request) -> str:
     return f"chat_{digest[:32]}"
 
 
-def _is_final(error: Exception) -> bool:
-    """Whether a provider refuses the job each time that it is asked; the log has said why."""
-    return isinstance(error, ProviderError) and provider_problem(error).status == 422
+def _give_up(message: JobMessage) -> None:
+    """Have the queue deliver it as often as wrangler.toml says, and move it to the dead letters."""
+    message.retry({"delaySeconds": 0})
+
+
+def _is_timeout(error: Exception) -> bool:
+    return isinstance(error, TimeoutError | ProviderTimeoutError)
 
 
 def _delay(attempts: int, error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from service.context import Context
 from service.log import log, where
@@ -30,25 +31,43 @@ def explain(context: Context) -> Explain:
             case Problem():
                 return error
             case ProviderError():
-                return provider_problem(error)
+                return provider_problem(error, in_detail=is_local(context.env))
         return _failure(error, context.env)
 
     return problem
 
 
-def provider_problem(error: ProviderError) -> Problem:
-    """What a caller is told of a provider's failure; 422 where it may be the request's fault."""
+def provider_problem(error: ProviderError, *, in_detail: bool = False) -> Problem:
+    """What a caller is told of a provider's failure; 422 where it is the request's fault.
+
+    The provider's own words are for the developer alone: `in_detail` says that it is a local run.
+    """
     wait = _wait(error.retry_after)
+    reason = f"{error}: {error.detail}" if in_detail and error.detail else f"{error}."
     match error:
         case RateLimitedError():
-            return Problem(429, f"{error}.", headers=wait)
+            return Problem(429, reason, headers=wait)
         case OverloadedError():
-            return Problem(503, f"{error}.", headers=wait)
+            return Problem(503, reason, headers=wait)
         case ProviderTimeoutError():
-            return Problem(504, f"{error}.")
+            return Problem(504, reason)
+        case BadRequestError(parameter=str()):
+            place = {"pointer": f"#/{error.parameter}", "detail": f"{error.provider} refused it"}
+            return Problem(422, reason, errors=[place])
         case BadRequestError() | ContentBlockedError():
-            return Problem(422, f"{error}.")
-    return Problem(502, f"{error}.")
+            return Problem(422, reason)
+    return Problem(502, reason, headers=wait if error.retry_after else None)
+
+
+def is_callers_fault(error: Exception) -> bool:
+    """Whether a provider refuses what the caller asked for, and would again."""
+    return isinstance(error, ProviderError) and provider_problem(error).status == 422
+
+
+def _is_local(env: Environment) -> bool:
+    with suppress(Exception):  # it may be the environment that failed
+        return is_local(env)
+    return False
 
 
 def _wait(seconds: float | None) -> dict[str, str]:
@@ -65,7 +84,7 @@ def _failure(error: Exception, env: Environment) -> Problem:
         reason=(str(error) or None) if isinstance(error, Unavailable) else None,
         where=where(error),
     )
-    local = is_local(env)
+    local = _is_local(env)
     match error:
         case SettingsError():
             hint = str(error) if local else "Its log says what to set"

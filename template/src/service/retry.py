@@ -34,14 +34,16 @@ class Retry:
         backoff: What each further bound is multiplied by; at least 1.
         exceptions: The kinds of error worth another attempt.
         retry_if: Says of such an error whether it is.
-        max_delay: The most that any wait lasts, in seconds.
+        max_delay: The most that a wait between two attempts lasts, in seconds.
         budget: No attempt is begun later than this many seconds after the first.
         on_retry: Told the number of the attempt that failed, its error and the wait in seconds.
         sleep: Waits so many seconds.
         clock: Tells seconds that never run backwards.
         random: Draws a number from 0 up to 1.
 
-    An error's own `retry_after`, a number of seconds, is waited for at least, up to `max_delay`.
+    An error's own `retry_after`, a number of seconds, is waited for at least. Where it does not fit
+    the budget, or `max_delay` without a budget, there is no further attempt: an earlier one would
+    only be refused again.
 
     Raises:
         TypeError: An argument is of the wrong type, or what is decorated is no async function.
@@ -89,7 +91,7 @@ class Retry:
                     return await function(*args, **kwargs)
                 except self.exceptions as error:
                     wait = self._wait(error, bound)
-                    if not self._goes_on(error, attempt, self.clock() - start + wait):
+                    if not self._goes_on(error, attempt, wait, self.clock() - start):
                         error.add_note(f"gave up after {attempt} of {self.max_attempts} attempts")
                         raise
                     if self.on_retry:
@@ -103,13 +105,12 @@ class Retry:
     def _wait(self, error: Exception, bound: float) -> float:
         asked = getattr(error, "retry_after", None)
         wished = asked if isinstance(asked, int | float) and asked >= 0 else 0.0
-        return min(max(self.random() * bound, wished), self.max_delay)
+        return max(self.random() * bound, wished)
 
-    def _goes_on(self, error: Exception, attempt: int, elapsed: float) -> bool:
+    def _goes_on(self, error: Exception, attempt: int, wait: float, elapsed: float) -> bool:
+        fits = wait <= self.max_delay if self.budget is None else elapsed + wait <= self.budget
         return (
-            attempt < self.max_attempts
-            and (self.budget is None or elapsed <= self.budget)
-            and (self.retry_if is None or self.retry_if(error))
+            attempt < self.max_attempts and fits and (self.retry_if is None or self.retry_if(error))
         )
 
 

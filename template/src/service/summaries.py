@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.chat import RESERVE, Chat, ChatBody, ChatSettings
 from service.context import ROUTES, Context
 from service.log import request_id
-from service.problems import explain
+from service.problems import explain, is_callers_fault
 from service.prompts import Prompt, Variables
 from service.providers.base import Message, ProviderError, Text
 from service.providers.chosen import chosen
@@ -30,7 +30,7 @@ CHUNK_CHARS = 12_000
 
 STEP: Mapping[str, object] = {
     "retries": {"limit": 5, "delay": "10 seconds", "backoff": "exponential"},
-    "timeout": "2 minutes",
+    "timeout": "30 minutes",
 }
 """How the platform repeats a step that fails."""
 
@@ -147,9 +147,9 @@ class Summaries:
             except Problem as problem:  # such as a quota that is used up until tomorrow
                 raise FinalError(problem.detail) from None
             except ProviderError as error:
-                if error.retryable:
-                    raise
-                raise FinalError(str(error)) from None
+                if is_callers_fault(error):
+                    raise FinalError(str(error)) from None
+                raise
             return completion.text
 
         return summarise

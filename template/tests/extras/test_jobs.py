@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.jobs import MAX_DELAY, MAX_JOB_BYTES
 from tests.conftest import Env, in_process, new_name, serve
+from tests.support.choices import PROVIDERS
 from tests.support.queues import Batch, MemoryQueue, Message
 from tests.support.standins import StandinsView
 
@@ -33,6 +34,20 @@ async def sent(client: httpx.AsyncClient, env: Env, body: dict[str, Any], **head
 async def deliver(env: Env, *messages: Message) -> None:
     async with in_process(env) as service:
         await service.app.consume(Batch(messages))
+
+
+class DelayingQueue(list[str]):
+    """Keeps what is sent, with whatever delay."""
+
+    async def send(self, body: str, _options: object, /) -> None:
+        self.append(body)
+
+
+class FullQueue:
+    """Takes nothing."""
+
+    async def send(self, body: str, _options: object, /) -> None:
+        raise OSError(f"secret text: {body}")
 
 
 async def test_a_job_is_taken(client: httpx.AsyncClient, marker: str) -> None:
@@ -79,6 +94,41 @@ async def test_what_the_provider_refuses_is_not_tried_again_with_a_double_of_the
     await deliver(env, message)
     assert message.outcomes == ["ack"]
     assert "provider_failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+async def test_the_service_s_own_trouble_loses_no_job_with_a_double_of_the_delivery(
+    client: httpx.AsyncClient, env: Env, marker: str, status: int
+) -> None:
+    message = Message(await sent(client, env, chat(marker)))
+    default = {f"{PROVIDERS[0].upper()}_MODEL": f"standin-{status}"}
+    await deliver(env | default, message)
+    assert message.outcomes == [10]
+
+
+async def test_a_job_that_can_only_time_out_is_asked_twice_and_given_up_with_a_double(
+    client: httpx.AsyncClient, env: Env, standins: StandinsView, marker: str
+) -> None:
+    body = await sent(client, env, chat(marker, model="standin-hang"))
+    queue = DelayingQueue()
+    hurried = env | {"JOBS": queue, "PROVIDER_FIRST_BYTE_TIMEOUT": "0.1", "RETRY_BUDGET": "0"}
+    for _ in range(2):
+        message = Message(body)
+        await deliver(hurried, message)
+        assert message.outcomes == ["ack"]
+        body = queue.pop()
+    given_up = [Message(body, attempts) for attempts in (1, 2, 3)]
+    await deliver(hurried, *given_up)
+    assert [message.outcomes for message in given_up] == [[0], [0], [0]]
+    assert len(await standins.journal(marker)) == 2
+
+
+async def test_a_job_that_timed_out_is_retried_where_the_queue_takes_nothing_with_a_double(
+    client: httpx.AsyncClient, env: Env, marker: str
+) -> None:
+    message = Message(await sent(client, env, chat(marker, model="standin-504")))
+    await deliver(env | {"JOBS": FullQueue()}, message)
+    assert message.outcomes == [10]
 
 
 async def test_each_further_failure_waits_longer_with_a_double_of_the_delivery(
@@ -149,11 +199,7 @@ async def test_a_key_that_cannot_be_one_is_refused(client: httpx.AsyncClient) ->
 async def test_a_queue_that_takes_nothing_is_a_503(
     client: httpx.AsyncClient, env: Env, marker: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Full:
-        async def send(self, body: str, _options: object, /) -> None:
-            raise OSError(f"secret text: {body}")
-
-    async with serve(env | {"JOBS": Full()}) as service:
+    async with serve(env | {"JOBS": FullQueue()}) as service:
         service.headers.update(client.headers)
         answer = await service.post("/v1/jobs", json=chat(marker))
     assert answer.status_code == 503

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.providers.base import (
+    AccountError,
     AuthenticationError,
     BadRequestError,
     ChatRequest,
@@ -32,16 +34,13 @@ from service.providers.base import (
     RateLimitedError,
     ServerError,
     Stream,
+    UnavailableModelError,
     Usage,
 )
+from service.providers.errors import MAX_DETAIL_CHARS, ReportedError
 from service.providers.sse import MAX_EVENT_CHARS, Event
-from service.providers.upstream import (
-    MAX_ANSWER_BYTES,
-    MAX_DETAIL_CHARS,
-    RETRY,
-    HttpProvider,
-    ReportedError,
-)
+from service.providers.transport import MAX_ANSWER_BYTES
+from service.providers.upstream import RETRY, HttpProvider
 from service.retry import Retry
 from service.settings import Environment
 from tests.support.standins import BASE_PATHS, CALLS, KEY, StandinsView
@@ -53,9 +52,12 @@ STATUSES: list[tuple[int, type[ProviderError], int]] = [
     (400, BadRequestError, 1),
     (401, AuthenticationError, 1),
     (403, PermissionDeniedError, 1),
+    (402, AccountError, 1),
     (404, BadRequestError, 1),
+    (405, ProviderError, 1),
     (408, ProviderTimeoutError, 3),
-    (409, BadRequestError, 3),
+    (409, OverloadedError, 3),
+    (410, BadRequestError, 1),
     (413, BadRequestError, 1),
     (422, BadRequestError, 1),
     (429, RateLimitedError, 3),
@@ -94,6 +96,10 @@ class Kind:
     request_id: str | None = "req_standin"
     retries_conflicts: bool = True
     tells_refusals: bool = True
+    ends_before_its_last_event: bool = True
+    """Whether the finish reason of a stream comes in another event than the last."""
+    permission_error: type[ProviderError] = PermissionDeniedError
+    """A 403; where the API does not tell blocked content from it, that as well."""
     tells_blocks: bool = True
     wrong_key_status: int = 401
     stop: str = "stop"
@@ -119,7 +125,9 @@ class Caller:
         self._kind = kind
         self._standins = standins
 
-    def provider(self, *, key: str = KEY, base_url: str | None = None) -> HttpProvider:
+    def provider(
+        self, *, key: str = KEY, base_url: str | None = None, **settings: str
+    ) -> HttpProvider:
         """The provider, on the stand-ins if it is told nothing else; it does not sleep."""
         prefix = self._kind.name.upper()
         env = {
@@ -127,6 +135,8 @@ class Caller:
             f"{prefix}_API_KEY": key,
             f"{prefix}_BASE_URL": base_url or self._standins.url + BASE_PATHS[self._kind.name],
             f"{prefix}_MODEL": "standin-echo",
+            f"{prefix}_MODELS": "*",
+            **settings,
         }
         policy = replace(RETRY, sleep=self._sleep, random=lambda: 1.0)
         return self._kind.make(env, self._standins.http, policy)
@@ -233,7 +243,7 @@ class ProviderContract:
     async def test_blocked_content_is_an_error_of_its_own_where_the_api_tells_it(
         self, caller: Caller
     ) -> None:
-        expected = ContentBlockedError if self.kind.tells_blocks else PermissionDeniedError
+        expected = ContentBlockedError if self.kind.tells_blocks else self.kind.permission_error
         provider, request = caller.provider(), caller.request("standin-blocked")
         for call in (provider.complete, provider.stream):
             with pytest.raises(ProviderError) as caught:
@@ -259,6 +269,8 @@ class ProviderContract:
     ) -> None:
         if status == 409 and not self.kind.retries_conflicts:
             attempts = 1
+        if status == 403:
+            error = self.kind.permission_error
         provider, request = caller.provider(), caller.request(f"standin-{status}")
         for call in (provider.complete, provider.stream):
             with pytest.raises(ProviderError) as caught:
@@ -276,6 +288,77 @@ class ProviderContract:
             await caller.provider().complete(caller.request("standin-page-502"))
         assert caught.value.detail.startswith("<html><title>Bad gateway")
         assert len(caught.value.detail) == MAX_DETAIL_CHARS
+
+    async def test_an_error_whose_body_breaks_off_keeps_its_status_and_retry_after(
+        self, caller: Caller
+    ) -> None:
+        for call in (caller.provider().complete, caller.provider().stream):
+            with pytest.raises(RateLimitedError) as caught:
+                await call(caller.request("standin-broken-429"))
+            assert (caught.value.status, caught.value.retry_after) == (429, 7)
+            assert caught.value.request_id == self.kind.request_id
+
+    async def test_a_stream_that_breaks_after_its_finish_reason_is_an_answer(
+        self, caller: Caller
+    ) -> None:
+        stream = await caller.provider().stream(caller.request("standin-late-cut"))
+        if not self.kind.ends_before_its_last_event:
+            with pytest.raises(ProviderConnectionError):
+                await text_and_finish(stream)
+            return
+        text, finish = await text_and_finish(stream)
+        assert (text, finish.finish_reason) == (f"You said: Hello {caller.marker}", "stop")
+
+    async def test_a_stream_may_end_without_its_last_empty_line(self, caller: Caller) -> None:
+        stream = await caller.provider().stream(caller.request("standin-unterminated"))
+        text, finish = await text_and_finish(stream)
+        assert (text, finish.finish_reason) == (f"You said: Hello {caller.marker}", "stop")
+
+    @pytest.mark.parametrize("name", ["PROVIDER_FIRST_BYTE_TIMEOUT", "PROVIDER_CALL_TIMEOUT"])
+    async def test_a_stream_of_comments_alone_is_a_timeout(self, caller: Caller, name: str) -> None:
+        with pytest.raises(ProviderTimeoutError) as caught:
+            await caller.provider(**{name: "0.3"}).stream(caller.request("standin-comments"))
+        assert caught.value.detail == name
+        assert {call.outcome for call in await caller.calls()} == {"client-left"}
+
+    async def test_a_stream_may_not_take_longer_than_the_whole_call(self, caller: Caller) -> None:
+        provider = caller.provider(PROVIDER_CALL_TIMEOUT="0.5")
+        stream = await provider.stream(caller.request("standin-endless"))
+        with pytest.raises(ProviderTimeoutError) as caught:
+            await text_and_finish(stream)
+        assert caught.value.detail == "PROVIDER_CALL_TIMEOUT"
+        assert {call.outcome for call in await caller.calls()} == {"client-left"}
+
+    async def test_the_turns_of_a_model_that_said_nothing_are_left_out(
+        self, caller: Caller
+    ) -> None:
+        turns = [("user", "One"), ("assistant", ""), ("user", caller.marker)]
+        messages = [{"role": role, "content": content} for role, content in turns]
+        await caller.provider().complete(ChatRequest.model_validate({"messages": messages}))
+        (call,) = await caller.calls()
+        assert "One" in json.dumps(call.body)
+        assert not re.search(r"assistant|\"model\": \"\"|\"role\": \"model", json.dumps(call.body))
+
+    async def test_a_default_model_that_does_not_exist_is_the_services_trouble(
+        self, caller: Caller
+    ) -> None:
+        provider = caller.provider(**{f"{self.kind.name.upper()}_MODEL": "standin-404"})
+        with pytest.raises(UnavailableModelError) as caught:
+            await provider.complete(caller.request())
+        assert (caught.value.retryable, caught.value.is_passed_on) == (False, True)
+
+    async def test_a_model_that_the_caller_named_and_does_not_exist_is_the_callers(
+        self, caller: Caller
+    ) -> None:
+        with pytest.raises(BadRequestError) as caught:
+            await caller.provider().complete(caller.request("standin-404"))
+        assert caught.value.parameter == "model"
+
+    async def test_a_refused_parameter_is_named(self, caller: Caller) -> None:
+        request = caller.request("standin-picky").model_copy(update={"temperature": 0.5})
+        with pytest.raises(BadRequestError) as caught:
+            await caller.provider().complete(request)
+        assert caught.value.parameter == "temperature"
 
     async def test_an_error_without_end_is_left(self, caller: Caller) -> None:
         for call in (caller.provider().complete, caller.provider().stream):
@@ -318,12 +401,14 @@ class ProviderContract:
             ("standin-cut", ProviderConnectionError),
             ("standin-unfinished", MalformedAnswerError),
             ("standin-garbage", MalformedAnswerError),
+            ("standin-stall", ProviderTimeoutError),
         ],
     )
     async def test_a_stream_that_breaks_is_no_success(
         self, caller: Caller, model: str, error: type[ProviderError]
     ) -> None:
-        stream = await caller.provider().stream(caller.request(model))
+        provider = caller.provider(PROVIDER_IDLE_TIMEOUT="0.1")
+        stream = await provider.stream(caller.request(model))
         with pytest.raises(error) as caught:
             await text_and_finish(stream)
         assert caught.value.request_id == self.kind.request_id
@@ -400,15 +485,15 @@ class ProviderContract:
                 await task
         assert [call.outcome for call in await caller.calls()] == ["client-left"] * 2
 
+    @pytest.mark.parametrize("name", ["PROVIDER_FIRST_BYTE_TIMEOUT", "PROVIDER_CALL_TIMEOUT"])
     async def test_silence_is_a_timeout_and_aborts_the_call(
-        self, caller: Caller, http: httpx.AsyncClient
+        self, caller: Caller, name: str
     ) -> None:
-        http.timeout = httpx.Timeout(0.1)
-        for call in (caller.provider().complete, caller.provider().stream):
+        provider = caller.provider(**{name: "0.1"})
+        for call in (provider.complete, provider.stream):
             with pytest.raises(ProviderTimeoutError) as caught:
                 await call(caller.request("standin-hang"))
-            assert caught.value.status is None
-        http.timeout = httpx.Timeout(10)
+            assert (caught.value.status, caught.value.detail) == (None, name)
         assert {call.outcome for call in await caller.calls()} == {"client-left"}
 
     async def test_nobody_there_is_a_connection_error(self, caller: Caller) -> None:

@@ -158,7 +158,6 @@ class TestAnthropic(ProviderContract):
             {"content": [{"text": "Hi"}]},
             {"content": [{"type": "text", "text": 7}]},
             {"content": [], "stop_reason": 7},
-            {"type": "error", "error": {"type": "api_error"}},
         ],
     )
     async def test_an_answer_without_content_is_malformed(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.providers.base import ChatRequest, RateLimitedError
-from service.providers.upstream import is_retryable
+from service.providers.errors import is_retryable
 from service.retry_after import MAX_RETRY_AFTER, retry_after
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -14,12 +14,14 @@ from service.providers.base import (
     AuthenticationError,
     ChatRequest,
     ContentBlockedError,
+    GatewayError,
     Message,
     OverloadedError,
     Passage,
     Provider,
     ProviderError,
     RateLimitedError,
+    ServerError,
 )
 from service.providers.chosen import chosen
 from service.providers.gateway import MONTH, AIGateway, GatewaySettings
@@ -107,6 +109,8 @@ async def test_an_answer_keeps_what_the_gateway_says_of_it(
         ("standin-limited", RateLimitedError, 3),
         ("standin-guarded", ContentBlockedError, 1),
         ("standin-down", OverloadedError, 3),
+        ("standin-unanswered", ServerError, 3),
+        ("standin-missing", GatewayError, 1),
     ],
 )
 async def test_the_gateway_s_own_errors_are_what_they_mean(
@@ -119,7 +123,10 @@ async def test_the_gateway_s_own_errors_are_what_they_mean(
         assert type(caught.value) is error
         assert (caught.value.provider, caught.value.attempts) == (name, attempts)
         assert caught.value.passage.log_id == "log_standin"
-        assert re.fullmatch(r"Rate limited|Prompt blocked .*|The gateway .*", caught.value.detail)
+        assert re.fullmatch(
+            r"Rate limited|Prompt blocked .*|The gateway .*|Failed to get .*|Please configure .*",
+            caught.value.detail,
+        )
 
 
 @EVERY_PROVIDER
@@ -225,4 +232,4 @@ def test_metadata_of_every_kind_fits_into_a_header(metadata: dict[str, Any]) -> 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_no_error_is_too_strange(content: bytes) -> None:
-    assert AIGateway(GatewaySettings.load(SETTINGS)).own_error(content) is None
+    assert AIGateway(GatewaySettings.load(SETTINGS)).own_error(content, 400) is None

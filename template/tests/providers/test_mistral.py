@@ -14,7 +14,7 @@ from service.providers.base import (
     ServerError,
     Usage,
 )
-from service.providers.mistral import Mistral, MistralSettings
+from service.providers.mistral import Mistral, MistralSettings, PermissionOrContentError
 from service.settings import SettingsError
 from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
 
@@ -28,6 +28,7 @@ class TestMistral(ProviderContract):
         retries_conflicts=False,
         tells_refusals=False,
         tells_blocks=False,
+        permission_error=PermissionOrContentError,
     )
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:

@@ -142,7 +142,6 @@ class TestOpenAI(ProviderContract):
             {"choices": [{"message": None}]},
             {"choices": [{"message": {"content": 7}}]},
             {"choices": [{"message": {"content": {"text": "Hi"}}}]},
-            {"error": {"message": "no"}},
         ],
     )
     async def test_an_answer_without_a_choice_is_malformed(

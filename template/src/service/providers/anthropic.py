@@ -3,33 +3,35 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from service.providers.base import ChatRequest, Completion, Delta, Finish, Part, Usage
-from service.providers.sse import Event
-from service.providers.upstream import (
-    ApiKey,
-    ErrorReport,
-    HttpProvider,
-    Reader,
-    ReportedError,
-    Tokens,
+from service.providers.base import (
+    AccountError,
+    ChatRequest,
+    Completion,
+    ContentBlockedError,
+    Delta,
+    Finish,
+    LocationError,
+    Part,
+    Usage,
 )
-from service.settings import ServiceUrl, Settings
+from service.providers.errors import ErrorReport, ErrorTable, ReportedError
+from service.providers.sse import Event
+from service.providers.upstream import ApiSettings, HttpProvider, Reader, Tokens, prefixed
+from service.settings import ServiceUrl
 
 VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
 """The API wants a number in every request; every model of it can write so many."""
-BLOCKED = "blocked by content filtering policy"
-"""What the message of an error says that is of no type of its own."""
 
 
-class AnthropicSettings(Settings):
-    """Where Anthropic is, and as whom it is called."""
+class AnthropicSettings(ApiSettings):
+    """Where Anthropic is, as whom it is called, and for which models."""
 
-    api_key: ApiKey = Field(alias="ANTHROPIC_API_KEY", min_length=1)
-    base_url: ServiceUrl = Field(alias="ANTHROPIC_BASE_URL", default="https://api.anthropic.com/v1")
-    model: str = Field(alias="ANTHROPIC_MODEL", min_length=1)
+    model_config = prefixed("ANTHROPIC")
+
+    base_url: ServiceUrl = "https://api.anthropic.com/v1"
 
 
 class _Block(BaseModel):
@@ -102,6 +104,24 @@ class _MessageDelta(BaseModel):
     usage: _Usage | None = None
 
 
+class _ErrorDetails(BaseModel):
+    error_code: str | None = None
+
+
+class _Error(BaseModel):
+    type: str | None = None
+    message: str | None = None
+    details: _ErrorDetails | None = None
+
+
+class _ErrorBody(BaseModel):
+    error: _Error
+
+
+class _Typed(BaseModel):
+    type: str = "message"
+
+
 class Anthropic(HttpProvider):
     """The Messages API."""
 
@@ -116,18 +136,33 @@ class Anthropic(HttpProvider):
         "tool_use": "tool_calls",
         "refusal": "content_filter",
     }
-    block_errors = frozenset({BLOCKED})
-    error_statuses: ClassVar = {
-        BLOCKED: 400,
-        "invalid_request_error": 400,
-        "authentication_error": 401,
-        "permission_error": 403,
-        "not_found_error": 404,
-        "request_too_large": 413,
-        "rate_limit_error": 429,
-        "timeout_error": 504,
-        "overloaded_error": 529,
-    }
+    max_temperature = 1.0
+    # https://platform.claude.com/docs/en/api/errors
+    errors = ErrorTable(
+        names={
+            "billing_error": AccountError,
+            "enforced_spend_limit_reached": AccountError,
+        },
+        phrases={
+            "blocked by content filtering policy": ContentBlockedError,
+            "credit balance is too low": AccountError,
+            "api usage limits": AccountError,
+            "organization has been disabled": AccountError,
+            "request not allowed": LocationError,
+        },
+        statuses={
+            "invalid_request_error": 400,
+            "authentication_error": 401,
+            "billing_error": 402,
+            "permission_error": 403,
+            "not_found_error": 404,
+            "conflict_error": 409,
+            "request_too_large": 413,
+            "rate_limit_error": 429,
+            "timeout_error": 504,
+            "overloaded_error": 529,
+        },
+    )
 
     def headers(self, key: str) -> dict[str, str]:
         """The key in a header of its own, and the version that these formats are of."""
@@ -159,10 +194,10 @@ class Anthropic(HttpProvider):
         )
 
     def error(self, content: bytes) -> ErrorReport:
-        """Blocked content is told from any other bad request by its message alone."""
-        report = super().error(content)
-        is_block = BLOCKED in (report.message or "")
-        return report.model_copy(update={"type": BLOCKED}) if is_block else report
+        """Its code, where it has one, is in its details."""
+        error = _ErrorBody.model_validate_json(content).error
+        code = error.details.error_code if error.details else None
+        return ErrorReport(type=error.type, code=code, message=error.message)
 
     def reader(self, model: str) -> Reader:
         """The deltas of text, until the message stops."""
@@ -178,8 +213,9 @@ class _Reader(Reader):
         self._usage = Usage()
 
     def read(self, event: Event) -> Iterator[Part]:
-        # Events of other names are to be ignored, so that the API can grow.
-        match event.name:
+        # Some proxies drop the names of events. Other names are ignored, so that the API can grow.
+        is_named = event.name != "message"
+        match event.name if is_named else _Typed.model_validate_json(event.data).type:
             case "message_start":
                 start = _MessageStart.model_validate_json(event.data).message
                 self._id = start.id or ""
@@ -194,15 +230,21 @@ class _Reader(Reader):
                 self._stop_reason = change.delta.stop_reason
                 self._count(change.usage)
             case "message_stop":
-                yield Finish(
-                    id=self._id,
-                    model=self._model,
-                    finish_reason=self._api.finish_reason(self._stop_reason),
-                    raw_finish_reason=self._stop_reason,
-                    usage=self._usage,
-                )
+                yield self._finish()
             case "error":
                 raise ReportedError(self._api.error(event.data.encode()))
+
+    def end(self, *, broken: bool) -> Finish | None:  # noqa: ARG002 - the reason comes last
+        return self._finish() if self._stop_reason else None
+
+    def _finish(self) -> Finish:
+        return Finish(
+            id=self._id,
+            model=self._model,
+            finish_reason=self._api.finish_reason(self._stop_reason),
+            raw_finish_reason=self._stop_reason,
+            usage=self._usage,
+        )
 
     def _count(self, usage: _Usage | None) -> None:
         # Each count is of the whole answer so far, and stands until the next.

@@ -1,11 +1,18 @@
 """What every provider is to the rest of the service: requests, answers, errors, one protocol."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Annotated, ClassVar, Literal, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other", "client_left"]
 """Why an answer ended; a model that declined to answer ended it with "content_filter".
@@ -29,10 +36,24 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 
 
 class Message(_Value):
-    """One turn of a conversation."""
+    """One turn of a conversation. Models can answer nothing, so an assistant's may be empty."""
 
     role: Literal["system", "user", "assistant"]
-    content: Text
+    content: Annotated[str, AfterValidator(_without_nul)]
+
+    @field_validator("content")
+    @classmethod
+    def _says_something(cls, content: str, info: ValidationInfo) -> str:
+        if not content and info.data.get("role") in {"system", "user"}:
+            raise ValueError("needs at least one character")
+        return content
+
+
+def _not_empty(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    # pydantic's min_length would count invalid items as missing ones, and report both.
+    if not messages:
+        raise ValueError("needs at least one message")
+    return messages
 
 
 class ChatRequest(_Value):
@@ -41,7 +62,7 @@ class ChatRequest(_Value):
     Frozen, but for its JSON any list will do for `messages`.
     """
 
-    messages: Annotated[tuple[Message, ...], Field(min_length=1, strict=False)]
+    messages: Annotated[tuple[Message, ...], Field(strict=False), AfterValidator(_not_empty)]
     model: str | None = Field(default=None, max_length=200, pattern="^[!-~]+$")
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
@@ -74,8 +95,9 @@ class Completion(_Value):
     """A whole answer; `id` is the provider's, "" when it gave none; `attempts` were made for it.
 
     `raw_finish_reason` is `finish_reason` in the provider's own word, None when it gave none.
-    `fallback_from` are the providers that could not answer before this one did. `stored` is None
-    where nothing stores answers.
+    `fallback_from` are the providers that could not answer before this one did; `adjusted` are the
+    request's parameters that this one was sent in another way, None for those left out. `stored` is
+    None where nothing stores answers.
     """
 
     id: str
@@ -88,6 +110,7 @@ class Completion(_Value):
     attempts: int = 1
     passage: Passage = Passage()
     fallback_from: tuple[str, ...] = ()
+    adjusted: Mapping[str, float | None] = {}
     stored: bool | None = None
 
 
@@ -160,10 +183,16 @@ class Provider(Protocol):
     """A service with language models."""
 
     name: ClassVar[str]
+    max_temperature: ClassVar[float]
+    """The highest temperature that the API takes."""
 
     @property
     def default_model(self) -> str:
         """The model of a request that names none."""
+
+    @property
+    def models(self) -> frozenset[str] | None:
+        """The models that callers may name; None for any."""
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""
@@ -179,13 +208,18 @@ class Provider(Protocol):
 class ProviderError(Exception):
     """A provider did not answer as it should.
 
-    Its text holds no key, no prompt and nothing of what the provider wrote; that is in `detail`,
-    cut short, for logs alone. `retry_after` is in seconds; `attempts` were made. What a gateway
-    said is of the last of them.
+    Its text holds no key, no prompt and nothing of what the provider wrote. That is in `detail`,
+    cut short, `type` and `code`. `parameter` is the field of the request that the provider refused,
+    if it named one. `retry_after` is in seconds; `attempts` were made. What a gateway said is of
+    the last of them.
     """
 
     kind: ClassVar[str] = "provider-error"
     meaning: ClassVar[str] = "failed"
+    is_lasting: ClassVar[bool] = False
+    """Whether the same call fails until the service's owner changes something."""
+    is_passed_on: ClassVar[bool] = True
+    """Whether another provider may be asked: it is this one's trouble, not the request's."""
 
     provider: str
     status: int | None = None
@@ -194,6 +228,9 @@ class ProviderError(Exception):
     retryable: bool = False
     attempts: int = 1
     passage: Passage = field(default=Passage(), repr=False)
+    type: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+    parameter: str | None = field(default=None, repr=False)
     detail: str = field(default="", repr=False)
 
     def __str__(self) -> str:
@@ -206,6 +243,7 @@ class AuthenticationError(ProviderError):
 
     kind = "authentication"
     meaning = "refused the API key"
+    is_lasting = True
 
 
 class PermissionDeniedError(ProviderError):
@@ -213,10 +251,43 @@ class PermissionDeniedError(ProviderError):
 
     kind = "permission"
     meaning = "denied permission"
+    is_lasting = True
+
+
+class AccountError(ProviderError):
+    """402 and its like: no credit, a spending limit, no billing, a suspended account."""
+
+    kind = "account"
+    meaning = "does not serve the account"
+    is_lasting = True
+
+
+class LocationError(ProviderError):
+    """The provider takes no calls from the place that the Worker ran in."""
+
+    kind = "location"
+    meaning = "does not serve the location of the Worker"
+    is_lasting = True
+
+
+class UnavailableModelError(ProviderError):
+    """404 and 410: there is no such model, or not for this key. The service chose it."""
+
+    kind = "unavailable-model"
+    meaning = "does not have the model"
+    is_lasting = True
+
+
+class GatewayError(ProviderError):
+    """The gateway on the way to the provider did not let the call through."""
+
+    kind = "gateway"
+    meaning = "is behind a gateway that refused the call"
+    is_lasting = True
 
 
 class RateLimitedError(ProviderError):
-    """429: too many calls, or the quota is used up."""
+    """429: too many calls."""
 
     kind = "rate-limited"
     meaning = "limits the rate of calls"
@@ -239,18 +310,21 @@ class ServerError(ProviderError):
 class ContentBlockedError(ProviderError):
     """What was asked, or what the model would have answered, is against the provider's rules.
 
-    A model that declines in an answer of its own is no error: see FinishReason.
+    A model that declines in an answer of its own is no error: see FinishReason. What one provider
+    blocks is not carried to the next.
     """
 
     kind = "content-blocked"
     meaning = "blocked the content"
+    is_passed_on = False
 
 
 class BadRequestError(ProviderError):
-    """Any other 4xx: the provider does not take this request, or has no such model."""
+    """400, 413, 422: the provider does not take this request, or has no model that it names."""
 
     kind = "bad-request"
     meaning = "refused the request"
+    is_passed_on = False
 
 
 class ProviderTimeoutError(ProviderError):
@@ -268,7 +342,11 @@ class ProviderConnectionError(ProviderError):
 
 
 class MalformedAnswerError(ProviderError):
-    """The answer is not what the API's description says, too long, or incomplete."""
+    """The answer is not what the API's description says, too long, or incomplete.
+
+    That is our reading of it, which another provider's answer would only hide.
+    """
 
     kind = "malformed-answer"
     meaning = "sent an answer that makes no sense"
+    is_passed_on = False

@@ -3,27 +3,30 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from service.providers.base import ChatRequest, Completion, Delta, Finish, Part, Usage
-from service.providers.sse import Event
-from service.providers.upstream import (
-    ApiKey,
-    ErrorReport,
-    HttpProvider,
-    Reader,
-    ReportedError,
-    Tokens,
+from service.providers.base import (
+    AccountError,
+    ChatRequest,
+    Completion,
+    ContentBlockedError,
+    Delta,
+    Finish,
+    Part,
+    Usage,
 )
-from service.settings import ServiceUrl, Settings
+from service.providers.errors import ErrorReport, ErrorTable, ReportedError
+from service.providers.sse import Event
+from service.providers.upstream import ApiSettings, HttpProvider, Reader, Tokens, prefixed
+from service.settings import ServiceUrl
 
 
-class CohereSettings(Settings):
-    """Where Cohere is, and as whom it is called."""
+class CohereSettings(ApiSettings):
+    """Where Cohere is, as whom it is called, and for which models."""
 
-    api_key: ApiKey = Field(alias="COHERE_API_KEY", min_length=1)
-    base_url: ServiceUrl = Field(alias="COHERE_BASE_URL", default="https://api.cohere.com/v2")
-    model: str = Field(alias="COHERE_MODEL", min_length=1)
+    model_config = prefixed("COHERE")
+
+    base_url: ServiceUrl = "https://api.cohere.com/v2"
 
 
 class _Content(BaseModel):
@@ -95,8 +98,13 @@ class Cohere(HttpProvider):
         "MAX_TOKENS": "length",
         "TOOL_CALL": "tool_calls",
     }
-    error_statuses: ClassVar = {"ERROR": 500, "TIMEOUT": 504}
-    block_errors = frozenset({"498"})  # a word that Cohere does not allow, asked or answered
+    max_temperature = 1.0
+    # https://docs.cohere.com/reference/errors
+    errors = ErrorTable(
+        names={"498": ContentBlockedError},  # a word that Cohere does not allow, asked or answered
+        phrases={"api calls / month": AccountError, "billing limit": AccountError},
+        statuses={"ERROR": 500, "TIMEOUT": 504},
+    )
 
     def headers(self, key: str) -> dict[str, str]:
         """A bearer token."""

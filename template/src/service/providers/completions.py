@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, Field
 
 from service.providers.base import ChatRequest, Completion, Delta, Finish, FinishReason, Part, Usage
+from service.providers.errors import ReportedError
 from service.providers.sse import Event
-from service.providers.upstream import HttpProvider, Reader, ReportedError, Tokens
+from service.providers.upstream import HttpProvider, Reader, Tokens
 
 END = "[DONE]"
 
@@ -125,21 +126,25 @@ class _Reader(Reader):
         self._usage: _Usage | None = None
 
     def read(self, event: Event) -> Iterator[Part]:
-        if event.data == END:
-            yield Finish(
-                id=self._id,
-                model=self._model,
-                finish_reason=_declined(
-                    self._refusal, self._api.finish_reason(self._finish_reason)
-                ),
-                raw_finish_reason=self._finish_reason,
-                usage=_usage(self._usage),
-            )
+        if event.data.strip() == END:
+            yield self._finish()
         else:
             chunk = _Chunk.model_validate_json(event.data)
             if chunk.is_error:
                 raise ReportedError(self._api.error(event.data.encode()))
             yield from self._chunk(chunk)
+
+    def end(self, *, broken: bool) -> Finish | None:  # noqa: ARG002 - the reason comes last
+        return self._finish() if self._finish_reason else None
+
+    def _finish(self) -> Finish:
+        return Finish(
+            id=self._id,
+            model=self._model,
+            finish_reason=_declined(self._refusal, self._api.finish_reason(self._finish_reason)),
+            raw_finish_reason=self._finish_reason,
+            usage=_usage(self._usage),
+        )
 
     def _chunk(self, chunk: _Chunk) -> Iterator[Part]:
         self._id = chunk.id or self._id

@@ -9,9 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 
-from service.providers.base import AuthenticationError, ContentBlockedError, Passage
-from service.providers.upstream import ApiKey, OwnError
-from service.settings import ServiceUrl, Settings
+from service.providers.base import (
+    AuthenticationError,
+    ContentBlockedError,
+    GatewayError,
+    Passage,
+    ProviderError,
+)
+from service.providers.errors import error_class
+from service.providers.upstream import OwnError
+from service.settings import HeaderSecret, ServiceUrl, Settings
 
 BASE_URL = "https://gateway.ai.cloudflare.com/v1"
 MONTH = 30 * 24 * 60 * 60
@@ -24,6 +31,9 @@ PATHS: Mapping[str, str] = {
     "mistral": "mistral/v1",
 }
 """What stands for each API's own address, below the gateway's."""
+
+NO_ANSWER = 2005
+"""The code of its error, a 400, for a provider that did not answer: what others call a 502."""
 
 BLOCKS = frozenset({2016, 2017, 2029, 2030})
 """The codes of its errors for a prompt or an answer that guardrails or DLP policies block."""
@@ -47,7 +57,7 @@ class GatewaySettings(Settings):
     account_id: str = Field(alias="AI_GATEWAY_ACCOUNT_ID", pattern="^[0-9a-f]{32}$")
     gateway_id: str = Field(alias="AI_GATEWAY_ID", pattern="^[a-z0-9_-]{1,64}$")
     # Only for a gateway that asks for one.
-    token: ApiKey = Field(alias="AI_GATEWAY_TOKEN", default=SecretStr(""))
+    token: HeaderSecret = Field(alias="AI_GATEWAY_TOKEN", default=SecretStr(""))
     cache_ttl: int | None = Field(alias="AI_GATEWAY_CACHE_TTL", default=None, ge=60, le=MONTH)
     metadata: Metadata | None = Field(alias="AI_GATEWAY_METADATA", default=None, max_length=5)
     base_url: ServiceUrl = Field(alias="AI_GATEWAY_BASE_URL", default=BASE_URL)
@@ -60,14 +70,13 @@ class GatewayTokenError(AuthenticationError):
 
 
 class _Reason(BaseModel):
+    code: int
     message: str = ""
 
 
 class _Error(BaseModel):
-    name: Literal["AiGatewayError"]
-    code: int = Field(alias="internalCode")
-    status: int = Field(alias="httpCode")
-    reasons: list[_Reason] = Field(alias="error", default=[])
+    success: Literal[False]
+    reasons: list[_Reason] = Field(alias="error", min_length=1)
 
 
 class AIGateway:
@@ -101,13 +110,22 @@ class AIGateway:
             cache_status=headers.get("cf-aig-cache-status"), log_id=headers.get("cf-aig-log-id")
         )
 
-    def own_error(self, content: bytes) -> OwnError | None:
-        """The gateway's error, by the name that it gives itself; None for a provider's."""
+    def own_error(self, content: bytes, status: int) -> OwnError | None:
+        """The gateway's error, by the shape of Cloudflare's APIs; None for a provider's."""
         try:
-            error = _Error.model_validate_json(content)
+            reasons = _Error.model_validate_json(content).reasons
         except ValidationError:
             return None
-        message = "; ".join(reason.message for reason in error.reasons)
-        if error.code in BLOCKS:
-            return OwnError(message, ContentBlockedError)
-        return OwnError(message, GatewayTokenError if error.status == 401 else None)
+        message, code = "; ".join(reason.message for reason in reasons), reasons[0].code
+        status = 502 if code == NO_ANSWER else status
+        return OwnError(message, code, status, _kind(code, status))
+
+
+def _kind(code: int, status: int) -> type[ProviderError]:
+    if code in BLOCKS:
+        return ContentBlockedError
+    if status == 401:
+        return GatewayTokenError
+    # Its 4xx are about the gateway, its settings and the headers for it, never the request.
+    is_own = 400 <= status < 500 and status not in {408, 429}
+    return GatewayError if is_own else error_class(status)

@@ -3,23 +3,25 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, model_validator
 from pydantic.alias_generators import to_camel
 
-from service.providers.base import ChatRequest, Completion, Delta, Finish, Part, Usage
-from service.providers.sse import Event
-from service.providers.upstream import (
-    ApiKey,
-    ErrorReport,
-    HttpProvider,
-    Reader,
-    ReportedError,
-    Seconds,
-    Tokens,
+from service.providers.base import (
+    AccountError,
+    AuthenticationError,
+    ChatRequest,
+    Completion,
+    ContentBlockedError,
+    Delta,
+    Finish,
+    LocationError,
+    Part,
+    Usage,
 )
-from service.settings import ServiceUrl, Settings
-
-BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
+from service.providers.errors import ErrorReport, ErrorTable, ReportedError, Seconds
+from service.providers.sse import Event
+from service.providers.upstream import ApiSettings, HttpProvider, Reader, Tokens, prefixed
+from service.settings import ServiceUrl
 
 ROLES = {"user": "user", "assistant": "model"}
 
@@ -28,12 +30,12 @@ TOOL_CALLS = "TOOL_CALLS"
 PROMPT_BLOCKED = "PROMPT_BLOCKED"
 
 
-class GoogleSettings(Settings):
-    """Where the Gemini API is, and as whom it is called."""
+class GoogleSettings(ApiSettings):
+    """Where the Gemini API is, as whom it is called, and for which models."""
 
-    api_key: ApiKey = Field(alias="GOOGLE_API_KEY", min_length=1)
-    base_url: ServiceUrl = Field(alias="GOOGLE_BASE_URL", default=BASE_URL)
-    model: str = Field(alias="GOOGLE_MODEL", min_length=1)
+    model_config = prefixed("GOOGLE")
+
+    base_url: ServiceUrl = "https://generativelanguage.googleapis.com/v1beta"
 
 
 class _Camel(BaseModel, alias_generator=to_camel):
@@ -160,10 +162,20 @@ class Google(HttpProvider):
         "IMAGE_PROHIBITED_CONTENT": "content_filter",
         "IMAGE_RECITATION": "content_filter",
     }
-    error_statuses: ClassVar = {PROMPT_BLOCKED: 400}
-    key_errors = frozenset({"API_KEY_INVALID"})  # its status is 400
-    block_errors = frozenset({PROMPT_BLOCKED})
-    passing_statuses = frozenset({408, 429})
+    # https://ai.google.dev/gemini-api/docs/troubleshooting
+    errors = ErrorTable(
+        names={
+            "API_KEY_INVALID": AuthenticationError,  # its status is 400
+            "BILLING_DISABLED": AccountError,
+            "CONSUMER_SUSPENDED": AccountError,
+            "SERVICE_DISABLED": AccountError,
+            "FAILED_PRECONDITION": AccountError,  # no billing where there is no free tier
+            PROMPT_BLOCKED: ContentBlockedError,
+        },
+        phrases={"location is not supported": LocationError},
+        statuses={PROMPT_BLOCKED: 400},
+        retried=frozenset({408, 429}),
+    )
 
     def headers(self, key: str) -> dict[str, str]:
         """The key in a header of its own: in the URL, the API's other way, it would be in logs."""
@@ -243,9 +255,9 @@ class _Reader(Reader):
         if text := chunk.candidate.text:
             yield Delta(text=text)
 
-    def end(self) -> Finish | None:
+    def end(self, *, broken: bool) -> Finish | None:
         # No event says that it is the last: some models give every one a finish reason.
-        if self._end is None:
+        if broken or self._end is None:
             return None
         return Finish(
             id=self._id,

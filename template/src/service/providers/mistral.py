@@ -2,25 +2,37 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from service.providers.base import AccountError, PermissionDeniedError, UnavailableModelError
 from service.providers.completions import ChatCompletions
-from service.providers.upstream import ApiKey, ErrorReport
-from service.settings import ServiceUrl, Settings
+from service.providers.errors import ErrorReport, ErrorTable
+from service.providers.upstream import ApiSettings, prefixed
+from service.settings import ServiceUrl
 
 
-class MistralSettings(Settings):
-    """Where Mistral is, and as whom it is called."""
+class MistralSettings(ApiSettings):
+    """Where Mistral is, as whom it is called, and for which models."""
 
-    api_key: ApiKey = Field(alias="MISTRAL_API_KEY", min_length=1)
-    base_url: ServiceUrl = Field(alias="MISTRAL_BASE_URL", default="https://api.mistral.ai/v1")
-    model: str = Field(alias="MISTRAL_MODEL", min_length=1)
+    model_config = prefixed("MISTRAL")
+
+    base_url: ServiceUrl = "https://api.mistral.ai/v1"
+
+
+class PermissionOrContentError(PermissionDeniedError):
+    """403: Mistral's guardrails answer it as well, and nothing tells the two apart.
+
+    What may be blocked content is not carried to another provider.
+    """
+
+    is_passed_on = False
 
 
 class _Error(BaseModel):
     type: str | None = None
     code: str | int | None = None
     raw_status_code: int | None = None
+    param: str | None = None
     message: object = None
     detail: object = None
 
@@ -37,13 +49,28 @@ class Mistral(ChatCompletions):
         "model_length": "length",
         "tool_calls": "tool_calls",
     }
-    error_statuses: ClassVar = {
-        "error": 500,
-        "invalid_request_error": 400,
-        "rate_limited": 429,
-        "service_tier_capacity_exceeded": 429,
-    }
-    passing_statuses = frozenset({408, 429})
+    max_temperature = 1.5
+    # https://docs.mistral.ai/resources/error-glossary
+    errors = ErrorTable(
+        names={
+            "invalid_model": UnavailableModelError,
+            "unknown_model": UnavailableModelError,
+            "1500": UnavailableModelError,
+            "403": PermissionOrContentError,
+        },
+        phrases={
+            "invalid model": UnavailableModelError,
+            "inactive subscription": AccountError,
+            "usage limit reached": AccountError,
+        },
+        statuses={
+            "error": 500,
+            "invalid_request_error": 400,
+            "rate_limited": 429,
+            "service_tier_capacity_exceeded": 429,
+        },
+        retried=frozenset({408, 429}),
+    )
 
     def error(self, content: bytes) -> ErrorReport:
         """An object of its own, or `detail` alone where the request did not get far."""
@@ -52,7 +79,16 @@ class Mistral(ChatCompletions):
             type=error.type,
             code=error.raw_status_code or error.code,
             message=_words(error.message) or _words(error.detail),
+            param=error.param or _place(error.detail),
         )
+
+
+def _place(detail: object) -> str | None:
+    """The field that a list of what is wrong begins with."""
+    match detail:
+        case [{"loc": [*_, str(name)]}, *_]:
+            return name
+    return None
 
 
 def _words(message: object) -> str | None:

@@ -2,19 +2,24 @@
 
 from typing import ClassVar
 
-from pydantic import Field
-
+from service.providers.base import (
+    AccountError,
+    ContentBlockedError,
+    LocationError,
+    UnavailableModelError,
+)
 from service.providers.completions import ChatCompletions
-from service.providers.upstream import ApiKey
-from service.settings import ServiceUrl, Settings
+from service.providers.errors import ErrorTable
+from service.providers.upstream import ApiSettings, prefixed
+from service.settings import ServiceUrl
 
 
-class OpenAISettings(Settings):
-    """Where OpenAI is, and as whom it is called."""
+class OpenAISettings(ApiSettings):
+    """Where OpenAI is, as whom it is called, and for which models."""
 
-    api_key: ApiKey = Field(alias="OPENAI_API_KEY", min_length=1)
-    base_url: ServiceUrl = Field(alias="OPENAI_BASE_URL", default="https://api.openai.com/v1")
-    model: str = Field(alias="OPENAI_MODEL", min_length=1)
+    model_config = prefixed("OPENAI")
+
+    base_url: ServiceUrl = "https://api.openai.com/v1"
 
 
 class OpenAI(ChatCompletions):
@@ -31,19 +36,30 @@ class OpenAI(ChatCompletions):
         "function_call": "tool_calls",
         "content_filter": "content_filter",
     }
-    error_statuses: ClassVar = {
-        "invalid_request_error": 400,
-        "invalid_api_key": 401,
-        "insufficient_quota": 429,
-        "rate_limit_exceeded": 429,
-        "server_overloaded": 503,
-    }
-    # OpenAI's own for prompts against its usage policies, and Azure's.
-    block_errors = frozenset(
-        {
-            "content_filter",
-            "content_policy_violation",
-            "invalid_prompt",
-            "misalignment_policy_violation",
-        }
+    # https://developers.openai.com/api/docs/guides/error-codes
+    errors = ErrorTable(
+        names={
+            "insufficient_quota": AccountError,
+            "credit_balance_exhausted": AccountError,
+            "organization_spend_limit_exceeded": AccountError,
+            "organization_usage_limit_exceeded": AccountError,
+            "project_spend_limit_exceeded": AccountError,
+            "billing_hard_limit_reached": AccountError,
+            "billing_not_active": AccountError,
+            "account_deactivated": AccountError,
+            "unsupported_country_region_territory": LocationError,
+            "model_not_found": UnavailableModelError,
+            # Its own for prompts against its usage policies, and Azure's.
+            "content_filter": ContentBlockedError,
+            "content_policy_violation": ContentBlockedError,
+            "invalid_prompt": ContentBlockedError,
+            "misalignment_policy_violation": ContentBlockedError,
+        },
+        statuses={
+            "invalid_request_error": 400,
+            "invalid_api_key": 401,
+            "insufficient_quota": 429,
+            "rate_limit_exceeded": 429,
+            "server_overloaded": 503,
+        },
     )

@@ -40,6 +40,8 @@ class Parser:
         self._name = ""
         self._data: list[str] = []
         self._size = 0
+        self.has_begun = False
+        """Whether there has been an event."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes; raises EventTooLongError."""
@@ -81,6 +83,7 @@ class Parser:
 
     def _end_event(self) -> Event | None:
         event = Event(self._name or "message", "\n".join(self._data)) if self._data else None
+        self.has_begun = self.has_begun or event is not None
         self._name = ""
         self._data.clear()
         self._size = 0

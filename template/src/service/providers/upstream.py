@@ -1,44 +1,56 @@
-"""Calls to a provider's HTTP API: what they have in common, errors and retries above all."""
+"""What every provider with an HTTP API shares: its settings, its calls and their retries."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Set
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.providers.base import (
-    AuthenticationError,
     BadRequestError,
     ChatRequest,
     Completion,
-    ContentBlockedError,
+    Delta,
     Finish,
     FinishReason,
     MalformedAnswerError,
-    OverloadedError,
     Part,
     Passage,
-    PermissionDeniedError,
     ProviderConnectionError,
     ProviderError,
     ProviderTimeoutError,
-    RateLimitedError,
-    ServerError,
     Stream,
+    UnavailableModelError,
+)
+from service.providers.errors import (
+    ErrorBody,
+    ErrorReport,
+    ErrorTable,
+    ReportedError,
+    provider_error,
 )
 from service.providers.sse import Event, EventTooLongError, Parser
+from service.providers.transport import (
+    BROKEN,
+    MAX_ERROR_BYTES,
+    Answer,
+    AnswerTooLongError,
+    Stopwatch,
+    TimedOutError,
+    Timeouts,
+    chunks,
+    read_up_to,
+)
 from service.retry import Retry
-from service.retry_after import duration, retry_after
-from service.settings import HeaderSecret, Settings
+from service.settings import HeaderSecret, ServiceUrl, Settings, split
 
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
-MAX_ERROR_BYTES = 16 * 1024
-MAX_DETAIL_CHARS = 500
+ANY_MODEL = "*"
+UNREADABLE = (ValidationError, EventTooLongError, AnswerTooLongError)
+"""What is raised for an answer that the API's description does not allow."""
 
 T = TypeVar("T")
 
@@ -71,8 +83,18 @@ class RetrySettings(Settings):
         return replace(policy, delay=self.delay, budget=self.budget)
 
 
-ApiKey = HeaderSecret
-"""What opens a provider's API."""
+def prefixed(prefix: str) -> ConfigDict:
+    """Has each field of a provider's settings come from the variable PREFIX_FIELD."""
+    return ConfigDict(alias_generator=lambda field: f"{prefix}_{field.upper()}")
+
+
+class ApiSettings(Timeouts):
+    """Where an API is, as whom it is called, for which models, and how long it may take."""
+
+    api_key: HeaderSecret = Field(min_length=1)
+    base_url: ServiceUrl
+    model: str = Field(min_length=1)
+    models: Annotated[frozenset[str], BeforeValidator(split)] = frozenset()
 
 
 def _count(value: object) -> int | None:
@@ -85,37 +107,6 @@ Tokens = Annotated[int | None, BeforeValidator(_count)]
 """A number of tokens as APIs write it; None for what is none."""
 
 
-def _seconds(value: object) -> float | None:
-    return duration(str(value).removesuffix("s"))
-
-
-Seconds = Annotated[float | None, BeforeValidator(_seconds)]
-"""A duration as APIs write it: 7, "7.5", "7.5s"; None for what is none."""
-
-
-class ErrorReport(BaseModel):
-    """An API's error object."""
-
-    type: str | None = None
-    code: str | int | None = None
-    message: str | None = None
-    retry_after: Seconds = None
-
-
-class ErrorBody(BaseModel):
-    """The body of an answer that is an error."""
-
-    error: ErrorReport
-
-
-class ReportedError(Exception):
-    """The API reported an error in what began as an answer: in the middle of a stream, say."""
-
-    def __init__(self, report: ErrorReport) -> None:
-        super().__init__(report.type)
-        self.report = report
-
-
 class Reader(ABC):
     """The state of one streamed answer."""
 
@@ -126,36 +117,23 @@ class Reader(ABC):
         Raises ValidationError for what the API does not say, and ReportedError.
         """
 
-    def end(self) -> Finish | None:
-        """What the end of the stream means; None where the API has an event that should have come.
+    def end(self, *, broken: bool) -> Finish | None:  # noqa: ARG002 - for those that need it
+        """How the answer ended, if all of it has come; None where something is missing.
 
-        Raises ReportedError.
+        Called where the stream ends without the API's last event, or is `broken`. Raises
+        ReportedError.
         """
         return None
 
 
-class ApiSettings(Protocol):
-    """What every provider needs to be told."""
-
-    @property
-    def api_key(self) -> SecretStr:
-        """The secret that calls are made with."""
-
-    @property
-    def base_url(self) -> str:
-        """The API's address, without a slash at its end."""
-
-    @property
-    def model(self) -> str:
-        """The model of a request that names none."""
-
-
 @dataclass(frozen=True)
 class OwnError:
-    """An error of a gateway's own: of this kind, or of the one that its status stands for."""
+    """An error of a gateway's own; `status` is the one that its answer should have had."""
 
     message: str
-    kind: type[ProviderError] | None = None
+    code: int
+    status: int
+    kind: type[ProviderError]
 
 
 class Gateway(Protocol):
@@ -171,7 +149,7 @@ class Gateway(Protocol):
     def passage(self, headers: Mapping[str, str]) -> Passage:
         """What an answer's headers say of its way through."""
 
-    def own_error(self, content: bytes) -> OwnError | None:
+    def own_error(self, content: bytes, status: int) -> OwnError | None:
         """The error in an answer that is not the API's; None where it is the API's."""
 
 
@@ -189,14 +167,8 @@ class HttpProvider(ABC):
     stream_options: ClassVar[Mapping[str, object]] = {"stream": True}
     request_id_header: ClassVar[str | None] = None
     finish_reasons: ClassVar[Mapping[str, FinishReason]]
-    error_statuses: ClassVar[Mapping[str, int]] = {}
-    """The status that an error's type, its code or a finish reason stands for in an answer."""
-    key_errors: ClassVar[frozenset[str]] = frozenset()
-    """The types or codes of error that mean a wrong API key, whatever their status."""
-    block_errors: ClassVar[frozenset[str]] = frozenset()
-    """The types, codes or statuses of error that mean blocked content."""
-    passing_statuses: ClassVar[frozenset[int]] = frozenset({408, 409, 429})
-    """The 4xx that the API's own clients ask again after."""
+    errors: ClassVar[ErrorTable] = ErrorTable()
+    max_temperature: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -214,6 +186,12 @@ class HttpProvider(ABC):
     def default_model(self) -> str:
         """The model of a request that names none."""
         return self._settings.model
+
+    @property
+    def models(self) -> frozenset[str] | None:
+        """The models that callers may name; None for any."""
+        models = self._settings.models
+        return None if ANY_MODEL in models else models | {self.default_model}
 
     def model(self, request: ChatRequest) -> str:
         """The model that answers a request."""
@@ -241,20 +219,19 @@ class HttpProvider(ABC):
 
     def finish_reason(self, reason: str | None) -> FinishReason:
         """The API's finish reason in our words; raises ReportedError for one that is an error."""
-        if reason in self.error_statuses:
+        if reason in self.errors.statuses:
             raise ReportedError(ErrorReport(type=reason))
         return self.finish_reasons.get(reason or "", "other")
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer; raises ProviderError."""
         model = self.model(request)
-        body = self.body(request, model)
+        body = self.body(_without_empty(request), model)
 
         async def answered() -> tuple[Completion, Passage]:
-            response = await self._post(self.path, body, model)
-            with self._reading(response):
-                content = await _content(response)
-                return self.completion(content, model), self._passage(response)
+            answer = await self._post(self.path, body, request, model)
+            with self._reading(answer, request):
+                return await self._whole(answer, model), self._passage(answer)
 
         (completion, passage), attempts = await self._attempts(answered)
         return completion.model_copy(update={"attempts": attempts, "passage": passage})
@@ -262,12 +239,14 @@ class HttpProvider(ABC):
     async def stream(self, request: ChatRequest) -> Stream:
         """The answer as it comes, from its first part on; raises ProviderError."""
         model = self.model(request)
-        body = {**self.body(request, model), **self.stream_options}
+        body = {**self.body(_without_empty(request), model), **self.stream_options}
 
         async def opened() -> tuple[Passage, Part, AsyncGenerator[Part, None]]:
-            response = await self._post(self.stream_path or self.path, body, model)
-            parts = self._parts(response, model)
-            return self._passage(response), await anext(parts), parts
+            answer = await self._post(self.stream_path or self.path, body, request, model)
+            parts = self._parts(answer, request, model)
+            first = await anext(parts)
+            answer.watch.begin()
+            return self._passage(answer), first, parts
 
         (passage, first, rest), attempts = await self._attempts(opened)
         return Stream(first, rest, attempts=attempts, passage=passage)
@@ -287,183 +266,198 @@ class HttpProvider(ABC):
             error.attempts = attempts
             raise
 
-    async def _parts(self, response: httpx.Response, model: str) -> AsyncGenerator[Part, None]:
-        with self._reading(response):
+    async def _whole(self, answer: Answer, model: str) -> Completion:
+        """The completion; also where the connection broke, if nothing is missing."""
+        content, broken = bytearray(), None
+        try:
+            async with aclosing(chunks(answer)) as body:
+                async for chunk in body:
+                    content += chunk
+        except BROKEN as error:
+            broken = error
+        finally:
+            await answer.aclose()
+        try:
+            return self._read_whole(bytes(content), model)
+        except ValidationError:
+            raise broken or MalformedAnswerError(
+                provider=self.name, detail="it is not what the API describes"
+            ) from None
+
+    async def _parts(
+        self, answer: Answer, request: ChatRequest, model: str
+    ) -> AsyncGenerator[Part, None]:
+        """What a stream says, to its end; also where only its last words are missing or wrong."""
+        with self._reading(answer, request):
+            reader, parser, unread = self.reader(model), Parser(), bytearray()
             try:
-                reader, events = self.reader(model), Parser()
-                async with aclosing(_chunks(response)) as chunks:
-                    async for chunk in chunks:
-                        for event in events.feed(chunk):
-                            for part in reader.read(event):
+                async with aclosing(chunks(answer, ending=b"\n\n")) as body:
+                    async for chunk in body:
+                        if not parser.has_begun:
+                            unread += chunk
+                        for event in parser.feed(chunk):
+                            for part in self._read(reader, event):
                                 yield part
                                 if isinstance(part, Finish):
                                     return
-                if finish := reader.end():
-                    yield finish
-                    return
-                raise MalformedAnswerError(provider=self.name, detail="the stream has no end")
+            except (*BROKEN, *UNREADABLE, ReportedError):
+                finish = reader.end(broken=True)
+                if finish is None:
+                    raise
+                yield finish
+                return
             finally:
-                await response.aclose()
+                await answer.aclose()
+            for part in self._ending(reader, None if parser.has_begun else bytes(unread), model):
+                yield part
 
-    async def _post(self, path: str, body: Mapping[str, object], model: str) -> httpx.Response:
+    def _ending(self, reader: Reader, unread: bytes | None, model: str) -> Iterator[Part]:
+        """What is left to say where a stream ended without the API's last event.
+
+        That is everything where there was no event: some APIs answer as a whole even so.
+        """
+        if unread is not None:
+            completion = self._read_whole(unread, model)
+            if completion.text:
+                yield Delta(text=completion.text)
+            yield Finish(**completion.model_dump(include=set(Finish.model_fields)))
+        elif finish := reader.end(broken=False):
+            yield finish
+        else:
+            raise MalformedAnswerError(provider=self.name, detail="the stream has no end")
+
+    def _read_whole(self, content: bytes, model: str) -> Completion:
+        """The completion, or the error in its place: ReportedError. Raises ValidationError."""
+        try:
+            return self.completion(content, model)
+        except ValidationError:
+            self._raise_reported(content)
+            raise
+
+    def _read(self, reader: Reader, event: Event) -> list[Part]:
+        """The same for an event of a stream."""
+        try:
+            return list(reader.read(event))
+        except ValidationError:
+            self._raise_reported(event.data.encode())
+            raise
+
+    def _raise_reported(self, content: bytes) -> None:
+        with suppress(ValidationError):
+            report = self.error(content)
+            if report.message or report.type:
+                raise ReportedError(report)
+
+    async def _post(
+        self, path: str, body: Mapping[str, object], request: ChatRequest, model: str
+    ) -> Answer:
         gateway, headers = self._gateway, self.headers(self._settings.api_key.get_secret_value())
         base_url = gateway.base_url(self.name) if gateway else self._settings.base_url
-        request = self._client.build_request(
+        call = self._client.build_request(
             "POST",
             base_url + path.format(model=quote(model, safe="")),
             headers={**headers, **gateway.headers} if gateway else headers,
             json={name: value for name, value in body.items() if value is not None},
+            timeout=None,  # the stopwatch counts
         )
-        with self._translated():
-            response = await self._client.send(request, stream=True)
+        watch = Stopwatch(self._settings)
+        try:
+            with self._translated(request):
+                response = await watch.wait(self._client.send(call, stream=True))
+        except BaseException:
+            watch.stop()
+            raise
+        answer = Answer(response, watch)
         if response.status_code == httpx.codes.OK:
-            return response
-        with self._reading(response):
+            return answer
+        with self._reading(answer, request):
             try:
-                raise self._refusal(response, await _beginning(response))
+                raise self._refusal(answer, await read_up_to(MAX_ERROR_BYTES, answer), request)
             finally:
-                await response.aclose()
+                await answer.aclose()
 
-    def _passage(self, response: httpx.Response) -> Passage:
-        return self._gateway.passage(response.headers) if self._gateway else Passage()
+    def _passage(self, answer: Answer) -> Passage:
+        return self._gateway.passage(answer.response.headers) if self._gateway else Passage()
 
-    def _refusal(self, response: httpx.Response, content: bytes) -> ProviderError:
-        status, headers = response.status_code, response.headers
-        if self._gateway and (own := self._gateway.own_error(content)):
-            report = ErrorReport(message=own.message)
-            return self._error(report, status, headers, own.kind or error_class(status))
+    def _refusal(self, answer: Answer, content: bytes, request: ChatRequest) -> ProviderError:
+        status, headers = answer.response.status_code, answer.response.headers
+        if self._gateway and (own := self._gateway.own_error(content, status)):
+            report = ErrorReport(code=own.code, message=own.message)
+            return self._error(own.kind, report, own.status, headers)
         try:
             report = self.error(content)
         except ValidationError:
             report = ErrorReport(message=content.decode(errors="replace"))
-        return self._error(report, status, headers, self._kind(report, status))
+        return self._reported_error(report, status, headers, request)
 
-    def _kind(self, report: ErrorReport, status: int) -> type[ProviderError]:
-        names = {str(report.type), str(report.code), str(status)}
-        if names & self.key_errors:
-            return AuthenticationError
-        return ContentBlockedError if names & self.block_errors else error_class(status)
+    def _reported_error(
+        self, report: ErrorReport, status: int, headers: Mapping[str, str], request: ChatRequest
+    ) -> ProviderError:
+        kind = self.errors.kind(report, status)
+        if kind is UnavailableModelError and self._is_callers(request.model):
+            error = self._error(BadRequestError, report, status, headers)
+            error.parameter = "model"
+            return error
+        return self._error(kind, report, status, headers)
+
+    def _is_callers(self, model: str | None) -> bool:
+        """Whether it was not the service that chose the model."""
+        return model is not None and model not in {*self._settings.models, self.default_model}
 
     def _error(
         self,
+        kind: type[ProviderError],
         report: ErrorReport,
         status: int,
         headers: Mapping[str, str],
-        kind: type[ProviderError],
     ) -> ProviderError:
-        wait = retry_after(headers, datetime.now(UTC))
-        return kind(
+        return provider_error(
+            kind,
+            report,
+            status,
+            headers,
             provider=self.name,
-            status=status,
-            retry_after=report.retry_after if wait is None else wait,
-            retryable=is_retryable(status, headers, self.passing_statuses),
-            detail=self._safe(report.message or ""),
+            key=self._settings.api_key.get_secret_value(),
+            retried=self.errors.retried,
         )
-
-    def _status(self, report: ErrorReport) -> int:
-        if isinstance(report.code, int) and 400 <= report.code < 600:
-            return report.code
-        names = (str(report.code), str(report.type))
-        return next(
-            (self.error_statuses[name] for name in names if name in self.error_statuses), 500
-        )
-
-    def _safe(self, detail: str) -> str:
-        return detail.replace(self._settings.api_key.get_secret_value(), "***")[:MAX_DETAIL_CHARS]
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, request: ChatRequest) -> Iterator[None]:
         """Turn what goes wrong into the ProviderError that it is.
 
         The original is named, not chained: it can quote the key, the prompt or the answer.
         """
         try:
             yield
-        except httpx.TimeoutException as error:
-            raise ProviderTimeoutError(
-                provider=self.name, retryable=True, detail=type(error).__name__
-            ) from None
+        except (TimedOutError, httpx.TimeoutException) as error:
+            detail = str(error) if isinstance(error, TimedOutError) else type(error).__name__
+            raise ProviderTimeoutError(provider=self.name, retryable=True, detail=detail) from None
         except httpx.TransportError as error:
             raise ProviderConnectionError(
                 provider=self.name, retryable=True, detail=type(error).__name__
             ) from None
-        except (ValidationError, EventTooLongError, httpx.DecodingError) as error:
-            raise MalformedAnswerError(provider=self.name, detail=type(error).__name__) from None
-        except _AnswerTooLongError:
+        except AnswerTooLongError:
             raise MalformedAnswerError(provider=self.name, detail="it is too long") from None
+        except (*UNREADABLE, httpx.DecodingError) as error:
+            raise MalformedAnswerError(provider=self.name, detail=type(error).__name__) from None
         except ReportedError as error:
-            report, status = error.report, self._status(error.report)
-            raise self._error(report, status, {}, self._kind(report, status)) from None
+            report, status = error.report, self.errors.status(error.report)
+            raise self._reported_error(report, status, {}, request) from None
 
     @contextmanager
-    def _reading(self, response: httpx.Response) -> Iterator[None]:
+    def _reading(self, answer: Answer, request: ChatRequest) -> Iterator[None]:
         """The same for what goes wrong in an answer that has begun: its headers tell more."""
         try:
-            with self._translated():
+            with self._translated(request):
                 yield
         except ProviderError as error:
             if self.request_id_header:
-                error.request_id = response.headers.get(self.request_id_header)
-            error.passage = self._passage(response)
+                error.request_id = answer.response.headers.get(self.request_id_header)
+            error.passage = self._passage(answer)
             raise
 
 
-class _AnswerTooLongError(Exception):
-    pass
-
-
-async def _content(response: httpx.Response) -> bytes:
-    content = bytearray()
-    try:
-        async with aclosing(_chunks(response)) as chunks:
-            async for chunk in chunks:
-                content += chunk
-    finally:
-        await response.aclose()
-    return bytes(content)
-
-
-async def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
-            raise _AnswerTooLongError
-        yield chunk
-
-
-async def _beginning(response: httpx.Response) -> bytes:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_ERROR_BYTES:
-            break
-    return bytes(content[:MAX_ERROR_BYTES])
-
-
-_ERRORS: Mapping[int, type[ProviderError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    408: ProviderTimeoutError,
-    429: RateLimitedError,
-    503: OverloadedError,
-    504: ProviderTimeoutError,
-    529: OverloadedError,
-}
-
-
-def error_class(status: int) -> type[ProviderError]:
-    """The error that a status other than 200 stands for."""
-    if status < 400:
-        return MalformedAnswerError
-    return _ERRORS.get(status, BadRequestError if status < 500 else ServerError)
-
-
-def is_retryable(status: int, headers: Mapping[str, str], passing: Set[int]) -> bool:
-    """Whether the same call may go well later: after a `passing` status or any 5xx.
-
-    Of these the provider can take some out, and a conflict in, by a word of its own.
-    """
-    said = headers.get("x-should-retry")
-    passes = status in passing or status >= 500
-    return said != "false" and (passes or (status == httpx.codes.CONFLICT and said == "true"))
+def _without_empty(request: ChatRequest) -> ChatRequest:
+    """The request without the turns in which a model said nothing, which most APIs refuse."""
+    messages = tuple(message for message in request.messages if message.content)
+    return request.model_copy(update={"messages": messages})
