@@ -1,5 +1,6 @@
 """Where a request came from: all that tells one caller from another where nobody signs in."""
 
+from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import httpx
@@ -30,10 +31,10 @@ def network(headers: httpx.Headers) -> str:
 
 
 def caller(context: Context) -> Caller:
-    async def identify(request: Request, route: Route) -> str:
+    async def identify(request: Request, route: Route) -> Request:
         """Callers are anonymous. Raises Problem when an address exceeds its limit."""
         await context.get(rate_limit).admit(request, route.path, network(request.headers))
-        return "anonymous"
+        return replace(request, caller="anonymous")
 
     return identify
 

@@ -60,8 +60,9 @@ class App:
         if local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
         route, path_params = find(self._routes, request.method, request.path)
-        caller = "" if route.public else await self.context.require(CALLER)(request, route)
-        return await route.handler(replace(request, caller=caller, path_params=path_params))
+        if not route.public:
+            request = await self.context.require(CALLER)(request, route)
+        return await route.handler(replace(request, path_params=path_params))
 
     async def run_tasks(self) -> None:
         """Run the scheduled tasks. Raises MaintenanceError."""

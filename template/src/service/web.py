@@ -21,7 +21,7 @@ class Request:
     """A request as it came in; its body has not been read yet.
 
     `native` is the same body as the platform's bindings take it: what goes there never passes
-    through Python.
+    through Python. `claims` are those of the caller's token, once it is verified.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Request:
     native: object = b""
     id: str = ""
     caller: str = ""
+    claims: Mapping[str, object] = field(default_factory=dict)
     path_params: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
