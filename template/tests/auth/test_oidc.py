@@ -76,6 +76,7 @@ async def test_an_access_token_may_say_that_it_is_one(
         {"typ": "DPoP"},
         {"typ": 1},
         {"typ": "Bearer", "token_use": "id"},
+        {"typ": "JWT", "nonce": "n-0S6_WzA2Mj"},
         {"nonce": "n-0S6_WzA2Mj"},
         {"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"},
         {"c_hash": "LDktKdoQak3Pk0cnXxCltA"},
@@ -91,7 +92,13 @@ async def test_a_token_made_for_another_use_is_not_a_bearer_token(
 
 
 @pytest.mark.parametrize(
-    "claims", [{"token_use": "access"}, {"typ": "Bearer", "nonce": "n"}, {"email": "a@b.example"}]
+    "claims",
+    [
+        {"token_use": "access"},
+        {"typ": "Bearer", "nonce": "n"},
+        {"typ": "JWT"},
+        {"email": "a@b.example"},
+    ],
 )
 async def test_an_access_token_may_have_an_id_token_s_claims(
     claims: Json, oidc: Oidc, standins: StandinsView

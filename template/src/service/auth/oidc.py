@@ -35,7 +35,7 @@ _KINDS = {
     # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
     "token_use": frozenset({"access"}),
     # Keycloak's, whose other tokens are ID, Refresh, Offline, Logout, DPoP and more.
-    "typ": frozenset({"bearer", "access", "jwt", RFC_9068}),
+    "typ": frozenset({"bearer", "access", RFC_9068}),
 }
 """Claims in which some issuers say what a token is, and what an access token is there."""
 
@@ -106,8 +106,10 @@ class Oidc:
 def _subject(token: Unverified) -> str:
     """Raises InvalidToken for what is not an access token (RFC 8725, section 3.12)."""
     claims, others = token.claims, token.claims.others
-    said = {name: others[name] for name in _KINDS if name in others}
-    if any(str(kind).lower() not in _KINDS[name] for name, kind in said.items()):
+    said = {name: str(others[name]).lower() for name in _KINDS if name in others}
+    if said.get("typ") == "jwt":  # the header's, repeated: it says nothing
+        del said["typ"]
+    if any(kind not in _KINDS[name] for name, kind in said.items()):
         raise InvalidToken("the token is not an access token")
     if not said and token.header.type != RFC_9068 and _ID_TOKEN & others.keys():
         raise InvalidToken("the token is an ID token, not an access token")
