@@ -76,6 +76,8 @@ export function localVars(url) {
   }
   const issuer = findIssuer();
   if (issuer) Object.assign(local, { AUTH_ISSUER: url + issuer.path, ...issuer.vars });
+  // The stand-in issuer signs with its own keys.
+  for (const name of ['AUTH_JWKS_URL', 'AUTH_PUBLIC_KEY']) if (name in vars) local[name] = '';
   if ('UPSTASH_REDIS_REST_URL' in vars) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;
   for (const name of secrets?.required ?? []) local[name] = KEY;
   if ('TURSO_AUTH_TOKEN' in local) local.TURSO_DATABASE_URL = `${url}/turso/main`;

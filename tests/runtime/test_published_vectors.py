@@ -27,6 +27,8 @@ FILES: Mapping[str, list[str]] = {
     "RS384": [f"rsa_signature_{size}_sha384" for size in RSA_SIZES],
     "RS512": [f"rsa_signature_{size}_sha512" for size in RSA_SIZES],
     "PS256": [f"rsa_pss_{size}_sha256_mgf1_32" for size in (2048, 3072, 4096)],
+    "PS384": [f"rsa_pss_{size}_sha384_mgf1_48" for size in (2048, 4096)],
+    "PS512": ["rsa_pss_4096_sha512_mgf1_64"],
     "ES256": ["ecdsa_secp256r1_sha256_p1363"],
     "ES384": ["ecdsa_secp384r1_sha384_p1363"],
     "ES512": ["ecdsa_secp521r1_sha512_p1363"],
@@ -110,6 +112,7 @@ def rfc_examples() -> tuple[dict[str, list[Json]], dict[str, list[object]]]:
         "RFC 7515 A.3": ("ES256", jose.A3_key, token(jose.A3_example)),
         "RFC 7515 A.4": ("ES512", jose.A4_key, token(jose.A4_example)),
         "RFC 7520 4.1": ("RS256", cookbook.RSA_Public_Key_3_3, cookbook.JWS_compact_4_1_3),
+        "RFC 7520 4.2": ("PS384", cookbook.RSA_Public_Key_3_3, cookbook.JWS_compact_4_2_3),
         "RFC 7520 4.3": ("ES512", cookbook.EC_Public_Key_3_1, cookbook.JWS_compact_4_3_3),
         "RFC 8037 A.4": (
             "EdDSA",

@@ -104,6 +104,7 @@ EDITS: Mapping[str, Edit] = {
     "AUTH_AUTHORIZED_PARTIES": setting("AUTH_AUTHORIZED_PARTIES", "https://acme.com", CLERK),
     "AUTH_AUDIENCE": setting("AUTH_AUDIENCE", "https://api.acme.com", OIDC),
     "AUTH_REQUIRED_SCOPES": setting("AUTH_REQUIRED_SCOPES", "POST /v1/chat=chat", OIDC),
+    "AUTH_DEFAULT_SCOPE": setting("AUTH_DEFAULT_SCOPE", "api", CLERK),
     "DEFAULT_PROVIDER": setting("DEFAULT_PROVIDER", "anthropic"),
     "FALLBACK_PROVIDERS": setting("FALLBACK_PROVIDERS", "anthropic"),
     "both models": setting("(?:OPENAI|ANTHROPIC)_MODEL", "our-model"),

@@ -10,7 +10,8 @@ an OpenID Connect discovery document under `/oidc`. Each has
 - `POST /token`, body `{"claims": {}, "header": {}, "key": "main", "ttl": 60}`, each optional: a
   token. `claims` and `header` go over the defaults, null removes one, `ttl` is in seconds;
 - `POST /sign/<key>`: the base64url signature of the body, for tokens that no issuer would write;
-- `GET /keys/<key>`: the public half of any key, as a JWK.
+- `GET /keys/<key>`: the public half of any key, as a JWK;
+- `GET /pem/<key>`: the same in PEM.
 
 A key is a name. "none" and "hmac" are the two classic forgeries: no signature, and HS256 with the
 public key as its secret. "small" has 1024 bits. A name that begins with an algorithm's, such as
@@ -80,6 +81,8 @@ def _issuer(room: str, url: str, method: str, path: list[str], body: bytes) -> A
             return HTTPStatus.OK, {"content-type": "text/plain"}, _keys.sign(key, body).encode()
         case "GET", "keys", key:
             return _json(_keys.public_jwk(key))
+        case "GET", "pem", key:
+            return HTTPStatus.OK, {"content-type": "application/x-pem-file"}, _keys.public_pem(key)
     return None
 
 
@@ -125,7 +128,7 @@ _CURVES: Mapping[str, ec.EllipticCurve] = {
     "ES384": ec.SECP384R1(),
     "ES512": ec.SECP521R1(),
 }
-_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", *_CURVES, "EdDSA", "Ed25519")
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", *_CURVES, "EdDSA", "Ed25519")
 
 
 def _algorithm(key: str) -> str:
@@ -157,10 +160,11 @@ class _Keys:
         if name == "none":
             return ""
         if name == "hmac":
-            return _base64url(hmac.digest(self._public_pem(MAIN), data, hashlib.sha256))
+            return _base64url(hmac.digest(self.public_pem(MAIN), data, hashlib.sha256))
         return _base64url(_signature(self._key(name), _algorithm(name), data))
 
-    def _public_pem(self, name: str) -> bytes:
+    def public_pem(self, name: str) -> bytes:
+        """RFC 7468 §13."""
         return (
             self._key(name)
             .public_key()
@@ -203,7 +207,7 @@ def _signature(key: PrivateKey, algorithm: str, data: bytes) -> bytes:
         halves = utils.decode_dss_signature(key.sign(data, ec.ECDSA(digest)))
         return b"".join(half.to_bytes(size, "big") for half in halves)
     pss = padding.PSS(padding.MGF1(digest), salt_length=digest.digest_size)
-    return key.sign(data, pss if algorithm == "PS256" else padding.PKCS1v15(), digest)
+    return key.sign(data, pss if algorithm.startswith("PS") else padding.PKCS1v15(), digest)
 
 
 def _octets(number: int, bits: int) -> str:

@@ -73,8 +73,9 @@ class App:
             await self.context.get(rate_limit).admit_address(request, route.path)
         if not route.public and "origin" in request.headers:
             self.context.get(cors).refuse_forgery(request)
-        caller = "" if route.public else await self.context.require(CALLER)(request, route)
-        return await route.handler(replace(request, caller=caller))
+        if not route.public:
+            request = await self.context.require(CALLER)(request, route)
+        return await route.handler(request)
 
     async def run_tasks(self) -> None:
         """Run the scheduled tasks. Raises MaintenanceError."""

@@ -95,10 +95,10 @@ class Context:
 ROUTES = Slot[Sequence[Route]]()
 """Routes. Of two with the same method and path, the first one answers."""
 
-Caller = Callable[[Request, Route], Awaitable[str]]
+Caller = Callable[[Request, Route], Awaitable[Request]]
 
 CALLER = Slot[Caller]()
-"""Identifies the caller of a request, or raises a Problem: 401, 403 or 429."""
+"""Returns the request with its caller and their claims, or raises a Problem: 401, 403 or 429."""
 
 Task = Callable[[], Awaitable[Mapping[str, object]]]
 """Does something, and returns fields for its log line."""

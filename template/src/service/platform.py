@@ -34,6 +34,8 @@ _WEB_CRYPTO: Mapping[str, Mapping[str, object]] = {
     "RS384": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-384"},
     "RS512": {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-512"},
     "PS256": {"name": "RSA-PSS", "hash": "SHA-256", "saltLength": 32},
+    "PS384": {"name": "RSA-PSS", "hash": "SHA-384", "saltLength": 48},
+    "PS512": {"name": "RSA-PSS", "hash": "SHA-512", "saltLength": 64},
     "ES256": {"name": "ECDSA", "hash": "SHA-256", "namedCurve": "P-256"},
     "ES384": {"name": "ECDSA", "hash": "SHA-384", "namedCurve": "P-384"},
     "ES512": {"name": "ECDSA", "hash": "SHA-512", "namedCurve": "P-521"},

@@ -23,6 +23,7 @@ class Request:
     `native` is the same body as the platform's bindings take it: what goes there never passes
     through Python. `route` is the path as declared, without what a caller put into it: the one that
     logs and telemetry may have.
+    `claims` are those of the caller's token, once it is verified.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     id: str = ""
     caller: str = ""
     route: str = ""
+    claims: Mapping[str, object] = field(default_factory=dict)
     path_params: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

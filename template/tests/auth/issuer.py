@@ -24,6 +24,11 @@ class Issuer:
         jwk: Json = answer.raise_for_status().json()
         return jwk
 
+    async def pem(self, name: str = "main") -> str:
+        """The same in PEM."""
+        answer = await self.http.get(f"{self.url}/pem/{name}")
+        return answer.raise_for_status().text
+
     async def signature(self, data: bytes, key: str = "main") -> bytes:
         """The signature of any data."""
         answer = await self.http.post(f"{self.url}/sign/{key}", content=data)

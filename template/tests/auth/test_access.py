@@ -1,21 +1,19 @@
 """Cloudflare Access: which requests are whose."""
 
-from time import time
-
 import httpx
 import pytest
 
 from service.auth import Unauthorized
 from service.auth.access import Access, AccessSettings
-from service.auth.fetched import KeysUnavailable
 from service.runtime import VerifySignature
 from service.settings import SettingsError
-from tests.auth.issuer import Clock, Json, KeyServer
+from tests.auth.issuer import Json
 from tests.conftest import Env, serve
 from tests.support.standins import StandinsView, credentials
 
 HEADER = "cf-access-jwt-assertion"
 TAG = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228"
+SERVICE = "e367826f93b8d71185e03fe518aff3b4.access"
 LIVE = {"AUTH_ISSUER": "https://team.cloudflareaccess.com", "AUTH_AUDIENCE": TAG}
 
 
@@ -52,16 +50,36 @@ async def test_the_assertion_names_its_subject(access: Access, standins: Standin
     assert (principal.claims.model_extra or {})["email"] == "dev@example.com"
 
 
+async def subject(access: Access, standins: StandinsView, claims: Json) -> str:
+    headers = httpx.Headers([await assertion(standins, claims)])
+    return (await access.authenticate(headers)).subject
+
+
 async def test_a_service_token_goes_by_its_common_name(
     access: Access, standins: StandinsView
 ) -> None:
-    claims: Json = {
-        "sub": "",
-        "email": None,
-        "common_name": "e367826f93b8d71185e03fe518aff3b4.access",
-    }
-    principal = await access.authenticate(httpx.Headers([await assertion(standins, claims)]))
-    assert principal.subject == "e367826f93b8d71185e03fe518aff3b4.access"
+    claims: Json = {"sub": "", "email": None, "common_name": SERVICE}
+    assert await subject(access, standins, claims) == SERVICE
+
+
+@pytest.mark.parametrize("name", ["user_dev", "7335d417-61da-459d-899c-0a01c76a2f94", "a.access"])
+async def test_a_certificate_s_name_is_no_user_s_and_no_service_token_s(
+    name: str, access: Access, standins: StandinsView
+) -> None:
+    claims: Json = {"sub": "", "common_name": name}
+    assert await subject(access, standins, claims) == f"certificate:{name}"
+    # A user's token may have the name of a certificate as well.
+    assert await subject(access, standins, {"common_name": name}) == "user_dev"
+
+
+async def test_scopes_are_also_those_that_access_takes_over(
+    access: Access, standins: StandinsView
+) -> None:
+    claims: Json = {"scope": "one", "custom": {"roles": ["two"], "permissions": ["three", 4]}}
+    headers = httpx.Headers([await assertion(standins, claims)])
+    assert (await access.authenticate(headers)).scopes == {"one", "two", "three"}
+    headers = httpx.Headers([await assertion(standins, {"custom": "roles"})])
+    assert (await access.authenticate(headers)).scopes == set()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +97,8 @@ async def test_a_service_token_goes_by_its_common_name(
         ({"sub": None}, "no subject"),
         ({"sub": "", "common_name": ""}, "no subject"),
         ({"sub": "", "common_name": ["a"]}, "no subject"),
+        ({"sub": SERVICE}, "a machine's"),
+        ({"sub": "certificate:a"}, "a machine's"),
     ],
 )
 async def test_claims_that_are_refused(
@@ -135,44 +155,6 @@ async def test_another_authorization_is_the_application_s_own_affair(
     assert (await access.authenticate(httpx.Headers(headers))).subject == "user_dev"
 
 
-async def test_without_keys_nobody_can_tell(
-    settings: dict[str, str],
-    key_server: KeyServer,
-    standins: StandinsView,
-    http: httpx.AsyncClient,
-    verify_signature: VerifySignature,
-) -> None:
-    elsewhere = AccessSettings.load(settings | {"AUTH_JWKS_URL": key_server.jwks_url})
-    access = Access(elsewhere, http, verify_signature)
-    await key_server.serve(status=503)
-    with pytest.raises(KeysUnavailable):
-        await access.authenticate(httpx.Headers([await assertion(standins)]))
-
-
-def test_the_key_set_s_address_comes_from_the_team() -> None:
-    settings = AccessSettings.load(LIVE)
-    assert settings.key_set_url == "https://team.cloudflareaccess.com/cdn-cgi/access/certs"
-
-
-async def test_keys_are_kept_for_as_long_as_the_settings_say(
-    settings: dict[str, str],
-    key_server: KeyServer,
-    standins: StandinsView,
-    http: httpx.AsyncClient,
-    verify_signature: VerifySignature,
-) -> None:
-    told = {"AUTH_JWKS_URL": key_server.jwks_url, "AUTH_JWKS_CACHE_SECONDS": "10"}
-    clock = Clock(time())
-    access = Access(AccessSettings.load(settings | told), http, verify_signature, clock)
-    headers = httpx.Headers([await assertion(standins)])
-    await key_server.serve("main")
-    for hits in (1, 2):
-        for _ in range(2):
-            await access.authenticate(headers)
-        assert await key_server.hits() == hits
-        clock.now += 10
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -180,11 +162,6 @@ async def test_keys_are_kept_for_as_long_as_the_settings_say(
         ("AUTH_ISSUER", "http://team.cloudflareaccess.com"),
         ("AUTH_ISSUER", "team.cloudflareaccess.com"),
         ("AUTH_AUDIENCE", ""),
-        ("AUTH_JWKS_URL", "http://keys.example.com"),
-        ("AUTH_ALGORITHMS", "HS256"),
-        ("AUTH_JWKS_CACHE_SECONDS", "9"),
-        ("AUTH_JWKS_CACHE_SECONDS", "3601"),
-        ("AUTH_JWKS_CACHE_SECONDS", "nan"),
     ],
 )
 def test_settings_that_are_refused(name: str, value: str) -> None:

@@ -260,7 +260,7 @@ def test_parts_in_another_encoding_are_refused(encoding: str) -> None:
     ],
 )
 def test_an_audience_that_is_expected_must_be_named(audience: object, accepted: bool) -> None:
-    expected = Expectations(issuer="https://clerk.example", audience="api")
+    expected = Expectations(issuer="https://clerk.example", audiences=frozenset({"api"}))
     token = unsigned(HEADER, CLAIMS | {"aud": audience})
     if accepted:
         assert examine(token, expected, NOW).claims.sub == "user_1"
@@ -270,7 +270,7 @@ def test_an_audience_that_is_expected_must_be_named(audience: object, accepted: 
 
 
 def test_an_audience_that_is_expected_must_be_there() -> None:
-    expected = Expectations(issuer="https://clerk.example", audience="api")
+    expected = Expectations(issuer="https://clerk.example", audiences=frozenset({"api"}))
     with pytest.raises(InvalidToken, match="another audience"):
         examine(unsigned(HEADER, CLAIMS), expected, NOW)
 

@@ -5,16 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth.oidc import OidcSettings
+from service.auth.scopes import ScopeSettings, granted
 from service.settings import SettingsError
 from tests.conftest import Env, serve
 from tests.support.standins import StandinsView, credentials
 
-LIVE = {"AUTH_ISSUER": "https://issuer.example.com", "AUTH_AUDIENCE": "api"}
-
 
 def required(text: str) -> dict[str, set[str]]:
-    scopes = OidcSettings.load(LIVE | {"AUTH_REQUIRED_SCOPES": text}).required_scopes
+    scopes = ScopeSettings.load({"AUTH_REQUIRED_SCOPES": text}).required
     return {route: {*needed} for route, needed in scopes.items()}
 
 
@@ -80,6 +78,9 @@ def test_any_text_has_scopes_or_is_refused(text: str) -> None:
         {"scope": ["other", "me:read"]},
         {"scope": None, "scp": "me:read"},
         {"scope": None, "scp": ["other", "me:read"]},
+        {"scope": None, "permissions": ["other", "me:read"]},
+        {"scope": None, "roles": ["me:read"]},
+        {"scope": None, "roles": "me:read"},
     ],
 )
 async def test_a_token_with_the_scope_is_let_in(
@@ -101,6 +102,9 @@ async def test_a_token_with_the_scope_is_let_in(
         {"scope": [["me:read"]]},
         {"scope": 1, "scp": None},
         {"scopes": "me:read"},
+        {"roles": "other me:read"},
+        {"permissions": ["other me:read"]},
+        {"permissions": {"me:read": True}},
     ],
 )
 async def test_a_token_without_the_scope_is_told_which(
@@ -145,3 +149,38 @@ async def test_a_route_that_is_not_there_is_a_mistake_in_the_settings(
     answer = await ask(env, f"{route}=a", await standins.token())
     assert answer.status_code == 500
     assert f"AUTH_REQUIRED_SCOPES names {route}" in answer.text
+
+
+async def test_routes_without_a_rule_of_their_own_ask_for_the_default_scope(
+    env: Env, standins: StandinsView
+) -> None:
+    scopes = {"AUTH_REQUIRED_SCOPES": "GET /v1/me=me:read", "AUTH_DEFAULT_SCOPE": "chat all"}
+    me = credentials(await standins.token({"scope": "me:read"}))
+    chat = credentials(await standins.token({"scope": "chat", "roles": ["all"]}))
+    async with serve(env | scopes) as service:
+        assert (await service.get("/v1/me", headers=me)).status_code == 200
+        assert (await service.get("/v1/me", headers=chat)).status_code == 403
+        refused = await service.post("/v1/chat", headers=me)
+        assert refused.status_code == 403
+        assert 'scope="all chat"' in refused.headers["www-authenticate"]
+        assert (await service.post("/v1/chat", headers=chat)).status_code == 415
+        assert (await service.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("text", ['a"', "a\\b", "caf\u00e9", "a;b"])
+def test_a_default_scope_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="AUTH_DEFAULT_SCOPE"):
+        ScopeSettings.load({"AUTH_DEFAULT_SCOPE": text})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+@given(
+    claims=st.dictionaries(st.sampled_from(["scope", "scp", "permissions", "roles"]), json_values)
+)
+def test_any_claims_grant_scopes_or_none(claims: dict[str, object]) -> None:
+    assert all(granted(claims))

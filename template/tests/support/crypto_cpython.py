@@ -39,6 +39,10 @@ def _rsa(scheme: padding.AsymmetricPadding, digest: hashes.HashAlgorithm) -> Che
     return check
 
 
+def _rsa_pss(digest: hashes.HashAlgorithm) -> Check:
+    return _rsa(padding.PSS(padding.MGF1(digest), salt_length=digest.digest_size), digest)
+
+
 def _ecdsa(curve: ec.EllipticCurve, digest: hashes.HashAlgorithm) -> Check:
     def check(jwk: Jwk, signature: bytes, data: bytes) -> None:
         numbers = ec.EllipticCurvePublicNumbers(_integer(jwk["x"]), _integer(jwk["y"]), curve)
@@ -61,13 +65,13 @@ def _bytes(text: object) -> bytes:
     return urlsafe_b64decode(f"{text}==")
 
 
-_PSS = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
-
 _CHECKS: Mapping[str, Check] = {
     "RS256": _rsa(padding.PKCS1v15(), hashes.SHA256()),
     "RS384": _rsa(padding.PKCS1v15(), hashes.SHA384()),
     "RS512": _rsa(padding.PKCS1v15(), hashes.SHA512()),
-    "PS256": _rsa(_PSS, hashes.SHA256()),
+    "PS256": _rsa_pss(hashes.SHA256()),
+    "PS384": _rsa_pss(hashes.SHA384()),
+    "PS512": _rsa_pss(hashes.SHA512()),
     "ES256": _ecdsa(ec.SECP256R1(), hashes.SHA256()),
     "ES384": _ecdsa(ec.SECP384R1(), hashes.SHA384()),
     "ES512": _ecdsa(ec.SECP521R1(), hashes.SHA512()),

@@ -13,10 +13,11 @@ from service.web import Problem, Route
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller whose token was verified; `subject`, never empty, is the issuer's name for them."""
+    """A caller whose token was verified; `subject`, never empty, is nobody else's."""
 
     subject: str
     claims: Claims
+    scopes: frozenset[str] = frozenset()
 
 
 class Identity(Protocol):

@@ -3,6 +3,7 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
 """
 
+import re
 import time
 from collections.abc import Callable
 
@@ -11,31 +12,25 @@ from pydantic import Field
 
 from service.auth import IDENTITY, Principal, Unauthorized
 from service.auth.bearer import bearer_tokens, the_only
-from service.auth.fetched import FRESH_SECONDS
-from service.auth.jwt import Claims, Expectations, InvalidToken
-from service.auth.keys import CacheSeconds, KeySet, at
-from service.auth.tokens import Algorithms, Tokens
+from service.auth.jwt import Claims, InvalidToken, Unverified
+from service.auth.keys import at
+from service.auth.scopes import granted
+from service.auth.tokens import Tokens, TokenSettings
 from service.context import Context
 from service.cors import USES_COOKIES
 from service.runtime import VerifySignature
-from service.settings import ServiceUrl, Settings
+from service.settings import ServiceUrl
 
 HEADER = "Cf-Access-Jwt-Assertion"
 
+_SERVICE_TOKEN = re.compile(r"[0-9a-f]{32}\.access")
+_CERTIFICATE = "certificate:"
 
-class AccessSettings(Settings):
-    """Which tokens are let in: those of one team (the issuer) for one application (its AUD tag)."""
+
+class AccessSettings(TokenSettings):
+    """Which tokens are let in: those of one team (the issuer) for its applications' AUD tags."""
 
     issuer: ServiceUrl = Field(alias="AUTH_ISSUER")
-    audience: str = Field(alias="AUTH_AUDIENCE")
-    jwks_url: ServiceUrl | None = Field(alias="AUTH_JWKS_URL", default=None)
-    algorithms: Algorithms = Field(alias="AUTH_ALGORITHMS", default=frozenset({"RS256"}))
-    cache_seconds: CacheSeconds = Field(alias="AUTH_JWKS_CACHE_SECONDS", default=FRESH_SECONDS)
-
-    @property
-    def key_set_url(self) -> str:
-        """AUTH_JWKS_URL, or where Access publishes the team's keys."""
-        return self.jwks_url or f"{self.issuer}/cdn-cgi/access/certs"
 
 
 class Access:
@@ -48,17 +43,9 @@ class Access:
         verify_signature: VerifySignature,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        expected = Expectations(
-            issuer=settings.issuer, audience=settings.audience, algorithms=settings.algorithms
-        )
-        keys = KeySet(
-            at(settings.key_set_url),
-            settings.algorithms,
-            http,
-            clock,
-            fresh=settings.cache_seconds,
-        )
-        self._tokens = Tokens(expected, keys, verify_signature, clock)
+        issuer = settings.issuer
+        keys = {issuer: at(f"{issuer}/cdn-cgi/access/certs")}
+        self._tokens = Tokens(settings, keys, http, verify_signature, clock)
 
     async def authenticate(self, headers: httpx.Headers) -> Principal:
         """Who sent the request with these headers, by the token that Access has put among them.
@@ -69,17 +56,31 @@ class Access:
         token = (the_only(headers, HEADER) or "").strip(" ")
         if not token:
             raise Unauthorized(f"the request has no {HEADER} header: it did not come by Access")
-        return await self._tokens.principal(token, _subject)
+        return await self._tokens.principal(token, _subject, _scopes)
 
 
-def _subject(claims: Claims) -> str:
-    others = claims.model_extra or {}
+def _subject(token: Unverified) -> str:
+    claims, others = token.claims, token.claims.others
     # "org" is a session with the whole team, which no application is to take.
     if others.get("type", "app") != "app":
         raise InvalidToken("the token is not for an application")
-    # A service token has its name there, and an empty subject.
-    common_name = others.get("common_name")
-    return claims.sub or (common_name if isinstance(common_name, str) else "")
+    if claims.sub:
+        # Access's own ids of users are UUIDs. What looks like a machine's name is no user's.
+        if _SERVICE_TOKEN.fullmatch(claims.sub) or claims.sub.startswith(_CERTIFICATE):
+            raise InvalidToken("the token's subject could be a machine's")
+        return claims.sub
+    # Without a user the subject is empty, and the name of a service token, which Access chose and
+    # which ends in ".access", stands there; or the one in a client's certificate, which can be any.
+    name = others.get("common_name")
+    if not isinstance(name, str) or not name:
+        return ""
+    return name if _SERVICE_TOKEN.fullmatch(name) else f"{_CERTIFICATE}{name}"
+
+
+def _scopes(claims: Claims) -> frozenset[str]:
+    """Access puts what it takes over from an identity provider's tokens under `custom`."""
+    custom = claims.others.get("custom")
+    return granted(claims.others) | granted(custom if isinstance(custom, dict) else {})
 
 
 def access(context: Context) -> Access:

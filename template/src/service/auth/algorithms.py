@@ -156,6 +156,8 @@ ALGORITHMS: Mapping[str, _Algorithm] = {
     "RS384": _rsa(),
     "RS512": _rsa(),
     "PS256": _rsa(),
+    "PS384": _rsa(),
+    "PS512": _rsa(),
     "ES256": _ecdsa("P-256", _P256),
     "ES384": _ecdsa("P-384", _P384),
     "ES512": _ecdsa("P-521", _P521),

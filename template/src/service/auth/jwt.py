@@ -7,7 +7,7 @@ that bring their own key, and extensions that change what the signature covers.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Never, TypeVar
@@ -19,6 +19,7 @@ from service.runtime import VerifySignature
 
 MAX_TOKEN_LENGTH = 8192
 MAX_KEYS_TRIED = 32
+LEEWAY_SECONDS = 5.0
 
 NumericDate = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
 """Seconds since the epoch (RFC 7519, section 2), up to the year 9999."""
@@ -34,18 +35,18 @@ class WrongSignature(InvalidToken):
 
 @dataclass(frozen=True)
 class Expectations:
-    """What a token has to say. Whatever is not None is enforced; `leeway` is in seconds.
+    """What a token has to say. Of the `audiences`, it has to name one; `leeway` is in seconds.
 
     `algorithms` come from here and never from the token (RFC 8725, section 3.1); `types` are of
     the header's "typ", in lower case, which a token may lack.
     """
 
     issuer: str
-    audience: str | None = None
+    audiences: frozenset[str] = frozenset()
     authorized_parties: frozenset[str] | None = None
     algorithms: frozenset[str] = frozenset({"RS256"})
     types: frozenset[str] = frozenset({"jwt"})
-    leeway: float = 5
+    leeway: float = LEEWAY_SECONDS
 
 
 class Claims(BaseModel):
@@ -61,8 +62,13 @@ class Claims(BaseModel):
     aud: str | tuple[str, ...] = ()
     azp: str = ""
 
+    @property
+    def others(self) -> Mapping[str, object]:
+        """The claims that are not checked here."""
+        return self.model_extra or {}
 
-class _Header(BaseModel):
+
+class Header(BaseModel):
     """The header (RFC 7515, section 4.1); an empty `kid` names no key."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", hide_input_in_errors=True)
@@ -71,16 +77,33 @@ class _Header(BaseModel):
     kid: str = ""
     typ: str = "JWT"
 
+    @property
+    def type(self) -> str:
+        """In lower case, and without the prefix that it may have (RFC 7515, section 4.1.9)."""
+        return self.typ.lower().removeprefix("application/")
+
+    @property
+    def others(self) -> Mapping[str, object]:
+        """The parameters that are not checked here."""
+        return self.model_extra or {}
+
 
 @dataclass(frozen=True)
 class Unverified:
     """A token that says what it should. Anybody could have written it."""
 
-    algorithm: str
-    kid: str
+    header: Header
     claims: Claims
     signed: bytes
     signature: bytes
+
+    @property
+    def algorithm(self) -> str:
+        return self.header.alg
+
+    @property
+    def kid(self) -> str:
+        return self.header.kid
 
 
 def examine(token: str, expected: Expectations, now: float) -> Unverified:
@@ -96,19 +119,28 @@ def examine(token: str, expected: Expectations, now: float) -> Unverified:
         header_json, claims_json, signature = map(decode_base64url, token.split("."))
     except ValueError:
         raise InvalidToken("a part of the token is not base64url") from None
-    header = _parse(_Header, header_json)
+    header = _parse(Header, header_json)
     _check_header(header, expected)
     if not is_signature(signature, header.alg):
         raise InvalidToken("the token's signature is not one of its algorithm's")
     claims = _parse(Claims, claims_json)
     _check_claims(claims, expected, now)
     return Unverified(
-        algorithm=header.alg,
-        kid=header.kid,
+        header=header,
         claims=claims,
         signed=token.rpartition(".")[0].encode(),
         signature=signature,
     )
+
+
+def peek(token: str) -> Claims | None:
+    """What a token says, unchecked: for choosing among tokens or issuers, not to be believed."""
+    if len(token) > MAX_TOKEN_LENGTH or token.count(".") != 2:
+        return None
+    try:
+        return Claims.model_validate_json(decode_base64url(token.split(".")[1]))
+    except ValueError:
+        return None
 
 
 async def verify(
@@ -140,11 +172,11 @@ _REFUSED_PARAMETERS = frozenset({"crit", "b64", "jwk", "jku", "x5c", "x5u"})
 """Extensions that must be understood, of which none is, and keys that the token itself brings."""
 
 
-def _check_header(header: _Header, expected: Expectations) -> None:
+def _check_header(header: Header, expected: Expectations) -> None:
     if header.alg not in expected.algorithms:
         raise InvalidToken("the token's algorithm is not accepted")
     # Another type is a token for another purpose (RFC 8725, section 3.11).
-    if header.typ.lower().removeprefix("application/") not in expected.types:
+    if header.type not in expected.types:
         raise InvalidToken("the token is of another type")
     if header.model_fields_set & _REFUSED_PARAMETERS:
         raise InvalidToken("the token's header has a parameter that is not accepted")
@@ -160,13 +192,17 @@ def _check_claims(claims: Claims, expected: Expectations, now: float) -> None:
     if now + expected.leeway < max(claims.nbf, claims.iat):
         raise InvalidToken("the token is not valid yet")
     # A token with an audience is refused by all who are not in it (RFC 7519, section 4.1.3).
-    if (expected.audience is not None or audiences) and expected.audience not in audiences:
+    if (expected.audiences or audiences) and expected.audiences.isdisjoint(audiences):
         raise InvalidToken("the token is for another audience")
     if parties is not None and claims.azp not in parties:
         raise InvalidToken("the token was made for another party")
+    # A stolen one would do as well as its owner's, were the key not asked for (RFC 7800; RFC 9449,
+    # section 7.2; RFC 8705, section 3).
+    if "cnf" in claims.others:
+        raise InvalidToken("the token is bound to a key, and so not a bearer token")
 
 
-Part = TypeVar("Part", _Header, Claims)
+Part = TypeVar("Part", Header, Claims)
 
 
 def _parse(model: type[Part], data: bytes) -> Part:

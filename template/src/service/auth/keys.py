@@ -1,7 +1,8 @@
 """The issuer's public keys: RFC 7517, section 5."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Protocol
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,6 +48,37 @@ class Keys:
 
 def _kid(jwk: object) -> object:
     return jwk.get("kid") if isinstance(jwk, dict) else None
+
+
+class KeySource(Protocol):
+    """Where an issuer's keys come from; one serves all requests of the isolate."""
+
+    async def find(self, kid: str) -> Keys:
+        """Keys among which is what the issuer calls `kid`, if it has it. Raises KeysUnavailable."""
+
+    async def newer(self, than: Keys) -> Keys:
+        """What the issuer has now, if that can be another set. Raises KeysUnavailable."""
+
+
+class FixedKeys:
+    """Keys that the settings hold. They have no names: whatever a token calls its key, it is one.
+
+    `published` is of JWKs.
+    """
+
+    def __init__(self, published: Sequence[object], algorithms: Collection[str]) -> None:
+        self._keys = _NamelessKeys(published, algorithms)
+
+    async def find(self, _kid: str) -> Keys:
+        return self._keys
+
+    async def newer(self, _than: Keys) -> Keys:
+        return self._keys
+
+
+class _NamelessKeys(Keys):
+    def called(self, kid: str) -> tuple[Key, ...]:
+        return tuple(replace(key, kid=kid) for key in super().called(""))
 
 
 class KeySet:

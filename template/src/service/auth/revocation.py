@@ -98,8 +98,7 @@ feature = (TOKEN_CHECKS.by(check),)
 
 def revocation_keys(claims: Claims) -> list[str]:
     """The keys under which a token with these claims is revoked; none where it has no id."""
-    extra = claims.model_extra or {}
-    ids = [(kind, extra.get(name)) for name, kind in ID_CLAIMS.items()]
+    ids = [(kind, claims.others.get(name)) for name, kind in ID_CLAIMS.items()]
     return [key(kind, value) for kind, value in ids if isinstance(value, str) and value]
 
 
