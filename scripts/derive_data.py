@@ -14,7 +14,7 @@ from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "forge_scaffold"
 WRANGLER = SOURCE / "checks" / "data" / "wrangler.json"
-PYODIDE = SOURCE / "pyodide.json"
+PYODIDE = SOURCE / "packages" / "pyodide.json"
 
 # Tables of tables of the same kind again: what is in them is not looked into.
 OPEN = {"previews"}

@@ -3,15 +3,20 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_scaffold.audit import imports
-from forge_scaffold.audit.inputs import Dependency, Inputs, pep440, read
+from forge_scaffold.declarations.inputs import Inputs, read
+from forge_scaffold.declarations.poetry import pep440
 from forge_scaffold.errors import UserError
 from tests.support import write
+
+if TYPE_CHECKING:
+    from forge_scaffold.declarations.dependency import Dependency
 
 NOTHING: frozenset[str] = frozenset()
 

@@ -9,13 +9,13 @@ from pip._vendor.packaging import markers
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import parse_wheel_filename
 
-from forge_scaffold.audit.pip_resolver import Resolver
 from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
-from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS
 from forge_scaffold.organisation import Organisation
+from forge_scaffold.packages.pip_resolver import Resolver
+from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
+from forge_scaffold.packages.resolve import SERVER_PLATFORMS
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
-from forge_scaffold.pyodide import known_to_pyodide
 from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY
 

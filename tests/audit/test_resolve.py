@@ -16,10 +16,11 @@ from zipfile import ZipFile
 
 import pytest
 
-from forge_scaffold.audit import resolve
-from forge_scaffold.audit.resolve import ENVIRONMENT, Index
-from forge_scaffold.index import cache_folder, environment
-from forge_scaffold.pyodide import known_to_pyodide
+from forge_scaffold.packages import resolve
+from forge_scaffold.packages.cache import cache_folder
+from forge_scaffold.packages.process import environment
+from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
+from forge_scaffold.packages.resolve import Index
 from tests.audit import index
 from tests.audit.conftest import Audited, forge
 from tests.support import REPOSITORY, write

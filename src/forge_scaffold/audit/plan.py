@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from forge_scaffold.audit.analysis import BLOCKED, OUTSIDE, READY, UNKNOWN, Audit, Row
+from forge_scaffold.audit.judge import BLOCKED, OUTSIDE, READY, UNKNOWN, Audit, Row
 from forge_scaffold.audit.replacements import AREAS, Replacement
 from forge_scaffold.sources import own_template
 

@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from forge_scaffold.checks.facts import Facts
-from forge_scaffold.checks.requirements import Declared, Locked, declared, grouped, locked
+from forge_scaffold.declarations.worker import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
+from forge_scaffold.packages.versions import Releases
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
-from forge_scaffold.versions import Releases
 
 if TYPE_CHECKING:
     from forge_scaffold.checks.walk import Scope

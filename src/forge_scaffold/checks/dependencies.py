@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.requirements import PIN, Declared, Locked
 from forge_scaffold.checks.words import shortened
-from forge_scaffold.distributions import TOOLS, TYPES
+from forge_scaffold.declarations.worker import PIN, Declared, Locked
 from forge_scaffold.documents import Place
+from forge_scaffold.packages.distributions import TOOLS, TYPES
+from forge_scaffold.packages.pyodide import known_to_pyodide
+from forge_scaffold.packages.versions import Releases, Versions, canonical
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import LOCK, Project, table, tables
-from forge_scaffold.pyodide import known_to_pyodide
-from forge_scaffold.versions import Releases, Versions, canonical
 from forge_scaffold.wrangler import PYTHONS
 
 

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from forge_scaffold.checks.base import Subject
-from forge_scaffold.checks.requirements import PIN
+from forge_scaffold.declarations.worker import PIN
+from forge_scaffold.packages.pyodide import known_to_pyodide
 from forge_scaffold.project import LOCK, Project, tables
-from forge_scaffold.pyodide import known_to_pyodide
 
 PYLOCK = PurePosixPath("pylock.toml")
 

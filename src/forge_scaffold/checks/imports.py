@@ -8,7 +8,7 @@ from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.facts import Import
 from forge_scaffold.checks.words import mentioned
-from forge_scaffold.distributions import (
+from forge_scaffold.packages.distributions import (
     HELPS,
     MODULES,
     NOT_IMPORTED,

@@ -11,8 +11,8 @@ from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.options import bytes_of
 from forge_scaffold.checks.wrangler import python_worker
-from forge_scaffold.distributions import PLATFORM_MODULES
 from forge_scaffold.documents import Place
+from forge_scaffold.packages.distributions import PLATFORM_MODULES
 from forge_scaffold.project import MANIFEST, Project, strings, table
 from forge_scaffold.wrangler import Wrangler
 

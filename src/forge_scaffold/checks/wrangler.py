@@ -12,8 +12,8 @@ from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Sub
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.words import mentioned, shortened
 from forge_scaffold.documents import Address, Document, Place
+from forge_scaffold.packages.versions import Versions
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
-from forge_scaffold.versions import Versions
 from forge_scaffold.wrangler import PYTHONS, Environment, Named, Wrangler, date_of
 
 # What only a binding has: a variable or a secret is a string.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from forge_scaffold.checks import Finding, Options, Subject
-    from forge_scaffold.versions import Releases
+    from forge_scaffold.packages.versions import Releases
 
 SUMMARY = "Find what makes a Python Worker fail, at deploy or at run time."
 
@@ -84,7 +84,7 @@ def _opened(
 
 def _asked(subject: "Subject") -> "Mapping[str, Releases]":
     """What the package index has of all that is declared or locked, by name."""
-    from forge_scaffold.index import ask
+    from forge_scaffold.packages.index import ask
 
     released = {one.name for one in subject.declared if one.requirement and not one.requirement.url}
     names = released | {lock.name for lock in subject.locked}

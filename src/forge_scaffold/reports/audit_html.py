@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
-from forge_scaffold.audit.analysis import (
+from forge_scaffold.audit.judge import (
     BLOCKED,
     OUTSIDE,
     UPLOAD_LIMIT,

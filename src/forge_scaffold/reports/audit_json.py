@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from forge_scaffold.audit.analysis import UPLOAD_LIMIT, Audit, Row, Total
+from forge_scaffold.audit.judge import UPLOAD_LIMIT, Audit, Row, Total
 from forge_scaffold.audit.plan import Step
 from forge_scaffold.reports.audit_text import notes
 

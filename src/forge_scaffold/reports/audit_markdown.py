@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from forge_scaffold.audit.analysis import UPLOAD_LIMIT, Audit, Row
+from forge_scaffold.audit.judge import UPLOAD_LIMIT, Audit, Row
 from forge_scaffold.audit.plan import Step
 from forge_scaffold.reports.audit_text import (
     amount,

@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from forge_scaffold.audit.analysis import (
+from forge_scaffold.audit.judge import (
     BLOCKED,
     OUTSIDE,
     READY,

@@ -34,8 +34,8 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.resolvelib import BaseReporter, ResolutionImpossible
 from pip._vendor.resolvelib import Resolver as Search
 
-from forge_scaffold.audit.wheels import UnreadableError, Wheels
-from forge_scaffold.index import unheard
+from forge_scaffold.packages.process import unheard
+from forge_scaffold.packages.wheels import UnreadableError, Wheels
 
 # A resolution is given up after so many steps: packages pinned, and releases looked at.
 STEPS = 5000

@@ -1,4 +1,4 @@
-"""What a project declares and locks for its Worker."""
+"""What a Worker project declares and locks, each with its place: for checks, which start fast."""
 
 import re
 from collections import deque
@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from forge_scaffold.documents import Document, Place, Text
+from forge_scaffold.packages.pyodide import markers
+from forge_scaffold.packages.versions import Requirement, canonical
 from forge_scaffold.project import Project, strings, table, tables
-from forge_scaffold.pyodide import markers
-from forge_scaffold.versions import Requirement, canonical
 
 # A line of a requirements file that pins one version.
 PIN = re.compile(

@@ -1,18 +1,18 @@
-"""The audit: a verdict for each direct dependency, and totals before and after."""
+"""A verdict for each direct dependency, and totals; from answers, asking nobody."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from forge_scaffold.audit import imports
 from forge_scaffold.audit.imports import Import, Sources
-from forge_scaffold.audit.inputs import Dependency, Inputs
 from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
-from forge_scaffold.audit.resolve import Index, Package, Probe, Together, Tree
-from forge_scaffold.distributions import HELPS, NOT_IMPORTED, TOOLS, TYPES
+from forge_scaffold.declarations.dependency import Dependency
+from forge_scaffold.declarations.inputs import Inputs
+from forge_scaffold.packages.distributions import HELPS, NOT_IMPORTED, TOOLS, TYPES
+from forge_scaffold.packages.pyodide import known_to_pyodide
+from forge_scaffold.packages.resolve import Package, Probe, Together, Tree
 from forge_scaffold.policy import Policy
-from forge_scaffold.pyodide import known_to_pyodide
 
 READY = "ready"
 OUTSIDE = "outside the policy"
@@ -146,47 +146,27 @@ class Audit:
         return sum(row.verdict == verdict for row in self.rows)
 
 
-def audit(
-    inputs: Inputs, policy: Policy, index: Index, progress: Callable[[int, int], None]
-) -> Audit:
-    """Ask the index about every dependency and judge it.
+def judged(
+    inputs: Inputs, sources: Sources, probes: Mapping[str, Probe], policy: Policy
+) -> tuple[Row, ...]:
+    """A row for each dependency, the blocked ones first.
 
     Args:
         inputs: the dependencies.
+        sources: where the project imports what.
+        probes: what the index said, by requirement.
         policy: what a Worker may depend on.
-        index: whom to ask.
-        progress: called with the number of questions answered and the total.
     """
-    sources = imports.scan(inputs.root)
-    askable = {
-        dependency.name: dependency.requirement
-        for dependency in inputs.dependencies
-        if not dependency.problem
-    }
-    probes = index.probes(list(askable.values()), progress)
     names = {dependency.name for dependency in inputs.dependencies}
     rows = [
-        _row(dependency, probes.get(askable.get(dependency.name, "")), sources, policy, names)
+        _row(dependency, _probe(dependency, probes), sources, policy, names)
         for dependency in inputs.dependencies
     ]
-    rows.sort(key=lambda row: (VERDICTS.index(row.verdict), row.name))
-    before = index.together(list(askable.values()), server=True)
-    staying = _staying(rows)
-    after = index.together([*staying.values(), SDK], server=False)
-    times = [probe.as_of for probe in probes.values() if probe.as_of]
-    return Audit(
-        inputs,
-        sources,
-        tuple(rows),
-        _total(tuple(row.name for row in rows), before, [row.tree for row in rows]),
-        _total(
-            tuple(dict.fromkeys((*staying, SDK))),
-            after,
-            [row.tree for row in rows if row.name in staying and row.version],
-        ),
-        min(times, default=0.0),
-        index.offline,
-    )
+    return tuple(sorted(rows, key=lambda row: (VERDICTS.index(row.verdict), row.name)))
+
+
+def _probe(dependency: Dependency, probes: Mapping[str, Probe]) -> Probe | None:
+    return None if dependency.problem else probes.get(dependency.requirement)
 
 
 def _row(
@@ -330,20 +310,21 @@ def _chains(name: str, tree: Tree, blockers: Mapping[str, str]) -> tuple[tuple[s
     return tuple(ways.get(blocker, (name, blocker)) for blocker in sorted(blockers))
 
 
-def _staying(rows: Sequence[Row]) -> dict[str, str]:
+def staying(rows: Sequence[Row]) -> dict[str, str]:
     """Name -> requirement of what a Worker is left with: what may stay, what replacements use."""
-    staying = {row.name: row.dependency.requirement for row in rows if row.verdict == READY}
+    left = {row.name: row.dependency.requirement for row in rows if row.verdict == READY}
     for row in rows:
         undecided = row.replacement is None or row.replacement.policy == "decide"
         if row.verdict == OUTSIDE and undecided:
-            staying[row.name] = row.dependency.requirement
+            left[row.name] = row.dependency.requirement
         elif row.replacement and row.replacement.policy == "replace":
             for used in row.replacement.uses:
-                staying.setdefault(used, used)
-    return staying
+                left.setdefault(used, used)
+    return left
 
 
-def _total(direct: tuple[str, ...], together: Together, trees: Sequence[Tree]) -> Total:
+def total(direct: tuple[str, ...], together: Together, trees: Sequence[Tree]) -> Total:
+    """What several dependencies are together; their trees put together where that failed."""
     if together.tree is not None:
         return Total(direct, together.tree)
     union = {package.name: package for tree in trees for package in tree}

@@ -40,3 +40,7 @@ def markers(python: str, *, release: str = "", version: str = "") -> Mapping[str
         "python_version": python.rpartition(".")[0],
         "sys_platform": "emscripten",
     }
+
+
+# The marker values (PEP 508) of Pyodide 314, which is what Workers run since 2026-09-08.
+ENVIRONMENT = markers("3.14.2", release="5.0.3", version="#1")

@@ -23,11 +23,9 @@ from zipfile import ZipFile
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.index import FRESH, configuration, start, stop, tell, whole_folder, write
-from forge_scaffold.pyodide import known_to_pyodide, markers
-
-# The marker values (PEP 508) of Pyodide 314, which is what Workers run since 2026-09-08.
-ENVIRONMENT = markers("3.14.2", release="5.0.3", version="#1")
+from forge_scaffold.packages.cache import FRESH, whole_folder, write
+from forge_scaffold.packages.process import configuration, start, stop, tell
+from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
 
 # A Linux server with Python 3.14: where the project is taken to run today.
 SERVER_ENVIRONMENT: Mapping[str, str] = {
@@ -245,7 +243,7 @@ class Index:
 
     def _start(self) -> subprocess.Popen[str]:
         """Another driver."""
-        process = start("forge_scaffold.audit.pip_driver")
+        process = start("forge_scaffold.packages.pip_driver")
         job = {
             "environment": ENVIRONMENT,
             "server_environment": SERVER_ENVIRONMENT,

@@ -17,7 +17,7 @@ from typing import Any
 from pip._internal.commands.index import IndexCommand
 from pip._internal.models.target_python import TargetPython
 
-from forge_scaffold.index import unheard
+from forge_scaffold.packages.process import unheard
 
 AT_ONCE = 4
 

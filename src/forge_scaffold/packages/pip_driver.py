@@ -12,8 +12,8 @@ from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
-from forge_scaffold.audit.pip_resolver import ONLY_WHEELS, Pin, Resolver, UndecidedError
-from forge_scaffold.audit.wheels import UnreadableError
+from forge_scaffold.packages.pip_resolver import ONLY_WHEELS, Pin, Resolver, UndecidedError
+from forge_scaffold.packages.wheels import UnreadableError
 
 
 def probe(resolver: Resolver, requirement: str) -> dict[str, Any]:
