@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 
-from forge_scaffold.checks.base import Edit, Finding
+from forge_scaffold.checks.finding import Edit, Finding
 from forge_scaffold.errors import UserError
 from forge_scaffold.project import Project
 

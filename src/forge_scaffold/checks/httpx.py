@@ -1,5 +1,6 @@
 """Which httpx a Worker gets: PyPI's, which opens sockets, or the fork of Pyodide's index."""
 
+import ast
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
@@ -7,7 +8,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from forge_scaffold.checks.base import Subject
+from forge_scaffold.checks.rule import Subject
 from forge_scaffold.declarations.worker import PIN
 from forge_scaffold.packages.pyodide import known_to_pyodide
 from forge_scaffold.project import LOCK, Project, tables
@@ -102,3 +103,8 @@ def _pins(project: Project) -> Iterator[str]:
     for _, line in text.logical_lines() if text else ():
         if (pin := PIN.fullmatch(line)) and pin["name"].lower() == "httpx":
             yield pin["version"]
+
+
+def has_transport(node: ast.Call) -> bool:
+    """Whether a client is given what it reaches others by, or may be."""
+    return not {keyword.arg for keyword in node.keywords}.isdisjoint({"transport", "mounts", None})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Self
 
-from forge_scaffold.checks.base import Finding
+from forge_scaffold.checks.finding import Finding
 from forge_scaffold.errors import UserError
 from forge_scaffold.project import Project, table
 

@@ -9,7 +9,7 @@ from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from forge_scaffold.checks import Rule
-    from forge_scaffold.checks.base import Files
+    from forge_scaffold.checks.rule import Files
 
 SUMMARY = "Explain a rule of forge check: why it matters, what to do, an example."
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from forge_scaffold.checks.base import Finding, Severity
+from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.project import Project
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

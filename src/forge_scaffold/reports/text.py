@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from forge_scaffold.checks.base import Finding, Severity
+from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.words import shortened
 from forge_scaffold.declarations.worker import PIN, Declared, Locked
 from forge_scaffold.documents import Place
@@ -647,21 +648,3 @@ class Namesake(Rule):
                     "pywrangler: PyPI's package of this name is not Cloudflare's tool; declare  "
                     "workers-py",
                 )
-
-
-RULES: tuple[type[Rule], ...] = (
-    NotAllowed,
-    OutsideRange,
-    OnlyTransitive,
-    NotReleased,
-    NoRequirement,
-    NoWheel,
-    Tool,
-    RequirementsFile,
-    StaleLock,
-    LooseLock,
-    LockedTooMuch,
-    Ancient,
-    BannedPackage,
-    Namesake,
-)

@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from shlex import quote
 from typing import ClassVar
 
-from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.git import last_commit
+from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.documents import Place, Text
 from forge_scaffold.git import work_tree
 from forge_scaffold.project import Project
@@ -305,8 +306,3 @@ def _listed(text: str) -> str:
     flow = re.fullmatch(r"\[(.*)\]", text, re.DOTALL)
     parts = items or (flow[1].split(",") if flow else [" ".join(text.split())])
     return ", ".join(part.strip().strip("'\"") for part in parts)
-
-
-RULES: tuple[type[Rule], ...] = (
-    Conflict, Rejected, EditedAnswers, Drifted, BelowTheTop, ChangedByUpdate
-)  # fmt: skip

@@ -1,9 +1,7 @@
 """What the walk over a Worker's modules meets, whichever rules are followed."""
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from forge_scaffold.checks.calls import Calls
 from forge_scaffold.documents import Place
 
 
@@ -46,28 +44,15 @@ class Use(NamedTuple):
     default: bool = False
 
 
-@dataclass
-class Facts:
+class Facts(NamedTuple):
     """What is there, in the order in which it was met.
 
     Attributes:
         imports: every absolute import.
         uses: every name taken from the environment.
         classes: the names of all classes.
-        calls: every function, and every call at import time.
     """
 
-    imports: list[Import] = field(default_factory=list)
-    uses: list[Use] = field(default_factory=list)
-    classes: set[str] = field(default_factory=set)
-    calls: Calls = field(default_factory=Calls)
-    _noted: dict[str, list[Any]] = field(default_factory=dict)
-    _marked: dict[str, set[Any]] = field(default_factory=dict)
-
-    def noted(self, topic: str) -> list[Any]:
-        """What a rule has noted under a topic of its own, to judge when all has been seen."""
-        return self._noted.setdefault(topic, [])
-
-    def marked(self, topic: str) -> set[Any]:
-        """What a rule has marked under a topic of its own, to know when it meets it again."""
-        return self._marked.setdefault(topic, set())
+    imports: tuple[Import, ...] = ()
+    uses: tuple[Use, ...] = ()
+    classes: frozenset[str] = frozenset()

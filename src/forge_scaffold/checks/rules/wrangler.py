@@ -1,16 +1,16 @@
 """WRA: what wrangler is told."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
-from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.words import mentioned, shortened
+from forge_scaffold.checks.configuration import every, known
+from forge_scaffold.checks.examples import BASE, toml
+from forge_scaffold.checks.finding import Edit, Finding, Severity
+from forge_scaffold.checks.rule import Files, Rule, Subject
+from forge_scaffold.checks.words import SECRET_NAME, is_secret, mentioned, shortened
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.packages.versions import Versions
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
@@ -29,10 +29,6 @@ _BINDING_METHODS = frozenset(
 # Bindings that do their work without being called from Python.
 _SILENT = frozenset({"assets", "browser", "version_metadata", "vars", "secrets"})
 
-SECRET_NAME = re.compile(
-    r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?"
-    r"|(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|SIGNING|SERVICE_ROLE|AUTH)_?KEY)$"
-)
 _PLACEHOLDER = re.compile(
     r"[<>{}\s]|\.\.\.|^(?:x+|\*+|-+)$|your|change|replace|example|placeholder|dummy|todo|secret$"
     r"|^test|^local|^dev",
@@ -40,44 +36,11 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def is_secret(name: str) -> bool:
-    """Whether a variable is called what secrets are called, in any case."""
-    return SECRET_NAME.search(name.upper()) is not None
-
-
 # The name of a secret, in the place of one.
 _NAME = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
 # What some other tool is still to fill in.
 _TEMPLATE = re.compile(r"[%{<$]")
-
-
-@cache
-def known() -> Mapping[str, Any]:
-    """What wrangler knows: its keys, and which tables environments do not inherit."""
-    data = Path(__file__).parent / "data" / "wrangler.json"
-    found: Mapping[str, Any] = json.loads(data.read_text(encoding="utf-8"))
-    return found
-
-
-def python_worker(subject: Subject) -> Wrangler | None:
-    """The configuration, when it is that of a Python Worker."""
-    wrangler = subject.project.wrangler
-    python = wrangler and (wrangler.main or "python_workers" in wrangler.flags)
-    return wrangler if python else None
-
-
-def every(wrangler: Wrangler) -> tuple[Environment, ...]:
-    """The top level and the environments."""
-    return (wrangler.top, *wrangler.environments)
-
-
-def _toml(changes: Mapping[str, str], more: str = "") -> str:
-    """The base example's wrangler.toml with some text replaced, and some added."""
-    text = BASE["wrangler.toml"]
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    return text + more
 
 
 class NoPythonFlag(Rule):
@@ -91,7 +54,7 @@ class NoPythonFlag(Rule):
 
     id = "WRA001"
     fixable = True
-    failing: ClassVar[Files] = {"wrangler.toml": _toml({'["python_workers"]': "[]"})}
+    failing: ClassVar[Files] = {"wrangler.toml": toml({'["python_workers"]': "[]"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
@@ -137,14 +100,13 @@ class NoDate(Rule):
     """
 
     id = "WRA002"
-    failing: ClassVar[Files] = {"wrangler.toml": _toml({'compatibility_date = "2026-11-01"\n': ""})}
+    needs_worker = True
+    failing: ClassVar[Files] = {"wrangler.toml": toml({'compatibility_date = "2026-11-01"\n': ""})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The date of the top level, and those of environments that have their own."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         if wrangler.data.get("compatibility_date") is None:
             yield self.finding(
                 wrangler.place("main"), "there is no compatibility_date; wrangler needs one"
@@ -171,8 +133,9 @@ class OtherPython(Rule):
     """
 
     id = "WRA003"
+    needs_worker = True
     failing: ClassVar[Files] = {
-        "wrangler.toml": _toml({"2026-11-01": "2026-03-01"}),
+        "wrangler.toml": toml({"2026-11-01": "2026-03-01"}),
         "pyproject.toml": BASE["pyproject.toml"].replace(">=3.11", ">=3.14"),
     }
     passing: ClassVar[Files] = {
@@ -182,9 +145,7 @@ class OtherPython(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The Python of the configuration against that of the project."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         wanted = table(subject.project.pyproject, "project").get("requires-python")
         for environment in every(wrangler):
             python = wrangler.python_in(environment)
@@ -225,18 +186,17 @@ class UnknownKey(Rule):
     """
 
     id = "WRA004"
+    needs_worker = True
     severity = Severity.WARNING
     fixable = True
     failing: ClassVar[Files] = {
-        "wrangler.toml": _toml({"[observability]": "[observabilty]"}),
+        "wrangler.toml": toml({"[observability]": "[observabilty]"}),
     }
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every key against those of wrangler's schema."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         keys = known()["keys"]
         only_top = set(known()["top_level_only"])
         inside = {key: value for key, value in keys.items() if key not in only_top}
@@ -293,13 +253,13 @@ class NoMain(Rule):
     """
 
     id = "WRA005"
-    failing: ClassVar[Files] = {"wrangler.toml": _toml({"src/entry.py": "src/main.py"})}
+    failing: ClassVar[Files] = {"wrangler.toml": toml({"src/entry.py": "src/main.py"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The paths that `main` names."""
         wrangler = subject.project.wrangler
-        for environment in every(wrangler) if wrangler else ():
+        for environment in every(wrangler):
             main = environment.data.get("main")
             if not isinstance(main, str) or not main.endswith(".py") or "\0" in main:
                 continue
@@ -316,20 +276,19 @@ class UndeclaredBinding(Rule):
     """
 
     id = "WRA006"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
         '    return await env.CACHE.get("answer") or httpx.__version__\n'
     }
     passing: ClassVar[Files] = {
         **failing,
-        "wrangler.toml": _toml({}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n'),
+        "wrangler.toml": toml({}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n'),
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Names on which a binding's methods are called."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         declared = {named.name for each in every(wrangler) for named in each.named}
         seen: set[str] = set()
         for use in subject.facts.uses:
@@ -364,17 +323,18 @@ class UnusedBinding(Rule):
     """
 
     id = "WRA007"
+    needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
-        "wrangler.toml": _toml({}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n')
+        "wrangler.toml": toml({}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n')
     }
     passing: ClassVar[Files] = {**failing, **UndeclaredBinding.failing}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Declared names against the words of the code."""
-        wrangler = python_worker(subject)
+        wrangler = subject.worker
         project = subject.project
-        if wrangler is None or not project.modules or project.broken:
+        if not project.modules or project.broken:
             return
         for environment in every(wrangler):
             for named in environment.bindings:
@@ -395,10 +355,11 @@ class NotRepeated(Rule):
     """
 
     id = "WRA008"
+    needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "src/service.py": UndeclaredBinding.failing["src/service.py"],
-        "wrangler.toml": _toml(
+        "wrangler.toml": toml(
             {},
             '\n[[kv_namespaces]]\nbinding = "CACHE"\n\n[env.production]\nname = "example-prod"\n',
         ),
@@ -411,9 +372,7 @@ class NotRepeated(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Names of the top level against those of each environment."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         kinds = set(known()["not_inherited"])
         for environment in wrangler.environments:
             has = {named.name for named in environment.named}
@@ -445,17 +404,17 @@ class SecretInVars(Rule):
     """
 
     id = "WRA009"
+    needs_worker = True
     failing: ClassVar[Files] = {
-        "wrangler.toml": _toml({}, '\n[vars]\nMAIL_API_KEY = "9f8c2b7e41d05a63"\n')
+        "wrangler.toml": toml({}, '\n[vars]\nMAIL_API_KEY = "9f8c2b7e41d05a63"\n')
     }
     passing: ClassVar[Files] = {
-        "wrangler.toml": _toml({}, '\n[secrets]\nrequired = ["MAIL_API_KEY"]\n')
+        "wrangler.toml": toml({}, '\n[secrets]\nrequired = ["MAIL_API_KEY"]\n')
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Variables with the name of a secret and a value that is no placeholder."""
-        wrangler = python_worker(subject)
-        for environment in every(wrangler) if wrangler else ():
+        for environment in every(subject.worker):
             values = table(environment.data, "vars")
             for named in environment.variables:
                 for name, value in _texts_in(named.name, values[named.name]):
@@ -498,22 +457,21 @@ class SecretNotRequired(Rule):
     """
 
     id = "WRA010"
+    needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
-        "wrangler.toml": _toml({}, "\n[secrets]\nrequired = []\n"),
+        "wrangler.toml": toml({}, "\n[secrets]\nrequired = []\n"),
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + env.MAIL_API_KEY\n",
     }
     passing: ClassVar[Files] = {
         **failing,
-        "wrangler.toml": _toml({}, '\n[secrets]\nrequired = ["MAIL_API_KEY"]\n'),
+        "wrangler.toml": toml({}, '\n[secrets]\nrequired = ["MAIL_API_KEY"]\n'),
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Names of secrets that the code takes from its environment."""
-        wrangler = python_worker(subject)
-        if wrangler is None:
-            return
+        wrangler = subject.worker
         declared = {named.name for each in every(wrangler) for named in each.named}
         listed = any("secrets" in each.data for each in every(wrangler))
         seen = {use.name for use in subject.facts.uses if use.default}
@@ -559,10 +517,11 @@ class OutOfBounds(Rule):
     """
 
     id = "WRA011"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
         '    await env.LIMITER.limit({"key": "all"})\n    return httpx.__version__\n',
-        "wrangler.toml": _toml(
+        "wrangler.toml": toml(
             {},
             '\n[[ratelimits]]\nname = "LIMITER"\nnamespace_id = "1001"\n'
             "simple = { limit = 100, period = 30 }\n",
@@ -575,8 +534,7 @@ class OutOfBounds(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every bounded value of every environment."""
-        wrangler = python_worker(subject)
-        for environment in every(wrangler) if wrangler else ():
+        for environment in every(subject.worker):
             yield from self._numbers(environment)
             yield from self._rate_limits(environment)
             yield from self._texts(environment)
@@ -655,15 +613,16 @@ class NotObserved(Rule):
     """
 
     id = "WRA012"
+    needs_worker = True
     severity = Severity.WARNING
     fixable = True
-    failing: ClassVar[Files] = {"wrangler.toml": _toml({"\n[observability]\nenabled = true\n": ""})}
+    failing: ClassVar[Files] = {"wrangler.toml": toml({"\n[observability]\nenabled = true\n": ""})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Whether logs, or all of it, are on, wherever the configuration says so."""
-        wrangler = python_worker(subject)
-        if wrangler is None or not wrangler.main or "pages_build_output_dir" in wrangler.data:
+        wrangler = subject.worker
+        if not wrangler.main or "pages_build_output_dir" in wrangler.data:
             return
         said = wrangler.data.get("observability")
         if said is None:
@@ -705,23 +664,23 @@ class BoundTwice(Rule):
     """
 
     id = "WRA013"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": UndeclaredBinding.failing["src/service.py"],
-        "wrangler.toml": _toml(
+        "wrangler.toml": toml(
             {}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n\n[vars]\nCACHE = "in memory"\n'
         ),
     }
     passing: ClassVar[Files] = {
         "src/service.py": UndeclaredBinding.failing["src/service.py"],
-        "wrangler.toml": _toml(
+        "wrangler.toml": toml(
             {}, '\n[[kv_namespaces]]\nbinding = "CACHE"\n\n[vars]\nCACHE_KIND = "in memory"\n'
         ),
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The names of each environment."""
-        wrangler = python_worker(subject)
-        for environment in every(wrangler) if wrangler else ():
+        for environment in every(subject.worker):
             seen: dict[str, Named] = {}
             for named in environment.named:
                 first = seen.setdefault(named.name, named)
@@ -743,6 +702,7 @@ class TwoFiles(Rule):
     """
 
     id = "WRA014"
+    needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "wrangler.jsonc": '{ "name": "example", "main": "src/entry.py" }\n',
@@ -752,7 +712,7 @@ class TwoFiles(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The files of the project's folder."""
         found = [path for path in WRANGLER_FILES if subject.project.has(str(path))]
-        if len(found) > 1 and python_worker(subject):
+        if len(found) > 1:
             yield self.finding(
                 Place(PurePosixPath(found[1])),
                 f"{found[0]} is there too, and pywrangler reads that one; keep one of them",
@@ -771,10 +731,11 @@ class NoClass(Rule):
     """
 
     id = "WRA015"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
         '    await env.ROOMS.getByName("lobby")\n    return httpx.__version__\n',
-        "wrangler.toml": _toml(
+        "wrangler.toml": toml(
             {}, '\n[[durable_objects.bindings]]\nname = "ROOMS"\nclass_name = "Room"\n'
         ),
     }
@@ -790,9 +751,9 @@ class NoClass(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The classes that bindings name."""
-        wrangler = python_worker(subject)
+        wrangler = subject.worker
         project = subject.project
-        if wrangler is None or not project.modules or project.broken:
+        if not project.modules or project.broken:
             return
         for environment in every(wrangler):
             made = _migrated(environment, wrangler)
@@ -823,22 +784,3 @@ def _migrated(environment: Environment, wrangler: Wrangler) -> set[str]:
         for key in ("renamed_classes", "transferred_classes"):
             made.update(str(each.get("to")) for each in tables(migration.get(key)))
     return made
-
-
-RULES: tuple[type[Rule], ...] = (
-    NoPythonFlag,
-    NoDate,
-    OtherPython,
-    UnknownKey,
-    NoMain,
-    UndeclaredBinding,
-    UnusedBinding,
-    NotRepeated,
-    SecretInVars,
-    SecretNotRequired,
-    OutOfBounds,
-    NotObserved,
-    BoundTwice,
-    TwoFiles,
-    NoClass,
-)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import ClassVar
 
-from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
 from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.options import bytes_of
-from forge_scaffold.checks.wrangler import python_worker
+from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.distributions import PLATFORM_MODULES
 from forge_scaffold.project import MANIFEST, Project, strings, table
@@ -95,6 +95,7 @@ class TooLarge(Rule):
     """
 
     id = "SIZ001"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "pyproject.toml": BASE["pyproject.toml"] + '\n[tool.forge.check]\nbudget = "4 KiB"\n',
         "python_modules/httpx/__init__.py": f"# {'-' * 5000}\n",
@@ -107,8 +108,8 @@ class TooLarge(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The sum against the platform's limit and the project's."""
         project = subject.project
-        wrangler = python_worker(subject)
-        if wrangler is None or not (project.root / VENDORED).is_dir():
+        wrangler = subject.worker
+        if not (project.root / VENDORED).is_dir():
             return
         sizes = _uploaded(project, excluded(wrangler))
         total = sizes.total()
@@ -143,6 +144,7 @@ class Idle(Rule):
     """
 
     id = "SIZ002"
+    needs_worker = True
     severity = Severity.NOTE
     failing: ClassVar[Files] = {"python_modules/httpx/_types.pyi": f"# {'-' * 300_000}\n"}
     passing: ClassVar[Files] = {
@@ -154,8 +156,8 @@ class Idle(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """The vendored files by kind."""
         project = subject.project
-        wrangler = python_worker(subject)
-        if wrangler is None or not (project.root / VENDORED).is_dir():
+        wrangler = subject.worker
+        if not (project.root / VENDORED).is_dir():
             return
         globs = excluded(wrangler)
         idle: Counter[str] = Counter()
@@ -182,6 +184,7 @@ class LeftOut(Rule):
     """
 
     id = "SIZ003"
+    needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": BASE["wrangler.toml"] + '\n[python_modules]\nexclude = ["*.pth"]\n'
     }
@@ -199,8 +202,8 @@ class LeftOut(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Each pattern against the SDK's files and the modules that are imported."""
-        wrangler = python_worker(subject)
-        if wrangler is None or "python_modules" not in wrangler.data:
+        wrangler = subject.worker
+        if "python_modules" not in wrangler.data:
             return
         own = subject.project.own_modules | PLATFORM_MODULES
         needed = {
@@ -215,6 +218,3 @@ class LeftOut(Rule):
             lost += [name for path, name in needed.items() if leaves_out((glob,), path)]
             if lost:
                 yield self.finding(place, f"{glob}: leaves out {lost[0]}, which the Worker needs")
-
-
-RULES: tuple[type[Rule], ...] = (TooLarge, Idle, LeftOut)

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator
 from typing import ClassVar
 
-from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.rule import Files, Rule, Subject
 
 
 class BrokenFile(Rule):
@@ -18,6 +19,7 @@ class BrokenFile(Rule):
     """
 
     id = "PRJ001"
+    last = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env:\n    return httpx.__version__\n"
     }
@@ -42,6 +44,3 @@ class BrokenFile(Rule):
 
 def _older(one: str, other: str) -> bool:
     return tuple(map(int, one.split("."))) < tuple(map(int, other.split(".")))
-
-
-RULES = (BrokenFile,)

@@ -1,65 +1,25 @@
-"""What a rule is, and what it finds."""
+"""What a rule is, and what it looks at."""
 
 import ast
 import inspect
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar
 
-from forge_scaffold.checks.facts import Facts
+from forge_scaffold.checks.code.facts import Facts
+from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.configuration import python_worker
+from forge_scaffold.checks.finding import Edit, Finding, Severity
 from forge_scaffold.declarations.worker import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.versions import Releases
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
+from forge_scaffold.wrangler import Wrangler
 
-if TYPE_CHECKING:
-    from forge_scaffold.checks.walk import Scope
-
-
-class Severity(StrEnum):
-    """How bad a finding is. Notes are printed, but do not make a check fail."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-class Edit(NamedTuple):
-    """A change of a file.
-
-    Attributes:
-        path: the file, relative to the project; made when it is missing.
-        start: the offset of the first character to replace.
-        end: the offset after the last.
-        text: what stands there instead.
-    """
-
-    path: PurePosixPath
-    start: int
-    end: int
-    text: str
-
-
-class Finding(NamedTuple):
-    """Something that a rule has to say about a place.
-
-    Attributes:
-        rule: its id.
-        place: file, line and column.
-        message: what is wrong and what to do, with the values found; never a secret.
-        severity: the rule's, or a milder one.
-        edit: what `--fix` does about it; None when that takes a person.
-    """
-
-    rule: str
-    place: Place
-    message: str
-    severity: Severity
-    edit: Edit | None = None
+# Before the walk.
+_NOTHING = Facts()
 
 
 @dataclass(frozen=True)
@@ -69,14 +29,22 @@ class Subject:
     Attributes:
         project: on disk.
         policy: what it may depend on.
-        facts: what the walk over its modules has met; complete before any rule's `check`.
+        facts: what the walk over its modules has met; there when a rule's `check` runs.
         releases: what the package index has, by package; nothing when it was not asked.
     """
 
     project: Project
     policy: Policy
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = _NOTHING
     releases: Mapping[str, Releases] = field(default_factory=dict)
+
+    @cached_property
+    def worker(self) -> Wrangler:
+        """The configuration of a Python Worker: for rules that `needs_worker`."""
+        wrangler = python_worker(self.project)
+        if wrangler is None:
+            raise LookupError("a rule that asks for the Worker has to say that it needs one")
+        return wrangler
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:
@@ -100,6 +68,9 @@ Files = Mapping[str, str]
 class Rule:
     """One thing that can be wrong with a Worker.
 
+    Every subclass in checks/rules/ is a rule; nothing else lists them. Each check makes an instance
+    of its own, which keeps what it has seen from `visit` to `check`.
+
     The docstring of a rule is its documentation: the first line its title, then the reason, then a
     paragraph that begins with "Fix: ". A rule that looks at Python code names what it wants to see
     (`nodes`, `calls`, `reads`, `methods`) and has `visit`; any other has `check`.
@@ -116,6 +87,8 @@ class Rule:
         methods: names of methods whose calls to visit, whatever the object.
         import_time: whether to visit only what runs while the modules are imported, functions that
             are called then among it.
+        needs_worker: whether `check` runs only where the configuration is a Python Worker's.
+        last: whether its `check` comes after all others, which may find what it reports.
         fixable: whether `--fix` mends it, at least where that is plain.
     """
 
@@ -129,13 +102,15 @@ class Rule:
     reads: ClassVar[Collection[str]] = ()
     methods: ClassVar[Collection[str]] = ()
     import_time: ClassVar[bool] = False
+    needs_worker: ClassVar[bool] = False
+    last: ClassVar[bool] = False
     fixable: ClassVar[bool] = False
 
     def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - rules override it
         """Findings about the project as a whole."""
         yield from ()
 
-    def visit(self, node: ast.AST, scope: "Scope") -> Iterator[Finding]:  # noqa: ARG002
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:  # noqa: ARG002
         """Findings about a node that the rule asked for."""
         yield from ()
 

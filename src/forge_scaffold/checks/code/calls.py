@@ -7,14 +7,12 @@ each other.
 
 import ast
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from forge_scaffold.documents import Place
-
-if TYPE_CHECKING:
-    from forge_scaffold.checks.walk import Scope
+from forge_scaffold.checks.code.modules import Modules
+from forge_scaffold.checks.code.scope import Call, Scope
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Definition: TypeAlias = Function | ast.ClassDef
@@ -37,34 +35,11 @@ _MAKERS = ("__new__", "__init__", "__post_init__", "model_post_init")
 _HOPS = 20
 
 
-class Call(NamedTuple):
-    """A call of a name at import time.
-
-    Attributes:
-        name: what it calls, as `Scope.name` has it.
-        node: the call, or the decorator.
-        scope: where it stands.
-        factory: what it returns is called as well, for it stands as a decorator.
-        awaited: the coroutine that it returns runs at import time, too.
-    """
-
-    name: str
-    node: ast.expr
-    scope: "Scope"
-    factory: bool = False
-    awaited: bool = False
-
-    @property
-    def place(self) -> Place:
-        """Where it stands."""
-        return self.scope.place(self.node)
-
-
 class Defined(NamedTuple):
     """A function or a class, and where it stands."""
 
     node: Definition
-    scope: "Scope"
+    scope: Scope
 
 
 class Calls:
@@ -74,29 +49,18 @@ class Calls:
         made: the calls that are still to be followed, in the order in which they were met.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Modules) -> None:
         self.made: deque[Call] = deque()
+        self._modules = modules
         self._defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = {}
-        self._names: dict[PurePosixPath, Mapping[str, str]] = {}
-        self._modules: dict[str, PurePosixPath] = {}
-        self._deepest = 0
 
-    def add(self, scope: "Scope") -> None:
-        """Note a module: what others call it, and what it will call others."""
-        path = scope.module.path
-        parts = path.relative_to(scope.subject.project.base).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        self._names[path] = scope.names
-        self._modules[".".join(parts)] = path
-        self._deepest = max(self._deepest, len(parts))
-
-    def define(self, node: Definition, scope: "Scope") -> None:
+    def define(self, node: Definition, scope: Scope) -> None:
         """Note a function or a class: by its name inside its function, by its full one outside."""
         owner = scope.functions[-1] if scope.functions else None
         name = node.name if owner else _full_name(node, scope)
         self._defined.setdefault((scope.module.path, owner), {})[name] = Defined(node, scope)
 
-    def run(self, call: Call) -> Iterator[tuple[Function, "Scope"]]:
+    def run(self, call: Call) -> Iterator[tuple[Function, Scope]]:
         """The functions whose bodies a call runs, each with where it stands."""
         found = self._found(call.name, call.scope)
         if found and isinstance(found.node, ast.ClassDef):
@@ -127,42 +91,26 @@ class Calls:
                 pending += reversed([base for base in bases if base])
         return None
 
-    def _found(self, name: str, scope: "Scope") -> Defined | None:
+    def _found(self, name: str, scope: Scope) -> Defined | None:
         """What a name stands for: in the functions around it, in its module, in another one."""
         path = scope.module.path
         for owner in (*reversed(scope.functions), None):
             if found := self._defined.get((path, owner), {}).get(name):
                 return found
         for _ in range(_HOPS):
-            module, rest = self._split(self._absolute(name, path, scope))
+            module, rest = self._modules.split(self._modules.absolute(name, path))
             if module is None:
                 return None
             if found := self._defined.get((module, None), {}).get(rest):
                 return found
             head, dot, tail = rest.partition(".")
-            if head not in self._names[module]:
+            if head not in self._modules.names[module]:
                 return None
-            path, name = module, f"{self._names[module][head]}{dot}{tail}"
+            path, name = module, f"{self._modules.names[module][head]}{dot}{tail}"
         return None
 
-    def _absolute(self, name: str, path: PurePosixPath, scope: "Scope") -> str:
-        """A name with a module's relative import resolved; dots tell how far up it begins."""
-        if not name.startswith("."):
-            return name
-        rest = name.lstrip(".")
-        folder = path.relative_to(scope.subject.project.base).parts[: -(len(name) - len(rest))]
-        return ".".join([*folder, rest])
 
-    def _split(self, name: str) -> tuple[PurePosixPath | None, str]:
-        """A module of the project, and the rest of a name inside it."""
-        parts = name.split(".", self._deepest + 1)
-        for length in range(min(len(parts) - 1, self._deepest), -1, -1):
-            if path := self._modules.get(".".join(parts[:length])):
-                return path, ".".join(parts[length:])
-        return None, name
-
-
-def _full_name(node: Definition, scope: "Scope") -> str:
+def _full_name(node: Definition, scope: Scope) -> str:
     return ".".join([*(each.name for each in scope.classes), node.name])
 
 

@@ -1,143 +1,108 @@
-"""One walk over each module, with every rule that asked for what it meets.
+"""One walk over each module, with every visitor that asked for what it meets.
 
 The walk knows of each node whether it runs while the module is imported, in which functions and
 classes it stands, and what its names stand for. It is a loop, not a recursion: nesting that Python
 can parse cannot break it. Functions that are called at import time are walked once more, for the
-rules that are about that.
+visitors that are about that.
 """
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
 
-from forge_scaffold.checks.base import Finding, Rule, Subject
-from forge_scaffold.checks.calls import RUNNERS, Call, Calls, Definition
-from forge_scaffold.checks.facts import Import, Use
-from forge_scaffold.documents import Place
-from forge_scaffold.project import Module
+from forge_scaffold.checks.code.calls import RUNNERS, Calls, Definition
+from forge_scaffold.checks.code.expressions import text_of
+from forge_scaffold.checks.code.facts import Facts, Import, Use
+from forge_scaffold.checks.code.modules import Modules
+from forge_scaffold.checks.code.scope import Call, Function, Scope
+from forge_scaffold.project import Project
 
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Found = TypeVar("Found")
+Found_co = TypeVar("Found_co", covariant=True)
 
 
-class Scope(NamedTuple):
-    """Where a node stands.
+class Visitor(Protocol[Found_co]):
+    """Somebody who wants to see some of the nodes.
 
     Attributes:
-        subject: the project and its policy.
-        module: the file.
-        names: what the module's imports call what: {"sleep": "time.sleep"}; grows as it is read.
-        functions: the functions around the node, outermost first.
-        classes: the classes around it.
-        shadowed: names that are parameters here, whatever was imported under them.
-        optional: inside a `try` that expects an ImportError.
-        typing: inside `if TYPE_CHECKING`.
-        script: inside `if __name__ == "__main__"`, which no Worker runs.
-        import_time: whether it runs while the module is imported, before any request.
-        through: the call at import time that runs the function around the node, if one does.
+        nodes: types of syntax nodes to visit.
+        calls: dotted names whose calls to visit: "time.sleep", "secrets.*".
+        reads: dotted names to visit where they stand: "os.environ".
+        methods: names of methods whose calls to visit, whatever the object.
+        import_time: whether to visit only what runs while the modules are imported.
     """
 
-    subject: Subject
-    module: Module
-    names: dict[str, str]
-    functions: tuple[Function, ...] = ()
-    classes: tuple[ast.ClassDef, ...] = ()
-    shadowed: frozenset[str] = frozenset()
-    optional: bool = False
-    typing: bool = False
-    script: bool = False
-    import_time: bool = True
-    through: Call | None = None
-
     @property
-    def when(self) -> str:
-        """How a message says that the node runs at import time, and why."""
-        if self.through is None:
-            return "at import time"
-        place = self.through.place
-        here = place.path == self.module.path
-        where = f"line {place.line}" if here else f"{place.path}:{place.line}"
-        return f"at import time ({where} calls {self.through.name.lstrip('.')}())"
-
+    def nodes(self) -> Collection[type[ast.AST]]: ...  # noqa: D102
     @property
-    def is_async(self) -> bool:
-        """Whether the innermost function is a coroutine."""
-        return bool(self.functions) and isinstance(self.functions[-1], ast.AsyncFunctionDef)
-
-    def place(self, node: ast.AST) -> Place:
-        """Where a node stands: its first line, and its columns when it has only one."""
-        line = getattr(node, "lineno", 1)
-        start = self._column(line, getattr(node, "col_offset", 0))
-        one_line = getattr(node, "end_lineno", None) == line
-        end = self._column(line, getattr(node, "end_col_offset", 0)) if one_line else 0
-        return Place(self.module.path, line, start + 1, end + 1 if end else 0)
-
-    def _column(self, line: int, offset: int) -> int:
-        """A column in characters; the syntax tree counts bytes."""
-        lines = self.module.text.lines
-        text = lines[line - 1] if line <= len(lines) else ""
-        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
-
-    def name(self, node: ast.AST) -> str | None:
-        """What an expression stands for, as a dotted name: "os.environ"; None when that is open.
-
-        Builtins have their own name: "print".
-        """
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id in self.shadowed:
-            return None
-        parts.append(self.names.get(node.id, node.id))
-        return ".".join(reversed(parts))
-
-    def imported(self, node: ast.AST) -> bool:
-        """Whether an expression begins with a name that was imported."""
-        while isinstance(node, ast.Attribute):
-            node = node.value
-        return isinstance(node, ast.Name) and node.id in self.names
+    def calls(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def reads(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def methods(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def import_time(self) -> bool: ...  # noqa: D102
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Found_co]: ...  # noqa: D102
 
 
-class Wanted:
-    """What some rules want to see."""
+class Wanted(Generic[Found]):
+    """What some visitors want to see."""
 
     __slots__ = ("calls", "methods", "nodes", "reads")
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self.nodes: dict[type[ast.AST], list[Rule]] = {}
-        self.calls: dict[str, list[Rule]] = {}
-        self.reads: dict[str, list[Rule]] = {}
-        self.methods: dict[str, list[Rule]] = {}
-        for rule in rules:
-            _subscribe(self.nodes, rule.nodes, rule)
-            _subscribe(self.calls, rule.calls, rule)
-            _subscribe(self.reads, rule.reads, rule)
-            _subscribe(self.methods, rule.methods, rule)
+    def __init__(self, visitors: Iterable[Visitor[Found]]) -> None:
+        self.nodes: dict[type[ast.AST], list[Visitor[Found]]] = {}
+        self.calls: dict[str, list[Visitor[Found]]] = {}
+        self.reads: dict[str, list[Visitor[Found]]] = {}
+        self.methods: dict[str, list[Visitor[Found]]] = {}
+        for visitor in visitors:
+            _subscribe(self.nodes, visitor.nodes, visitor)
+            _subscribe(self.calls, visitor.calls, visitor)
+            _subscribe(self.reads, visitor.reads, visitor)
+            _subscribe(self.methods, visitor.methods, visitor)
 
 
-class Walker:
-    """Takes the rules that look at code through the modules of a project."""
+class Record:
+    """What a walk notes on its way, whoever visits."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        every = tuple(rules)
+    def __init__(self, modules: Modules) -> None:
+        self.imports: list[Import] = []
+        self.uses: list[Use] = []
+        self.classes: set[str] = set()
+        self.calls = Calls(modules)
+
+    @property
+    def facts(self) -> Facts:
+        """What was met."""
+        return Facts(tuple(self.imports), tuple(self.uses), frozenset(self.classes))
+
+
+class Walker(Generic[Found]):
+    """Takes visitors through the modules of a project."""
+
+    def __init__(self, visitors: Iterable[Visitor[Found]]) -> None:
+        every = tuple(visitors)
         self.every = Wanted(every)
-        self.early = Wanted(rule for rule in every if rule.import_time)
-        self.always = Wanted(rule for rule in every if not rule.import_time)
+        self.early = Wanted([each for each in every if each.import_time])
+        self.always = Wanted([each for each in every if not each.import_time])
 
-    def findings(self, subject: Subject) -> Iterator[Finding]:
-        """What the rules find in the modules of the project."""
-        for module in subject.project.modules:
-            scope = Scope(subject, module, {})
-            subject.facts.calls.add(scope)
+    def walk(self, project: Project) -> tuple[list[Found], Facts]:
+        """What the visitors find in the modules of a project, and what else was met."""
+        modules = Modules(project)
+        record = Record(modules)
+        found: list[Found] = []
+        for module in project.modules:
+            scope = Scope(project, module, modules.names[module.path])
             start: list[tuple[ast.AST, Scope]] = [(module.tree, scope)]
-            yield from _walk(start, self.every, self.always, _FIRST)
-        yield from self._early(subject)
+            found += _walk(start, self.every, self.always, _FIRST, record)
+        found += self._early(record)
+        return found, record.facts
 
-    def _early(self, subject: Subject) -> Iterator[Finding]:
+    def _early(self, record: Record) -> Iterator[Found]:
         """What they find in functions that are called at import time, each looked at once."""
-        none = Wanted(())
+        none: Wanted[Found] = Wanted(())
         seen: set[ast.AST] = set()
-        calls = subject.facts.calls
+        calls = record.calls
         while calls.made:
             call = calls.made.popleft()
             for function, scope in calls.run(call):
@@ -147,14 +112,16 @@ class Walker:
                 start = list(_body(function, scope, call.scope.through or call))
                 start.reverse()
                 # The calls that the function makes are added to those still to be followed.
-                yield from _walk(start, self.early, none, _AGAIN)
-        # It knows of all scopes, and they of it: what stands in a circle costs a collection.
-        subject.facts.calls = Calls()
+                yield from _walk(start, self.early, none, _AGAIN, record)
 
 
 def _walk(
-    pending: list[tuple[ast.AST, Scope]], early: Wanted, later: Wanted, way: "Way"
-) -> Iterator[Finding]:
+    pending: list[tuple[ast.AST, Scope]],
+    early: Wanted[Found],
+    later: Wanted[Found],
+    way: "Way",
+    record: Record,
+) -> Iterator[Found]:
     """Past all nodes below some, for those who want to see what runs `early`, or only `later`."""
     notes, openers, note_call = way
     while pending:
@@ -167,13 +134,13 @@ def _walk(
             continue
         kind = type(node)
         if kind in wanted.nodes:
-            for rule in wanted.nodes[kind]:
-                yield from rule.visit(node, scope)
+            for visitor in wanted.nodes[kind]:
+                yield from visitor.visit(node, scope)
         if kind in notes:
-            notes[kind](node, scope)
+            notes[kind](node, scope, record)
         if isinstance(node, ast.Call):
             name = scope.name(node.func)
-            note_call(node, scope, name)
+            note_call(node, scope, name, record)
             yield from _call(node, scope, wanted, name)
         elif kind is ast.Attribute and scope.imported(node):
             yield from _read(node, scope, wanted)
@@ -183,33 +150,35 @@ def _walk(
             pending += [(child, scope) for child in reversed(children(node))]
 
 
-def _call(node: ast.Call, scope: Scope, wanted: Wanted, name: str | None) -> Iterator[Finding]:
+def _call(node: ast.Call, scope: Scope, wanted: Wanted[Found], name: str | None) -> Iterator[Found]:
     function = node.func
     # A dotted name that nothing imported is some object's attribute.
     if name is not None and ("." not in name or scope.imported(function)):
-        for rule in _matching(wanted.calls, name):
-            yield from rule.visit(node, scope)
+        for visitor in _matching(wanted.calls, name):
+            yield from visitor.visit(node, scope)
     if isinstance(function, ast.Attribute):
-        for rule in wanted.methods.get(function.attr, ()):
-            yield from rule.visit(node, scope)
+        for visitor in wanted.methods.get(function.attr, ()):
+            yield from visitor.visit(node, scope)
 
 
-def _read(node: ast.AST, scope: Scope, wanted: Wanted) -> Iterator[Finding]:
+def _read(node: ast.AST, scope: Scope, wanted: Wanted[Found]) -> Iterator[Found]:
     name = scope.name(node)
     if name is not None:
-        for rule in _matching(wanted.reads, name):
-            yield from rule.visit(node, scope)
+        for visitor in _matching(wanted.reads, name):
+            yield from visitor.visit(node, scope)
 
 
 _Key = TypeVar("_Key")
 
 
-def _subscribe(table: dict[_Key, list[Rule]], keys: Collection[_Key], rule: Rule) -> None:
+def _subscribe(
+    table: dict[_Key, list[Visitor[Found]]], keys: Collection[_Key], visitor: Visitor[Found]
+) -> None:
     for key in keys:
-        table.setdefault(key, []).append(rule)
+        table.setdefault(key, []).append(visitor)
 
 
-def _matching(table: Mapping[str, list[Rule]], name: str) -> Iterable[Rule]:
+def _matching(table: Mapping[str, list[Visitor[Found]]], name: str) -> Iterable[Visitor[Found]]:
     exact = table.get(name, ())
     family = table.get(f"{name.rpartition('.')[0]}.*") if "." in name else None
     return [*exact, *family] if family else exact
@@ -238,24 +207,24 @@ def children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _learn(node: ast.AST, scope: Scope) -> None:
+def _learn(node: ast.AST, scope: Scope, record: Record) -> None:
     """Note what an import brings, and what the module calls it."""
     names = scope.names
     if isinstance(node, ast.Import):
         for alias in node.names:
             top = alias.name.partition(".")[0]
             names[alias.asname or top] = alias.name if alias.asname else top
-            _note_import(node, scope, alias.name)
+            _note_import(node, scope, alias.name, record)
     elif isinstance(node, ast.ImportFrom):
         origin = "." * node.level + (f"{node.module}." if node.module else "")
         for alias in node.names:
             names[alias.asname or alias.name] = f"{origin}{alias.name}"
         if not node.level and node.module:
-            _note_import(node, scope, node.module)
+            _note_import(node, scope, node.module, record)
 
 
-def _note_import(node: ast.AST, scope: Scope, name: str) -> None:
-    scope.subject.facts.imports.append(
+def _note_import(node: ast.AST, scope: Scope, name: str, record: Record) -> None:
+    record.imports.append(
         Import(
             name,
             scope.place(node),
@@ -269,59 +238,59 @@ def _note_import(node: ast.AST, scope: Scope, name: str) -> None:
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
-def _note_call(node: ast.Call, scope: Scope, name: str | None) -> None:
+def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -> None:
     """Imports and environment reads that are calls with a literal name."""
     first = node.args[0] if node.args else None
     second = node.args[1] if len(node.args) > 1 else None
-    if name in _IMPORTERS and (text := _literal(first)) and not text.startswith("."):
-        _note_import(node, scope, text)
-    elif name == "getattr" and first and is_env(first, scope) and (text := _literal(second)):
+    if name in _IMPORTERS and (text := text_of(first)) and not text.startswith("."):
+        _note_import(node, scope, text, record)
+    elif name == "getattr" and first and is_env(first, scope) and (text := text_of(second)):
         use = Use(text, scope.place(node), called=None, default=len(node.args) > 2)
-        scope.subject.facts.uses.append(use)
+        record.uses.append(use)
     elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
         owner = node.func.value
-        scope.subject.facts.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
-    _note_early_call(node, scope, name)
+        record.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
+    _note_early_call(node, scope, name, record)
 
 
-def _note_early_call(node: ast.Call, scope: Scope, name: str | None) -> None:
+def _note_early_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -> None:
     if name and scope.import_time:
-        scope.subject.facts.calls.made.append(Call(name, node, scope))
+        record.calls.made.append(Call(name, node, scope))
         for argument in node.args if name in RUNNERS else ():
-            _note_coroutine(argument, scope)
+            _note_coroutine(argument, scope, record)
 
 
-def _note_await(node: ast.Await, scope: Scope) -> None:
-    _note_coroutine(node.value, scope)
+def _note_await(node: ast.Await, scope: Scope, record: Record) -> None:
+    _note_coroutine(node.value, scope, record)
 
 
-def _note_coroutine(node: ast.expr, scope: Scope) -> None:
+def _note_coroutine(node: ast.expr, scope: Scope, record: Record) -> None:
     """Note the call of a coroutine function whose coroutine runs at import time."""
     if isinstance(node, ast.Call) and (name := scope.name(node.func)):
-        scope.subject.facts.calls.made.append(Call(name, node, scope, awaited=True))
+        record.calls.made.append(Call(name, node, scope, awaited=True))
 
 
-def _note_function(node: Definition, scope: Scope) -> None:
-    scope.subject.facts.calls.define(node, scope)
-    _note_decorators(node, scope)
+def _note_function(node: Definition, scope: Scope, record: Record) -> None:
+    record.calls.define(node, scope)
+    _note_decorators(node, scope, record)
 
 
-def _note_decorators(node: Definition, scope: Scope) -> None:
+def _note_decorators(node: Definition, scope: Scope, record: Record) -> None:
     """Calls without brackets: what decorates, and what a decorator's own call returns."""
     for decorator in node.decorator_list if scope.import_time else ():
         factory = isinstance(decorator, ast.Call)
         if name := scope.name(decorator.func if isinstance(decorator, ast.Call) else decorator):
-            scope.subject.facts.calls.made.append(Call(name, decorator, scope, factory))
+            record.calls.made.append(Call(name, decorator, scope, factory))
 
 
-def _note_class(node: ast.ClassDef, scope: Scope) -> None:
-    scope.subject.facts.classes.add(node.name)
-    _note_function(node, scope)
+def _note_class(node: ast.ClassDef, scope: Scope, record: Record) -> None:
+    record.classes.add(node.name)
+    _note_function(node, scope, record)
 
 
-def _note_use(node: ast.Attribute, scope: Scope) -> None:
+def _note_use(node: ast.Attribute, scope: Scope, record: Record) -> None:
     if _is_binding(node, scope):
-        scope.subject.facts.uses.append(Use(node.attr, scope.place(node), called=None))
+        record.uses.append(Use(node.attr, scope.place(node), called=None))
 
 
 def _is_binding(node: ast.AST, scope: Scope) -> TypeGuard[ast.Attribute]:
@@ -338,11 +307,6 @@ def is_env(node: ast.AST, scope: Scope) -> bool:
     if node.id in scope.shadowed:
         return node.id == "env"
     return scope.names.get(node.id) == "workers.env"
-
-
-def _literal(node: ast.AST | None) -> str | None:
-    text = node.value if isinstance(node, ast.Constant) else None
-    return text if isinstance(text, str) and text else None
 
 
 Inner: TypeAlias = Iterator[tuple[ast.AST, Scope]]
@@ -447,7 +411,7 @@ def _names(node: ast.expr | None) -> set[str]:
 
 
 Openers: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope], Inner]]
-Notes: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope], None]]
+Notes: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope, Record], None]]
 
 _OPENERS: Openers = {
     ast.FunctionDef: _function,
@@ -492,7 +456,7 @@ class Way(NamedTuple):
 
     notes: Notes
     openers: Openers
-    note_call: Callable[[ast.Call, Scope, str | None], None]
+    note_call: Callable[[ast.Call, Scope, str | None, Record], None]
 
 
 _FIRST = Way(_NOTES, _OPENERS, _note_call)

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from forge_scaffold.checks.base import Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.code.facts import Import
 from forge_scaffold.checks.examples import BASE
-from forge_scaffold.checks.facts import Import
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.words import mentioned
 from forge_scaffold.packages.distributions import (
     HELPS,
@@ -321,13 +322,3 @@ class ToolImport(Rule):
                     f"{each.top}: not uploaded with the Worker; keep tests and tools out of its "
                     "modules",
                 )
-
-
-RULES: tuple[type[Rule], ...] = (
-    Undeclared,
-    Unused,
-    ImportNotAllowed,
-    ImportTransitive,
-    MissingModule,
-    ToolImport,
-)

@@ -11,11 +11,14 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from forge_scaffold.checks.base import Edit, Files, Finding, Rule, Severity, Subject
+from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.walk import is_env
+from forge_scaffold.checks.configuration import every, python_worker
 from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.finding import Edit, Finding, Severity
 from forge_scaffold.checks.git import ignore_lines, ignored, tracked
-from forge_scaffold.checks.walk import Scope, is_env
-from forge_scaffold.checks.wrangler import SECRET_NAME, every, is_secret, python_worker
+from forge_scaffold.checks.rule import Files, Rule, Subject
+from forge_scaffold.checks.words import SECRET_NAME, is_secret
 from forge_scaffold.documents import Place, Text
 from forge_scaffold.project import Project
 
@@ -224,8 +227,8 @@ class RandomValue(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every text of the project, but for the variables that are WRA009's."""
-        wrangler = python_worker(subject)
-        named = [each for one in every(wrangler) for each in one.variables] if wrangler else []
+        worker = python_worker(subject.project)
+        named = [each for one in every(worker) for each in one.variables]
         others = {(each.place.path, each.place.line) for each in named if is_secret(each.name)}
         for path, text in _written(subject.project):
             for match in _words(text):
@@ -285,28 +288,29 @@ class SecretLogged(Rule):
         '    print("started")\n    return httpx.__version__\n'
     }
 
+    def __init__(self) -> None:
+        self._bare = False
+        self._logged: list[Place] = []
+
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """What is handed to print and to loggers; settings that do not hide their secrets."""
         if isinstance(node, ast.ClassDef):
             if node.name.endswith("Settings") and any(map(_bare_secret, node.body)):
-                scope.subject.facts.noted(self.id).append(node.name)
+                self._bare = True
         elif isinstance(node, ast.Call):
             for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
                 for part in _logged(argument, scope):
                     if what := _secret(part, scope):
                         yield self.finding(scope.place(part), f"{what} goes into the log")
                     elif _is_settings(part):
-                        place = scope.place(part)
-                        scope.subject.facts.noted(f"{self.id} settings").append(place)
+                        self._logged.append(scope.place(part))
 
-    def check(self, subject: Subject) -> Iterator[Finding]:
+    def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - it has seen all
         """Settings that are logged, where their secrets are plain strings."""
-        if subject.facts.noted(self.id):
-            for place in subject.facts.noted(f"{self.id} settings"):
-                yield self.finding(
-                    place,
-                    "settings go into the log, and their secrets are plain strings: SecretStr",
-                )
+        for place in self._logged if self._bare else ():
+            yield self.finding(
+                place, "settings go into the log, and their secrets are plain strings: SecretStr"
+            )
 
 
 def _bare_secret(node: ast.stmt) -> bool:
@@ -369,6 +373,3 @@ def _secret(node: ast.expr, scope: Scope) -> str | None:
 def _is_settings(node: ast.expr) -> bool:
     name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
     return name == "settings"
-
-
-RULES: tuple[type[Rule], ...] = (SecretsCommitted, Token, RandomValue, SecretLogged)

@@ -1,0 +1,120 @@
+"""Where a piece of code stands, and what its names stand for."""
+
+import ast
+from typing import NamedTuple, TypeAlias
+
+from forge_scaffold.documents import Place
+from forge_scaffold.project import Module, Project
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+class Scope(NamedTuple):
+    """Where a node stands.
+
+    Attributes:
+        project: whose module it is.
+        module: the file.
+        names: what the module's imports call what: {"sleep": "time.sleep"}; grows as it is read.
+        functions: the functions around the node, outermost first.
+        classes: the classes around it.
+        shadowed: names that are parameters here, whatever was imported under them.
+        optional: inside a `try` that expects an ImportError.
+        typing: inside `if TYPE_CHECKING`.
+        script: inside `if __name__ == "__main__"`, which no Worker runs.
+        import_time: whether it runs while the module is imported, before any request.
+        through: the call at import time that runs the function around the node, if one does.
+    """
+
+    project: Project
+    module: Module
+    names: dict[str, str]
+    functions: tuple[Function, ...] = ()
+    classes: tuple[ast.ClassDef, ...] = ()
+    shadowed: frozenset[str] = frozenset()
+    optional: bool = False
+    typing: bool = False
+    script: bool = False
+    import_time: bool = True
+    through: "Call | None" = None
+
+    @property
+    def when(self) -> str:
+        """How a message says that the node runs at import time, and why."""
+        if self.through is None:
+            return "at import time"
+        place = self.through.place
+        here = place.path == self.module.path
+        where = f"line {place.line}" if here else f"{place.path}:{place.line}"
+        return f"at import time ({where} calls {self.through.name.lstrip('.')}())"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the innermost function is a coroutine."""
+        return bool(self.functions) and isinstance(self.functions[-1], ast.AsyncFunctionDef)
+
+    def place(self, node: ast.AST) -> Place:
+        """Where a node stands: its first line, and its columns when it has only one."""
+        line = getattr(node, "lineno", 1)
+        start = self._column(line, getattr(node, "col_offset", 0))
+        one_line = getattr(node, "end_lineno", None) == line
+        end = self._column(line, getattr(node, "end_col_offset", 0)) if one_line else 0
+        return Place(self.module.path, line, start + 1, end + 1 if end else 0)
+
+    def _column(self, line: int, offset: int) -> int:
+        """A column in characters; the syntax tree counts bytes."""
+        lines = self.module.text.lines
+        text = lines[line - 1] if line <= len(lines) else ""
+        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
+
+    def name(self, node: ast.AST) -> str | None:
+        """What an expression stands for, as a dotted name: "os.environ"; None when that is open.
+
+        Builtins have their own name: "print".
+        """
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in self.shadowed:
+            return None
+        parts.append(self.names.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    def imported(self, node: ast.AST) -> bool:
+        """Whether an expression begins with a name that was imported."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self.names
+
+    @property
+    def is_later(self) -> bool:
+        """Whether it runs in a request."""
+        return bool(self.functions) and not self.typing and not self.script
+
+    def shown(self, node: ast.Call) -> str:
+        """How a message names a call."""
+        return f"{self.name(node.func) or ast.unparse(node.func)}()"
+
+
+class Call(NamedTuple):
+    """A call of a name at import time.
+
+    Attributes:
+        name: what it calls, as `Scope.name` has it.
+        node: the call, or the decorator.
+        scope: where it stands.
+        factory: what it returns is called as well, for it stands as a decorator.
+        awaited: the coroutine that it returns runs at import time, too.
+    """
+
+    name: str
+    node: ast.expr
+    scope: Scope
+    factory: bool = False
+    awaited: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.scope.place(self.node)
