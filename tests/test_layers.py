@@ -174,8 +174,10 @@ INSIDE = {
             "httpx",
             "options",
             "rule",
+            "uploads",
             "words",
         },
+        "uploads": set[str](),
         "words": set[str](),
     },
     "audit": {

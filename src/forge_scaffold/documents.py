@@ -143,13 +143,19 @@ class Document:
         return Place(self.text.path)
 
     def place_of_item(self, *address: str | int) -> Place:
-        """Where an item of an array of strings stands: its first mention from the key on."""
+        """Where an item of an array of strings stands: its first mention from the key on.
+
+        That of the nearest table around it when it is not there.
+        """
         known = self._places.get(address)
         if known:
             return known
         value: Any = self.data
         for step in address:
-            value = value[step]
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return self.place(*address)
         return self.text.place_of(str(value), self.place(*address).line)
 
 

@@ -38,7 +38,7 @@ _HOPS = 20
 class Defined(NamedTuple):
     """A function or a class, and where it stands."""
 
-    node: Definition
+    node: Definition | ast.Lambda
     scope: Scope
 
 
@@ -54,18 +54,24 @@ class Calls:
         self._modules = modules
         self._defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = {}
 
+    def define_as(self, name: str, node: ast.Lambda, scope: Scope) -> None:
+        """Note a function without a name of its own under the one that it is given."""
+        owner = scope.functions[-1] if scope.functions else None
+        full = name if owner else ".".join([*(each.name for each in scope.classes), name])
+        self._defined.setdefault((scope.module.path, owner), {})[full] = Defined(node, scope)
+
     def define(self, node: Definition, scope: Scope) -> None:
         """Note a function or a class: by its name inside its function, by its full one outside."""
         owner = scope.functions[-1] if scope.functions else None
         name = node.name if owner else _full_name(node, scope)
         self._defined.setdefault((scope.module.path, owner), {})[name] = Defined(node, scope)
 
-    def run(self, call: Call) -> Iterator[tuple[Function, Scope]]:
+    def run(self, call: Call) -> Iterator[tuple[Function | ast.Lambda, Scope]]:
         """The functions whose bodies a call runs, each with where it stands."""
         found = self._found(call.name, call.scope)
         if found and isinstance(found.node, ast.ClassDef):
             run = [self._method(found, name) for name in _MAKERS]
-        elif found and call.factory:
+        elif found and call.factory and not isinstance(found.node, ast.Lambda):
             inner = self._defined.get((found.scope.module.path, found.node), {})
             run = [found, *(inner.get(name) for name in _returned(found.node))]
         else:
@@ -82,6 +88,8 @@ class Calls:
         pending = [defined]
         while pending:
             node, scope = pending.pop()
+            if isinstance(node, ast.Lambda):
+                continue
             own = f"{_full_name(node, scope)}.{name}"
             if found := self._defined.get((scope.module.path, None), {}).get(own):
                 return found

@@ -28,6 +28,24 @@ class Import(NamedTuple):
         return self.name.partition(".")[0]
 
 
+class Statement(NamedTuple):
+    """An import statement: one module of it.
+
+    Attributes:
+        module: dotted, from the folder that is uploaded on; None where it leads out of that.
+        names: what it takes from the module; none for `import module`.
+        place: where.
+        excused: it is expected to fail, or never runs in a Worker.
+        later: inside a function: it runs when that is called.
+    """
+
+    module: str | None
+    names: tuple[str, ...]
+    place: Place
+    excused: bool
+    later: bool
+
+
 class Use(NamedTuple):
     """A name that the code takes from the Worker's environment.
 
@@ -49,10 +67,12 @@ class Facts(NamedTuple):
 
     Attributes:
         imports: every absolute import.
+        statements: every import, relative ones, too.
         uses: every name taken from the environment.
         classes: the names of all classes.
     """
 
     imports: tuple[Import, ...] = ()
+    statements: tuple[Statement, ...] = ()
     uses: tuple[Use, ...] = ()
     classes: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 import ast
 from typing import NamedTuple, TypeAlias
 
+from forge_scaffold.checks.code.modules import Modules
 from forge_scaffold.documents import Place
 from forge_scaffold.project import Module, Project
 
@@ -15,26 +16,33 @@ class Scope(NamedTuple):
     Attributes:
         project: whose module it is.
         module: the file.
+        modules: all modules of the project.
         names: what the module's imports call what: {"sleep": "time.sleep"}; grows as it is read.
         functions: the functions around the node, outermost first.
         classes: the classes around it.
-        shadowed: names that are parameters here, whatever was imported under them.
+        local: what names of the functions around it stand for; None: for what is not known. It
+            grows as the innermost function is read.
         optional: inside a `try` that expects an ImportError.
         typing: inside `if TYPE_CHECKING`.
         script: inside `if __name__ == "__main__"`, which no Worker runs.
+        looks_first: inside a `try` that expects an AttributeError or KeyError.
+        branch: inside an `if`.
         import_time: whether it runs while the module is imported, before any request.
         through: the call at import time that runs the function around the node, if one does.
     """
 
     project: Project
     module: Module
+    modules: Modules
     names: dict[str, str]
     functions: tuple[Function, ...] = ()
     classes: tuple[ast.ClassDef, ...] = ()
-    shadowed: frozenset[str] = frozenset()
+    local: dict[str, str | None] = {}  # noqa: RUF012 - nothing is local outside of functions
     optional: bool = False
     typing: bool = False
     script: bool = False
+    looks_first: bool = False
+    branch: bool = False
     import_time: bool = True
     through: "Call | None" = None
 
@@ -76,21 +84,36 @@ class Scope(NamedTuple):
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
-        if not isinstance(node, ast.Name) or node.id in self.shadowed:
+        if not isinstance(node, ast.Name):
             return None
-        parts.append(self.names.get(node.id, node.id))
-        return ".".join(reversed(parts))
+        known = self.local[node.id] if node.id in self.local else self._global(node.id)
+        if known is None:
+            return None
+        parts.append(known)
+        return self.modules.origin(".".join(reversed(parts)), self.module.path)
+
+    def _global(self, name: str) -> str:
+        return self.names.get(name, name)
 
     def imported(self, node: ast.AST) -> bool:
         """Whether an expression begins with a name that was imported."""
         while isinstance(node, ast.Attribute):
             node = node.value
-        return isinstance(node, ast.Name) and node.id in self.names
+        if not isinstance(node, ast.Name):
+            return False
+        if node.id in self.local:
+            return self.local[node.id] is not None
+        return node.id in self.names
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether no Worker runs it."""
+        return self.typing or self.script
 
     @property
     def is_later(self) -> bool:
         """Whether it runs in a request."""
-        return bool(self.functions) and not self.typing and not self.script
+        return bool(self.functions) and not self.is_dead
 
     def shown(self, node: ast.Call) -> str:
         """How a message names a call."""

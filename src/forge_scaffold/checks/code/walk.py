@@ -7,13 +7,14 @@ visitors that are about that.
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from forge_scaffold.checks.code.calls import RUNNERS, Calls, Definition
 from forge_scaffold.checks.code.expressions import text_of
-from forge_scaffold.checks.code.facts import Facts, Import, Use
-from forge_scaffold.checks.code.modules import Modules
+from forge_scaffold.checks.code.facts import Facts, Import, Statement, Use
+from forge_scaffold.checks.code.guards import ends, truth
+from forge_scaffold.checks.code.modules import Modules, asks_for_platform, brought
 from forge_scaffold.checks.code.scope import Call, Function, Scope
 from forge_scaffold.project import Project
 
@@ -67,6 +68,7 @@ class Record:
 
     def __init__(self, modules: Modules) -> None:
         self.imports: list[Import] = []
+        self.statements: list[Statement] = []
         self.uses: list[Use] = []
         self.classes: set[str] = set()
         self.calls = Calls(modules)
@@ -74,7 +76,12 @@ class Record:
     @property
     def facts(self) -> Facts:
         """What was met."""
-        return Facts(tuple(self.imports), tuple(self.uses), frozenset(self.classes))
+        return Facts(
+            tuple(self.imports),
+            tuple(self.statements),
+            tuple(self.uses),
+            frozenset(self.classes),
+        )
 
 
 class Walker(Generic[Found]):
@@ -92,7 +99,7 @@ class Walker(Generic[Found]):
         record = Record(modules)
         found: list[Found] = []
         for module in project.modules:
-            scope = Scope(project, module, modules.names[module.path])
+            scope = Scope(project, module, modules, modules.names[module.path])
             start: list[tuple[ast.AST, Scope]] = [(module.tree, scope)]
             found += _walk(start, self.every, self.always, _FIRST, record)
         found += self._early(record)
@@ -124,13 +131,13 @@ def _walk(
 ) -> Iterator[Found]:
     """Past all nodes below some, for those who want to see what runs `early`, or only `later`."""
     notes, openers, note_call = way
+    none: Wanted[Found] = Wanted(())
     while pending:
         node, scope = pending.pop()
-        wanted = early if scope.import_time else later
+        wanted = none if scope.is_dead else early if scope.import_time else later
         if isinstance(node, ast.Name):
             # The most frequent of all nodes: nothing is below it, and no rule asks for it.
-            if node.id in scope.names:
-                yield from _read(node, scope, wanted)
+            yield from _name(node, scope, wanted)
             continue
         kind = type(node)
         if kind in wanted.nodes:
@@ -150,6 +157,12 @@ def _walk(
             pending += [(child, scope) for child in reversed(children(node))]
 
 
+def _name(node: ast.Name, scope: Scope, wanted: Wanted[Found]) -> Iterable[Found]:
+    if isinstance(node.ctx, ast.Store) and scope.functions:
+        scope.local.setdefault(node.id, None)
+    return _read(node, scope, wanted) if scope.imported(node) else ()
+
+
 def _call(node: ast.Call, scope: Scope, wanted: Wanted[Found], name: str | None) -> Iterator[Found]:
     function = node.func
     # A dotted name that nothing imported is some object's attribute.
@@ -167,6 +180,11 @@ def _read(node: ast.AST, scope: Scope, wanted: Wanted[Found]) -> Iterator[Found]
         for visitor in _matching(wanted.reads, name):
             yield from visitor.visit(node, scope)
 
+
+Inner: TypeAlias = Iterator[tuple[ast.AST, Scope]]
+
+# What a variable stands for that is the Worker's environment.
+ENV = "self.env"
 
 _Key = TypeVar("_Key")
 
@@ -209,18 +227,28 @@ def children(node: ast.AST) -> list[ast.AST]:
 
 def _learn(node: ast.AST, scope: Scope, record: Record) -> None:
     """Note what an import brings, and what the module calls it."""
-    names = scope.names
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return
+    names: dict[str, Any] = scope.local if scope.functions else scope.names
+    names.update(brought(node))
+    record.statements += _statements(node, scope)
     if isinstance(node, ast.Import):
         for alias in node.names:
-            top = alias.name.partition(".")[0]
-            names[alias.asname or top] = alias.name if alias.asname else top
             _note_import(node, scope, alias.name, record)
-    elif isinstance(node, ast.ImportFrom):
-        origin = "." * node.level + (f"{node.module}." if node.module else "")
+    elif not node.level and node.module:
+        _note_import(node, scope, node.module, record)
+
+
+def _statements(node: ast.Import | ast.ImportFrom, scope: Scope) -> Iterator[Statement]:
+    excused = scope.optional or scope.is_dead
+    later = bool(scope.functions)
+    if isinstance(node, ast.Import):
         for alias in node.names:
-            names[alias.asname or alias.name] = f"{origin}{alias.name}"
-        if not node.level and node.module:
-            _note_import(node, scope, node.module, record)
+            yield Statement(alias.name, (), scope.place(node), excused, later)
+        return
+    module = scope.modules.imported_from(node, scope.module.path)
+    names = tuple(alias.name for alias in node.names)
+    yield Statement(module, names, scope.place(node), excused, later)
 
 
 def _note_import(node: ast.AST, scope: Scope, name: str, record: Record) -> None:
@@ -244,12 +272,14 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
     second = node.args[1] if len(node.args) > 1 else None
     if name in _IMPORTERS and (text := text_of(first)) and not text.startswith("."):
         _note_import(node, scope, text, record)
-    elif name == "getattr" and first and is_env(first, scope) and (text := text_of(second)):
-        use = Use(text, scope.place(node), called=None, default=len(node.args) > 2)
-        record.uses.append(use)
-    elif isinstance(node.func, ast.Attribute) and _is_binding(node.func.value, scope):
+    elif name in {"getattr", "hasattr"} and first and is_env(first, scope):
+        if text := text_of(second):
+            default = name == "hasattr" or len(node.args) > 2
+            record.uses.append(Use(text, scope.place(node), called=None, default=default))
+    elif isinstance(node.func, ast.Attribute) and (binding := _binding(node.func.value, scope)):
         owner = node.func.value
-        record.uses.append(Use(owner.attr, scope.place(owner), node.func.attr))
+        use = Use(binding, scope.place(owner), node.func.attr, default=scope.looks_first)
+        record.uses.append(use)
     _note_early_call(node, scope, name, record)
 
 
@@ -271,6 +301,7 @@ def _note_coroutine(node: ast.expr, scope: Scope, record: Record) -> None:
 
 
 def _note_function(node: Definition, scope: Scope, record: Record) -> None:
+    _forget(node.name, scope)
     record.calls.define(node, scope)
     _note_decorators(node, scope, record)
 
@@ -289,13 +320,93 @@ def _note_class(node: ast.ClassDef, scope: Scope, record: Record) -> None:
 
 
 def _note_use(node: ast.Attribute, scope: Scope, record: Record) -> None:
-    if _is_binding(node, scope):
-        record.uses.append(Use(node.attr, scope.place(node), called=None))
+    if name := _binding(node, scope):
+        use = Use(name, scope.place(node), called=None, default=scope.looks_first)
+        record.uses.append(use)
 
 
-def _is_binding(node: ast.AST, scope: Scope) -> TypeGuard[ast.Attribute]:
-    """Whether it is `self.env.NAME`, or the same of an `env` that is a parameter or the SDK's."""
-    return isinstance(node, ast.Attribute) and node.attr.isupper() and is_env(node.value, scope)
+def _note_compare(node: ast.Compare, scope: Scope, record: Record) -> None:
+    """`"NAME" in env`: whoever asks has something else where it is not there."""
+    asked = text_of(node.left)
+    if asked and isinstance(node.ops[0], ast.In | ast.NotIn):
+        where = node.comparators[0]
+        if isinstance(where, ast.Call) and where.args:  # dir(env)
+            where = where.args[0]
+        if is_env(where, scope):
+            record.uses.append(Use(asked, scope.place(node), called=None, default=True))
+
+
+def _binding(node: ast.AST, scope: Scope) -> str | None:
+    """The name in `self.env.NAME`, the same of a parameter `env` or the SDK's, or a variable's."""
+    if isinstance(node, ast.Attribute) and node.attr.isupper() and is_env(node.value, scope):
+        return node.attr
+    known = scope.local.get(node.id) if isinstance(node, ast.Name) else None
+    return known.removeprefix(f"{ENV}.") if known and known.startswith(f"{ENV}.") else None
+
+
+class _Binding(ast.AST):
+    """Comes after an assignment: from there on its names stand for something else."""
+
+    _fields = ()
+
+    def __init__(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
+        super().__init__()
+        self.targets = targets
+        self.value = value
+
+
+def _assigned(node: ast.Assign | ast.AnnAssign, scope: Scope) -> Inner:
+    """The value, what it is assigned to, and then what that means."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target, node.annotation]
+    if node.value:
+        yield node.value, scope
+    yield from ((target, scope) for target in targets)
+    if node.value:
+        yield _Binding(targets, node.value), scope
+
+
+def _bind(node: _Binding, scope: Scope, record: Record) -> None:
+    """Note what the names of an assignment stand for from here on."""
+    if scope.classes and not scope.functions:
+        return
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node.value, ast.Lambda):
+        for name in names:
+            record.calls.define_as(name, node.value, scope)
+    origin = _origin(node.value, scope)
+    table: dict[str, Any] = scope.local if scope.functions else scope.names
+    for name in names:
+        if origin:
+            table[name] = origin
+        else:
+            _forget(name, scope)
+
+
+def _forget(name: str, scope: Scope) -> None:
+    """A name that was imported stands for something else, unless that is for where it is not."""
+    if scope.functions:
+        if name in scope.local or name in scope.names:
+            scope.local[name] = None
+    elif not scope.classes and not scope.optional and not scope.is_dead and not scope.branch:
+        scope.names.pop(name, None)
+
+
+def _origin(value: ast.expr, scope: Scope) -> str | None:
+    """What a value stands for: something imported, the environment, or something in that."""
+    if isinstance(value, ast.Call) and scope.name(value.func) == "functools.partial":
+        value = value.args[0] if value.args else value
+    if is_env(value, scope):
+        return ENV if scope.functions else None
+    if scope.functions and (name := _binding(value, scope)):
+        return f"{ENV}.{name}"
+    if isinstance(value, ast.Name | ast.Attribute) and scope.imported(value):
+        return scope.name(value)
+    return None
+
+
+def _nothing(_node: ast.AST, _scope: Scope) -> Inner:
+    """Nothing is below it."""
+    return iter(())
 
 
 def is_env(node: ast.AST, scope: Scope) -> bool:
@@ -304,12 +415,9 @@ def is_env(node: ast.AST, scope: Scope) -> bool:
         return node.attr == "env" and isinstance(node.value, ast.Name)
     if not isinstance(node, ast.Name):
         return False
-    if node.id in scope.shadowed:
-        return node.id == "env"
+    if node.id in scope.local:
+        return scope.local[node.id] in {ENV, "workers.env"}
     return scope.names.get(node.id) == "workers.env"
-
-
-Inner: TypeAlias = Iterator[tuple[ast.AST, Scope]]
 
 
 def _function(node: Function, scope: Scope) -> Inner:
@@ -328,15 +436,33 @@ def _outside(node: Function, scope: Scope) -> Inner:
 
 def _body(node: Function, scope: Scope, through: Call | None = None) -> Inner:
     """The body, when it is called: at import time `through` some call there, or later."""
-    parameters = {each.arg for each in _parameters(node.args)}
+    parameters = {each.arg: ENV if each.arg == "env" else None for each in _parameters(node.args)}
     inside = scope._replace(
         functions=(*scope.functions, node),
-        shadowed=scope.shadowed | parameters,
+        local={**scope.local, **parameters},
+        branch=False,
         import_time=through is not None,
         through=through,
     )
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    return ((each, inside) for each in body)
+    if isinstance(node, ast.Lambda):
+        return iter([(node.body, inside)])
+    return _block(node.body, inside)
+
+
+def _module(node: ast.Module, scope: Scope) -> Inner:
+    return _block(node.body, scope)
+
+
+def _block(statements: Sequence[ast.stmt], scope: Scope) -> Inner:
+    """Statements; dead after an `if` in which every Worker leaves."""
+    for statement in statements:
+        yield statement, scope
+        if isinstance(statement, ast.If) and not scope.is_dead:
+            left = {True: statement.body, False: statement.orelse}.get(
+                truth(statement.test, scope)  # type: ignore[arg-type]
+            )
+            if left and ends(left):
+                scope = scope._replace(script=True, import_time=False)
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
@@ -352,29 +478,34 @@ def _class(node: ast.ClassDef, scope: Scope) -> Inner:
 
 
 def _if(node: ast.If, scope: Scope) -> Inner:
-    inside = scope
-    if scope.name(node.test) in {"typing.TYPE_CHECKING", "TYPE_CHECKING"}:
-        inside = scope._replace(typing=True, import_time=False)
-    elif _is_main(node.test):
-        inside = scope._replace(script=True, import_time=False)
+    body, orelse = _branches(node.test, scope)
     yield node.test, scope
-    yield from ((each, inside) for each in node.body)
-    yield from ((each, scope) for each in node.orelse)
+    yield from _block(node.body, body)
+    yield from _block(node.orelse, orelse)
+
+
+def _if_expression(node: ast.IfExp, scope: Scope) -> Inner:
+    body, orelse = _branches(node.test, scope)
+    yield from ((node.test, scope), (node.body, body), (node.orelse, orelse))
+
+
+def _branches(test: ast.expr, scope: Scope) -> tuple[Scope, Scope]:
+    """Where the two branches of a condition stand; no Worker runs one that is for elsewhere."""
+    holds = truth(test, scope)
+    if holds is None:
+        inside = scope._replace(branch=True)
+        return inside, inside
+    dead = scope._replace(script=True, import_time=False)
+    return (scope, dead) if holds else (dead, scope)
 
 
 def _early_if(node: ast.If | ast.IfExp, scope: Scope) -> Inner:
-    """The condition alone: which branch such a call takes is not plain from the text."""
-    return iter([(node.test, scope)])
-
-
-def _is_main(test: ast.expr) -> bool:
-    """Whether it is `__name__ == "__main__"`."""
-    if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
-        return False
-    sides = (test.left, test.comparators[0])
-    names = {side.id for side in sides if isinstance(side, ast.Name)}
-    values = {side.value for side in sides if isinstance(side, ast.Constant)}
-    return names == {"__name__"} and values == {"__main__"}
+    """The condition, and the branch where that is plain: mostly it depends on the call."""
+    yield node.test, scope
+    holds = truth(node.test, scope)
+    if holds is not None:
+        taken = node.body if holds else node.orelse
+        yield from ((each, scope) for each in (taken if isinstance(taken, list) else [taken]))
 
 
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
@@ -385,8 +516,13 @@ def _try(node: ast.Try, scope: Scope) -> Inner:
         _names(handler.type) & _EXPECTED or handler.type is None for handler in node.handlers
     )
     inside = scope._replace(optional=True) if expects else scope
-    yield from ((each, inside) for each in node.body)
-    # What stands in for a missing import is as optional as the import.
+    if any(_names(handler.type) & _LOOKS_FIRST for handler in node.handlers):
+        inside = inside._replace(looks_first=True)
+    yield from _block(node.body, inside)
+    # What stands in for a missing import is as optional as the import, and in a Worker those of
+    # the platform are not missing.
+    if expects and asks_for_platform(node):
+        inside = inside._replace(script=True, import_time=False)
     yield from ((each, inside) for handler in node.handlers for each in handler.body)
     yield from ((each, scope) for each in (*node.orelse, *node.finalbody))
 
@@ -410,6 +546,9 @@ def _names(node: ast.expr | None) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
+# Who expects one of these has something else where a name of the environment is not there.
+_LOOKS_FIRST = frozenset({"AttributeError", "Exception", "KeyError"})
+
 Openers: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope], Inner]]
 Notes: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Scope, Record], None]]
 
@@ -419,6 +558,11 @@ _OPENERS: Openers = {
     ast.Lambda: _function,
     ast.ClassDef: _class,
     ast.If: _if,
+    ast.IfExp: _if_expression,
+    ast.Assign: _assigned,
+    ast.AnnAssign: _assigned,
+    ast.Module: _module,
+    _Binding: _nothing,
     ast.Try: _try,
     ast.TryStar: _try,
     ast.With: _with,
@@ -432,6 +576,8 @@ _NOTES: Notes = {
     ast.FunctionDef: _note_function,
     ast.Import: _learn,
     ast.ImportFrom: _learn,
+    ast.Compare: _note_compare,
+    _Binding: _bind,
 }
 
 # The same for a function that is called at import time: the functions in it may never be.
@@ -444,6 +590,7 @@ _EARLY_OPENERS: Openers = {
     ast.IfExp: _early_if,
 }
 _EARLY_NOTES: Notes = {
+    _Binding: _bind,
     ast.AsyncFunctionDef: _note_decorators,
     ast.Await: _note_await,
     ast.ClassDef: _note_decorators,

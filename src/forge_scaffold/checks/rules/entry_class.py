@@ -50,6 +50,8 @@ class LegacyHandler(Rule):
         wrangler = python_worker(scope.project)
         if wrangler is None:
             return
+        if _has_conversions(node, scope):
+            return
         names = names_given(node) & self.HANDLERS
         if names and not _has_default(scope):
             modern = wrangler.date and wrangler.date >= ENTRY_CLASS
@@ -68,6 +70,12 @@ def _is_main(scope: Scope) -> bool:
     wrangler = scope.project.wrangler
     main = wrangler.main if wrangler else None
     return main is not None and str(scope.module.path) == main.removeprefix("./")
+
+
+def _has_conversions(node: ast.AST, scope: Scope) -> bool:
+    """Whether it is a function under the SDK's `@handler`, which converts what it gets."""
+    decorators = getattr(node, "decorator_list", [])
+    return any(scope.name(each) == "workers.handler" for each in decorators)
 
 
 def _name_place(node: ast.AST, scope: Scope) -> Place:

@@ -43,7 +43,7 @@ class Environ(Rule):
     """
 
     id = "RUN201"
-    nodes = (ast.Compare, ast.Subscript)
+    nodes = (ast.Assign, ast.Compare, ast.Subscript)
     calls = ("os.environ.*", "os.getenv")
     reads = ("os.environ",)
     failing: ClassVar[Files] = service(
@@ -68,6 +68,10 @@ class Environ(Rule):
         """Note what is read and what the project itself writes there."""
         if isinstance(node, ast.Name | ast.Attribute):
             self._whole.append((scope, scope.place(node)))
+        elif isinstance(node, ast.Assign):
+            # What is read through the variable is met where that is done.
+            if scope.name(node.value) == "os.environ":
+                self._parts.add(scope.place(node.value))
         elif read := _environ_read(node, scope):
             self._parts.add(scope.place(read.mapping))
             if read.writes:

@@ -1,7 +1,7 @@
 """IMP: what the Worker's modules import."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from forge_scaffold.checks.code.facts import Import
@@ -17,35 +17,19 @@ from forge_scaffold.packages.distributions import (
     TOOL_MODULES,
     modules_of,
 )
+from forge_scaffold.packages.standard_library import standard_libraries, standard_library
 from forge_scaffold.project import table
 
-# Modules of the standard library that Pyodide leaves out, on every Python that Workers have run.
-MISSING = frozenset(
-    {
-        "curses", "dbm", "ensurepip", "grp", "idlelib", "lib2to3", "msvcrt", "nt", "pwd",
-        "readline", "resource", "syslog", "tkinter", "turtle", "turtledemo", "venv", "winreg",
-        "winsound",
-    }
-)  # fmt: skip
-
-# What the standard library itself has dropped, and since which Python.
-DROPPED: Mapping[str, frozenset[str]] = {
-    "3.12": frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"}),
-    "3.13": frozenset(
-        {
-            "aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "mailcap", "msilib",
-            "nis", "nntplib", "ossaudiodev", "pipes", "sndhdr", "spwd", "sunau", "telnetlib", "uu",
-            "xdrlib",
-        }
-    ),
-}  # fmt: skip
+# What the standard library had before there were Python Workers.
+_BEFORE = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
 
 _TEST_FOLDERS = frozenset({"test", "tests", "conftest"})
 
 
 def _known(subject: Subject) -> set[str]:
     """What is there without a package: the standard library, the project itself, the platform."""
-    return {*sys.stdlib_module_names, *subject.project.own_modules, *PLATFORM_MODULES, *MISSING}
+    standard = {name for library in standard_libraries().values() for name in library.names}
+    return {*standard, *_BEFORE, *subject.project.own_modules, *PLATFORM_MODULES}
 
 
 def _foreign(subject: Subject) -> list[Import]:
@@ -245,6 +229,26 @@ class ImportTransitive(Rule):
                 )
 
 
+def _moved(python: str) -> dict[str, str]:
+    """The modules that other Pythons have and this one has not, and what became of each."""
+    libraries = standard_libraries()
+    here = standard_library(python).names
+    found = dict.fromkeys(_BEFORE, f"Python {next(iter(libraries))} dropped this module")
+    for version, library in libraries.items():
+        for name in library.names - here:
+            if _version(version) > _version(python):
+                found.setdefault(name, f"this module is new in Python {version}")
+    for before, after in pairwise(libraries):
+        for name in libraries[before].names - libraries[after].names - here:
+            if _version(after) <= _version(python):
+                found[name] = f"Python {after} dropped this module"
+    return found
+
+
+def _version(python: str) -> tuple[int, ...]:
+    return tuple(map(int, python.split(".")))
+
+
 class MissingModule(Rule):
     """An import of a module that Workers do not have.
 
@@ -268,19 +272,17 @@ class MissingModule(Rule):
         """Imports of what is left out."""
         wrangler = subject.project.wrangler
         python = wrangler.python if wrangler else None
-        dropped = {
-            name: since
-            for since, names in DROPPED.items()
-            for name in names - _declared_modules(subject)
-            if python and python >= since and not _nameless(subject)
-        }
+        lacks = standard_library(python).lacks
+        # A package may have taken over what was dropped.
+        packages = {*_declared_modules(subject), *subject.project.own_modules}
+        moved = {} if python is None or _nameless(subject) else _moved(python)
         for each in subject.facts.imports:
             if each.optional or each.typing or each.top in subject.project.own_modules:
                 continue
-            if each.top in MISSING:
+            if each.top in lacks:
                 what = "Workers do not have this module"
-            elif since := dropped.get(each.top):
-                what = f"Python {since} dropped this module, and this Worker's is {python}"
+            elif each.top in moved and each.top not in packages:
+                what = f"{moved[each.top]}, and this Worker's is {python}"
             else:
                 continue
             then = "; what calls this fails" if each.later else ""

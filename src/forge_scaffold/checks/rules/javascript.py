@@ -186,6 +186,9 @@ class RawValue(Rule):
         name = getattr(function, "name", "")
         if not isinstance(node, ast.Call) or scope.classes or not name.startswith("on_"):
             return
+        decorators = getattr(function, "decorator_list", [])
+        if any(scope.name(each) == "workers.handler" for each in decorators):
+            return
         for argument in node.args:
             if raw := _raw(argument, scope):
                 instead = "jsnull" if raw == "None" else "to_js(data)"

@@ -15,7 +15,8 @@ class BrokenFile(Rule):
     the first import. No other rule can look into it.
 
     Fix: mend the file where reading stopped. Python is read as the Python that runs Forge reads
-    it: when that is older than the Worker's, newer syntax is only noted.
+    it. When that is older than the Worker's, newer syntax cannot be judged, which is a warning: run
+    Forge with the Worker's Python.
     """
 
     id = "PRJ001"
@@ -37,8 +38,11 @@ class BrokenFile(Rule):
         for broken in project.broken:
             severity, note = self.severity, ""
             if python and broken.reason.startswith("not Python: ") and _older(here, python):
-                severity = Severity.NOTE
-                note = f" (as Python {here} reads it; the Worker runs {python})"
+                severity = Severity.WARNING
+                note = (
+                    f" (as Python {here} reads it, and the Worker runs {python}: not judged; run "
+                    f"Forge with that: uvx --python {python} --from forge-workers forge check)"
+                )
             yield self.finding(broken.place, f"{broken.reason}{note}", severity=severity)
 
 

@@ -148,7 +148,7 @@ class SharedTask(Rule):
         if isinstance(target, ast.Name):
             return target.id if (*_owner(scope), target.id) in self._kept_names else None
         base = target.value if isinstance(target, ast.Subscript) else None
-        if not isinstance(base, ast.Name) or base.id in scope.shadowed:
+        if not isinstance(base, ast.Name) or base.id in scope.local:
             return None
         return base.id if (scope.module.path, None, base.id) in self._kept_names else None
 

@@ -203,8 +203,7 @@ class LeftOut(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Each pattern against the SDK's files and the modules that are imported."""
         wrangler = subject.worker
-        if "python_modules" not in wrangler.data:
-            return
+        said = table(wrangler.data, "python_modules").get("exclude")
         own = subject.project.own_modules | PLATFORM_MODULES
         needed = {
             f"{name.replace('.', '/')}/__init__.py": name
@@ -212,7 +211,7 @@ class LeftOut(Rule):
             if not each.typing and not each.optional and each.top not in own
             for name in {each.top, each.name}
         }
-        for index, glob in enumerate(excluded(wrangler)):
+        for index, glob in enumerate(strings(said)):
             place = wrangler.document.place_of_item("python_modules", "exclude", index)
             lost = [path for path in self.SDK if leaves_out((glob,), path)]
             lost += [name for path, name in needed.items() if leaves_out((glob,), path)]

@@ -1,5 +1,6 @@
 """WRA: what wrangler is told."""
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -290,7 +291,8 @@ class UndeclaredBinding(Rule):
         """Names on which a binding's methods are called."""
         wrangler = subject.worker
         declared = {named.name for each in every(wrangler) for named in each.named}
-        seen: set[str] = set()
+        # Who has looked first, or has something else instead, has seen to it.
+        seen = {use.name for use in subject.facts.uses if use.default}
         for use in subject.facts.uses:
             if use.called not in _BINDING_METHODS or use.name in seen:
                 continue
@@ -766,12 +768,27 @@ class NoClass(Rule):
                         continue
                     steps = ("bindings",) if kind == "durable_objects" else ()
                     place = environment.place(kind, *steps, index, "class_name")
-                    if not mentioned(name, project):
+                    if not _has_class(name, subject):
                         yield self.finding(place, f"{name}: there is no such class")
                     elif kind == "durable_objects" and name not in made:
                         yield self.finding(
                             place, f"{name}: no migration makes it; add it to new_sqlite_classes"
                         )
+
+
+def _has_class(name: str, subject: Subject) -> bool:
+    """Whether the code has a class of a name, or may bring one."""
+    if name in subject.facts.classes:
+        return True
+    # It may be imported, assigned, or made by something that brings all that it has.
+    brought = {given for each in subject.facts.statements for given in each.names}
+    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    return not brought.isdisjoint({name, "*"}) or any(
+        word.search(ast.unparse(node))
+        for module in subject.project.modules
+        for node in module.tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Import | ast.ImportFrom)
+    )
 
 
 def _migrated(environment: Environment, wrangler: Wrangler) -> set[str]:
