@@ -134,3 +134,29 @@ def test_values_are_followed(tmp_path: Path, source: str) -> None:
 def test_names_are_what_they_were_given_last(tmp_path: Path, source: str) -> None:
     changes = {"src/service.py": source + AFTER.replace("\n\n\n", "\nimport httpx\n\n\n", 1)}
     assert told(tmp_path, files(changes), "RUN") == []
+
+
+def test_the_sdks_handler_converts(tmp_path: Path) -> None:
+    toml = files({})["wrangler.toml"].replace("2026-11-01", "2025-07-01")
+    toml += '\n[[d1_databases]]\nbinding = "DB"\n'
+    entry = (
+        "import httpx\nfrom workers import Response, handler\n\n\n@handler\n"
+        "async def on_fetch(request, env):\n"
+        '    await env.DB.prepare("INSERT INTO notes VALUES (?)").bind(None).run()\n'
+        "    return Response(httpx.__version__)\n"
+    )
+    changes = {"wrangler.toml": toml, "src/entry.py": entry, "src/service.py": ""}
+    assert told(tmp_path, files(changes), "RUN") == []
+
+
+def test_a_class_is_not_its_binding_in_another_case(tmp_path: Path) -> None:
+    toml = files({})["wrangler.toml"] + (
+        '\n[[durable_objects.bindings]]\nname = "ROOM"\nclass_name = "Room"\n'
+        '\n[[migrations]]\ntag = "v1"\nnew_sqlite_classes = ["Room"]\n'
+    )
+    service = (
+        "import httpx\n\n\nasync def answer(env):\n"
+        '    room = env.ROOM.getByName("lobby")\n    return httpx.__version__ + str(room)\n'
+    )
+    (only,) = told(tmp_path, files({"wrangler.toml": toml, "src/service.py": service}))
+    assert "WRA015 Room: there is no such class" in only

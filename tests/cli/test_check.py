@@ -1,6 +1,7 @@
 """`forge check` and `forge rule` at the terminal."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -303,3 +304,55 @@ def test_checking_imports_neither_copier_nor_jinja_nor_pydantic(tmp_path: Path) 
     heavy = {"copier", "jinja2", "plumbum", "prompt_toolkit", "pydantic", "questionary", "rich"}
     assert "forge_scaffold" in loaded
     assert loaded.isdisjoint(heavy | {"yaml", "ssl", "urllib3", "asyncio"})
+
+
+def test_one_call_fixes_all(forge: Forge) -> None:
+    line = 'MAIL_API_KEY="9f8c2b7e41d05a63"\n'
+    put({".dev.vars": line, ".env": line, ".gitignore": "dist"})
+    run = forge("check", "--fix")
+    assert (run.exit_code, run.stdout) == (0, "No findings.\n")
+    assert Path(".gitignore").read_text() == "dist\n.dev.vars\n.env\n"
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, {**files({}), ".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n'})
+    for name in (".gitignore", "src/pipe.py", "requirements.txt"):
+        (tmp_path / name).unlink(missing_ok=True)
+        os.mkfifo(tmp_path / name)
+    command = [sys.executable, "-m", "forge_scaffold", "check", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "SEC001" in run.stdout
+
+
+def test_a_mistake_of_ours_is_no_finding(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put({})
+    monkeypatch.setattr("forge_scaffold.checks.findings", {}.__getitem__)
+    run = forge("check", "--format", "json")
+    assert run.exit_code == 2
+    told = run.stderr + capfd.readouterr().err
+    assert "Forge failed (" in told
+    assert "Traceback" in told
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_a_files_name_steers_no_terminal(forge: Forge, form: str) -> None:
+    put({"src/a\x1b[31m.py": "import os\n\nSEED = os.urandom(8)\n"})
+    run = forge("check", "--format", form)
+    assert "RUN101" in run.stdout
+    assert "\x1b" not in run.stdout
+
+
+def test_what_looks_like_a_comment_in_a_string_hides_nothing(forge: Forge) -> None:
+    put({"src/a.py": 'import os\n\nSEED = os.urandom(8), "# forge: ignore"\n'})
+    assert "RUN101" in forge("check").stdout
+    put({"src/a.py": "import os\n\nSEED = os.urandom(8)  # forge: ignore\n"})
+    assert forge("check").stdout == "No findings.\n"
+
+
+def test_requirements_as_powershell_writes_them(forge: Forge) -> None:
+    put({})
+    Path("requirements").mkdir()
+    Path("requirements/worker.txt").write_text("httpx==0.28.1\n", encoding="utf-16")
+    assert "not UTF-8" not in forge("check").stdout

@@ -62,7 +62,7 @@ def _vendored(project: Project) -> Iterator[Origin]:
     """What lies in python_modules: the fork's transports know Pyodide."""
     folder = project.root / "python_modules" / "httpx" / "_transports"
     with suppress(OSError):
-        if files := sorted(folder.glob("*.py")):
+        if files := [file for file in sorted(folder.glob("*.py")) if file.is_file()]:
             fork = any(b"pyodide" in file.read_bytes() for file in files)
             whose = Whose.PYODIDE if fork else Whose.PYPI
             yield Origin(whose, f"python_modules has {whose}")

@@ -13,6 +13,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import lru_cache
+from io import StringIO
+from pathlib import PurePosixPath
 from typing import Self
 
 from forge_scaffold.checks.finding import Finding
@@ -136,10 +139,36 @@ def _commented(finding: Finding, project: Project) -> bool:
         return False
     line = project.line(path, finding.place.line)
     match = _COMMENT.search(line) if "forge:" in line else None
-    if match is None:
+    if match is None or _in_string(match.start(), finding.place.line, path, project):
         return False
     if match[1] is None:
         return True
     return finding.rule.startswith(
         tuple(part.strip() for part in match[1].split(",") if part.strip())
     )
+
+
+def _in_string(column: int, number: int, path: PurePosixPath, project: Project) -> bool:
+    """Whether what looks like a comment stands in a string."""
+    if path.suffix == ".py":
+        comments = _comments(project.shown(path))
+        return comments is not None and number not in comments
+    quote = ""
+    for character in project.line(path, number)[:column]:
+        if character == quote:
+            quote = ""
+        elif not quote and character in {'"', "'"}:
+            quote = character
+    return bool(quote) and path.suffix != ".txt"
+
+
+@lru_cache(maxsize=16)
+def _comments(source: str) -> frozenset[int] | None:
+    """The lines of Python code that have a comment; None where it cannot be read."""
+    from tokenize import COMMENT, TokenError, generate_tokens
+
+    try:
+        tokens = list(generate_tokens(StringIO(source).readline))
+    except (TokenError, SyntaxError):
+        return None
+    return frozenset(token.start[0] for token in tokens if token.type == COMMENT)

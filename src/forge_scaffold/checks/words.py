@@ -35,6 +35,11 @@ def mentioned(word: str, project: Project) -> bool:
     return any(pattern.search(project.shown(path)) for path in others)
 
 
+# What says in its name that everybody may have it.
+PUBLIC_NAME = re.compile(r"(?:^|_)(?:PUBLIC|PUBLISHABLE|ANON|SITE)_?(?:$|_|KEY|TOKEN)")
+
+
 def is_secret(name: str) -> bool:
     """Whether a variable is called what secrets are called, in any case."""
-    return SECRET_NAME.search(name.upper()) is not None
+    shouted = name.upper()
+    return SECRET_NAME.search(shouted) is not None and not PUBLIC_NAME.search(shouted)

@@ -35,6 +35,10 @@ Examples:
 """
 
 
+# `--fix` goes on until nothing is left to fix; that it ends does not depend on the rules.
+_ROUNDS = 20
+
+
 def run(args: "Namespace") -> None:
     """Run the command.
 
@@ -47,7 +51,10 @@ def run(args: "Namespace") -> None:
     if args.index:
         subject = replace(subject, releases=_asked(subject))
     found = checks.findings(subject, options)
-    if args.fix and _fixed(found, subject):
+    # What is fixed in one place may have kept another finding from being fixed.
+    for _ in range(_ROUNDS if args.fix else 0):
+        if not _fixed(found, subject):
+            break
         subject, options = _opened(args, subject.releases)
         found = checks.findings(subject, options)
     if printed := _report(args.format, found, subject):

@@ -30,11 +30,14 @@ _ASSIGNED = re.compile(r"^\s*(?:export\s+)?\w+\s*=\s*[\"']?[^\s\"'#]", re.MULTIL
 # What is looked into: what people write.
 _TEXTS = frozenset(
     {
-        "", ".bash", ".cfg", ".conf", ".css", ".html", ".ini", ".ipynb", ".js", ".json", ".jsonc",
-        ".jsx", ".md", ".mjs", ".py", ".pyi", ".rst", ".sh", ".sql", ".toml", ".ts", ".tsx",
-        ".txt", ".yaml", ".yml",
+        "", ".bash", ".bat", ".cfg", ".conf", ".css", ".csv", ".go", ".html", ".http", ".ini",
+        ".ipynb", ".java", ".js", ".json", ".jsonc", ".jsx", ".key", ".kt", ".log", ".md", ".mjs",
+        ".p8", ".pem", ".php", ".properties", ".ps1", ".py", ".pyi", ".rb", ".rs", ".rst", ".sh",
+        ".sql", ".svelte", ".tf", ".tfvars", ".toml", ".ts", ".tsx", ".txt", ".vue", ".xml",
+        ".yaml", ".yml", ".zsh",
     }
 )  # fmt: skip
+_KEYS = frozenset({".key", ".p8", ".pem"})
 _LOCKS = frozenset(
     {"package-lock.json", "pnpm-lock.yaml", "poetry.lock", "pylock.toml", "uv.lock", "yarn.lock"}
 )
@@ -54,6 +57,28 @@ _SHAPES: Sequence[tuple[str, str]] = (
     ("SendGrid", r"SG\.[\w-]{22}\.[\w-]{43}"),
     ("Slack", r"xox[abprs]-[0-9A-Za-z-]{20,}"),
     ("Stripe or Clerk", r"[rs]k_(?:live|test)_[0-9A-Za-z]{24,}"),
+    ("Stripe", r"whsec_[A-Za-z0-9+/]{32,}"),
+    ("Atlassian", r"ATATT3[\w-]{100,}=?[0-9A-F]{0,8}"),
+    ("Databricks", r"dapi[0-9a-f]{32}"),
+    ("DigitalOcean", r"do[opr]_v1_[0-9a-f]{64}"),
+    ("Docker", r"dckr_(?:pat|oat)_[\w-]{27,}"),
+    ("Doppler", r"dp\.(?:pt|st|ct|sa)\.[\w.-]{40,}"),
+    ("Google", r"GOCSPX-[\w-]{28}"),
+    ("Grafana", r"gl(?:sa_[A-Za-z0-9]{32}_[0-9a-f]{8}|c_[A-Za-z0-9+/]{32,})"),
+    ("HashiCorp Vault", r"hv[sb]\.[\w-]{90,}"),
+    ("Linear", r"lin_api_[A-Za-z0-9]{40}"),
+    ("New Relic", r"NRAK-[A-Z0-9]{27}"),
+    ("Notion", r"ntn_[A-Za-z0-9]{43,}"),
+    ("OpenRouter", r"sk-or-v1-[0-9a-f]{64}"),
+    ("Perplexity", r"pplx-[A-Za-z0-9]{48,}"),
+    ("PlanetScale", r"pscale_(?:tkn|oauth|pw)_[\w.=-]{32,}"),
+    ("Postman", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
+    ("Replicate", r"r8_[A-Za-z0-9]{37}"),
+    ("Sentry", r"sntry[su]_[\w=+/]{60,}"),
+    ("Shopify", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    ("Supabase", r"sb(?:p_[0-9a-f]{40}|_secret_[\w-]{28,})"),
+    ("xAI", r"xai-[A-Za-z0-9]{70,}"),
+    ("age", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
     ("Telegram", r"\d{8,10}:AA[\w-]{33}"),
     ("private key", r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=]{40,}"),
     ("JSON Web Token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{40,}"),
@@ -62,7 +87,10 @@ _SHAPES: Sequence[tuple[str, str]] = (
 _HINTS = (
     "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
     "AIza", "gsk_", "hf_", "npm_", "pypi-", "SG.", "xox", "k_live_", "k_test_", ":AA",
-    "PRIVATE KEY", "eyJ",
+    "PRIVATE KEY", "eyJ", "whsec_", "ATATT3", "dapi", "_v1_", "dckr_", "dp.", "GOCSPX-", "glsa_",
+    "glc_", "hvs.", "hvb.", "lin_api_", "NRAK-", "ntn_", "pplx-", "pscale_", "PMAK-", "r8_",
+    "sntry", "shpat_", "shpca_", "shppa_", "shpss_", "sbp_", "sb_secret_", "xai-",
+    "AGE-SECRET-KEY-",
 )  # fmt: skip
 
 
@@ -79,6 +107,8 @@ _NAMED = re.compile(
     r"(?i)(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"
     r"""\w*["']?(?:\s*[:=,]|\s*:[\w\s.\[\]|]{1,40}=)\s*$"""
 )
+_PUBLIC = re.compile(r"(?i)(?:^|[^a-z])(?:public|publishable|anon|site)_?-?(?:key|token)")
+
 # So much of a line before a word says what it is: a whole file may be one line.
 _BEFORE = 200
 _FAKE = re.compile(
@@ -94,6 +124,9 @@ def _written(project: Project) -> Iterator[tuple[PurePosixPath, str]]:
         else:
             known = path.suffix.lower() in _TEXTS and path.name not in _LOCKS
             written = known and ".min." not in path.name
+            if path.suffix in _KEYS:
+                # A key of one's own machine is in its place where git leaves it out.
+                written = not ignored(str(path), ignore_lines(project.root))
         if written:
             yield path, project.shown(path)
 
@@ -238,6 +271,8 @@ class RandomValue(Rule):
                 before = text[max(start - _BEFORE, 0) : start - 1].rpartition("\n")[2]
                 if _FAKE.search(before + value) or _token().search(value):
                     continue
+                if _PUBLIC.search(before):
+                    continue
                 if match.re is _PASSWORD or _NAMED.search(before[-100:]):
                     place = Text(path, text).place_at(start, len(value))
                     if (place.path, place.line) not in others:
@@ -317,9 +352,7 @@ def _bare_secret(node: ast.stmt) -> bool:
     if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
         return False
     kind = ast.unparse(node.annotation)
-    return (
-        bool(SECRET_NAME.search(node.target.id.upper())) and re.search(r"\bstr\b", kind) is not None
-    )
+    return is_secret(node.target.id) and re.search(r"\bstr\b", kind) is not None
 
 
 # What shows what it is given, as it is.

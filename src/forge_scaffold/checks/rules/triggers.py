@@ -56,6 +56,16 @@ def _set_later(module: Module) -> bool:
     return False
 
 
+def _hands_on(method: _Handler) -> bool:
+    """Whether a handler is there for triggers to come: it only calls what is registered."""
+    body = [node for node in method.body if not _is_text(node)]
+    return len(body) <= 1
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def _triggers(environment: Environment) -> Iterator[tuple[str, str, Address]]:
     """The handler that each trigger calls, what the trigger is, and its address."""
     data = environment.data
@@ -82,7 +92,7 @@ class NoHandler(Rule):
     passing: ClassVar[Files] = {
         "wrangler.toml": toml({}, _CRON),
         "src/entry.py": f"{_MAIN}\n    async def scheduled(self, controller, env, ctx):\n"
-        "        await answer(env)\n",
+        "        print(controller.cron)\n        await answer(env)\n",
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
@@ -111,7 +121,8 @@ class NoTrigger(Rule):
     """A handler that nothing in the configuration calls.
 
     `scheduled` runs when a cron says so, `queue` when the Worker consumes one. Without a trigger
-    the code never runs, unless one was made in the dashboard.
+    the code never runs, unless one was made in the dashboard. A handler that only calls another
+    function is taken for one that waits for triggers to come.
 
     Fix: `[triggers] crons = [...]`, `[[queues.consumers]]`, or take the method out.
     """
@@ -135,7 +146,7 @@ class NoTrigger(Rule):
         }
         for handler in ("scheduled", "queue"):
             method = _methods(default).get(handler)
-            if method and handler not in called:
+            if method and handler not in called and not _hands_on(method):
                 yield self.finding(
                     module.text.place_of(handler, method.lineno),
                     f"{handler}: nothing in the configuration calls it",

@@ -11,7 +11,7 @@ from forge_scaffold.checks.configuration import every, known
 from forge_scaffold.checks.examples import BASE, toml
 from forge_scaffold.checks.finding import Edit, Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
-from forge_scaffold.checks.words import SECRET_NAME, is_secret, mentioned, shortened
+from forge_scaffold.checks.words import is_secret, mentioned, shortened
 from forge_scaffold.documents import Address, Document, Place
 from forge_scaffold.packages.versions import Versions
 from forge_scaffold.project import WRANGLER_FILES, strings, table, tables
@@ -478,7 +478,7 @@ class SecretNotRequired(Rule):
         listed = any("secrets" in each.data for each in every(wrangler))
         seen = {use.name for use in subject.facts.uses if use.default}
         for use in subject.facts.uses:
-            if use.name in declared | seen or not SECRET_NAME.search(use.name):
+            if use.name in declared | seen or not is_secret(use.name):
                 continue
             seen.add(use.name)
             yield self.finding(
@@ -653,8 +653,14 @@ def _observability_edit(wrangler: Wrangler) -> Edit:
         end = len(text.content)
         gap = "\n" if text.content.endswith("\n") else "\n\n"
         return Edit(text.path, end, end, f"{gap}[observability]\nenabled = true\n")
-    start = text.content.find("{") + 1
-    return Edit(text.path, start, start, '\n\t"observability": { "enabled": true },')
+    places = [wrangler.place(key) for key in wrangler.data]
+    first = min(text.offset(place.line, place.column) for place in places)
+    # Before the first key, and with the same space between.
+    start = text.content.rfind('"', 0, first + 1)
+    before = re.search(r"\s*$", text.content[:start])
+    gap = (before[0] if before else "").replace("\r", "")
+    gap = gap[gap.rfind("\n") :] if "\n" in gap else gap
+    return Edit(text.path, start, start, f'"observability": {{ "enabled": true }},{gap}')
 
 
 class BoundTwice(Rule):
