@@ -112,6 +112,11 @@ def test_a_binding_in_a_variable_is_one(tmp_path: Path) -> None:
         "import ids\n\nID = ids.new_id()\n",
         "from ids import random_id\n\nID = random_id()\n",
         "import random\n\nrandom = random.random()\n",
+        "import os\n\nclass P:\n    def make(self):\n        os.urandom(8)\n\np = P()\np.make()\n",
+        "import uuid\n\nX = getattr(uuid, 'uuid4')()\n",
+        "import os\nimport uuid\n\nmake, draw = uuid.uuid4, os.urandom\nX = make()\n",
+        "from uuid import uuid4\n\nX = list(map(lambda _: uuid4(), range(3)))\n",
+        "import os\n\nX = list(map(os.urandom, [8, 16]))\n",
     ],
 )
 def test_values_are_followed(tmp_path: Path, source: str) -> None:
@@ -160,3 +165,12 @@ def test_a_class_is_not_its_binding_in_another_case(tmp_path: Path) -> None:
     )
     (only,) = told(tmp_path, files({"wrangler.toml": toml, "src/service.py": service}))
     assert "WRA015 Room: there is no such class" in only
+
+
+def test_a_dict_that_makes_locks_shares_them(tmp_path: Path) -> None:
+    source = (
+        "import asyncio\nfrom collections import defaultdict\n\nimport httpx\n\n"
+        "LOCKS = defaultdict(asyncio.Lock)\nLISTS = defaultdict(list)\n"
+    )
+    (only,) = told(tmp_path, files({"src/service.py": source + AFTER}), "RUN601")
+    assert "RUN601 asyncio.Lock() at import time is shared" in only

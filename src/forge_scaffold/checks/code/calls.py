@@ -60,6 +60,13 @@ class Calls:
         full = name if owner else ".".join([*(each.name for each in scope.classes), name])
         self._defined.setdefault((scope.module.path, owner), {})[full] = Defined(node, scope)
 
+    def makes(self, name: str, scope: Scope) -> bool:
+        """Whether a name is that of a class of the project, as far as it is known by now."""
+        if self._modules.has(name, scope.module.path):
+            return name.rpartition(".")[2][:1].isupper()
+        found = self._defined.get((scope.module.path, None), {}).get(name)
+        return found is not None and isinstance(found.node, ast.ClassDef)
+
     def define(self, node: Definition, scope: Scope) -> None:
         """Note a function or a class: by its name inside its function, by its full one outside."""
         owner = scope.functions[-1] if scope.functions else None

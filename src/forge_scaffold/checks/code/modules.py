@@ -84,6 +84,10 @@ class Modules:
             found = self._told[module].get(rest) if module else None
         return found
 
+    def has(self, name: str, path: PurePosixPath) -> bool:
+        """Whether a name that a module uses is one of the project's own modules'."""
+        return "." in name and self.split(self.absolute(name, path))[0] is not None
+
     def split(self, name: str) -> tuple[PurePosixPath | None, str]:
         """A module of the project, and the rest of a name inside it."""
         parts = name.split(".", self._deepest + 1)

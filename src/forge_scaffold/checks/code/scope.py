@@ -10,6 +10,17 @@ from forge_scaffold.project import Module, Project
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
+def _attribute(node: ast.AST) -> tuple[str, ast.expr] | None:
+    """The name of an attribute and its owner: `a.b`, `getattr(a, "b")`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr, node.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
+        match node.args:
+            case [owner, ast.Constant(value=str(name))]:
+                return name, owner
+    return None
+
+
 class Scope(NamedTuple):
     """Where a node stands.
 
@@ -81,9 +92,9 @@ class Scope(NamedTuple):
         Builtins have their own name: "print".
         """
         parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
+        while step := _attribute(node):
+            part, node = step
+            parts.append(part)
         if not isinstance(node, ast.Name):
             return None
         known = self.local[node.id] if node.id in self.local else self._global(node.id)
@@ -97,8 +108,8 @@ class Scope(NamedTuple):
 
     def imported(self, node: ast.AST) -> bool:
         """Whether an expression begins with a name that was imported."""
-        while isinstance(node, ast.Attribute):
-            node = node.value
+        while step := _attribute(node):
+            _, node = step
         if not isinstance(node, ast.Name):
             return False
         if node.id in self.local:

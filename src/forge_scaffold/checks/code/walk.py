@@ -169,6 +169,10 @@ def _call(node: ast.Call, scope: Scope, wanted: Wanted[Found], name: str | None)
     if name is not None and ("." not in name or scope.imported(function)):
         for visitor in _matching(wanted.calls, name):
             yield from visitor.visit(node, scope)
+        for argument in node.args if name in _APPLIES else ():
+            if isinstance(argument, ast.Name | ast.Attribute) and scope.imported(argument):
+                called = ast.copy_location(ast.Call(argument, [], []), argument)
+                yield from _call(called, scope, wanted, scope.name(argument))
     if isinstance(function, ast.Attribute):
         for visitor in wanted.methods.get(function.attr, ()):
             yield from visitor.visit(node, scope)
@@ -263,6 +267,11 @@ def _note_import(node: ast.AST, scope: Scope, name: str, record: Record) -> None
     )
 
 
+# Functions that call the functions that they get.
+_APPLIES = frozenset(
+    {"filter", "functools.reduce", "itertools.starmap", "map", "max", "min", "sorted"}
+)
+
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
@@ -286,6 +295,13 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
 def _note_early_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -> None:
     if name and scope.import_time:
         record.calls.made.append(Call(name, node, scope))
+        for argument in node.args if name in _APPLIES else ():
+            if isinstance(argument, ast.Lambda):
+                called = f"lambda:{argument.lineno}:{argument.col_offset}"
+                record.calls.define_as(called, argument, scope)
+            else:
+                called = scope.name(argument) or ""
+            record.calls.made.append(Call(called, argument, scope))
         for argument in node.args if name in RUNNERS else ():
             _note_coroutine(argument, scope, record)
 
@@ -369,17 +385,30 @@ def _bind(node: _Binding, scope: Scope, record: Record) -> None:
     """Note what the names of an assignment stand for from here on."""
     if scope.classes and not scope.functions:
         return
-    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if isinstance(node.value, ast.Lambda):
-        for name in names:
-            record.calls.define_as(name, node.value, scope)
-    origin = _origin(node.value, scope)
-    table: dict[str, Any] = scope.local if scope.functions else scope.names
-    for name in names:
-        if origin:
-            table[name] = origin
-        else:
-            _forget(name, scope)
+    for target in node.targets:
+        for name, value in _pairs(target, node.value):
+            if isinstance(value, ast.Lambda):
+                record.calls.define_as(name, value, scope)
+            if origin := _origin(value, scope) or _made(value, scope, record):
+                table: dict[str, Any] = scope.local if scope.functions else scope.names
+                table[name] = origin
+            else:
+                _forget(name, scope)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """The names of an assignment, each with its part of the value: `a, b = c, d`."""
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, part in zip(target.elts, value.elts, strict=False):
+            yield from _pairs(one, part)
+
+
+def _made(value: ast.expr, scope: Scope, record: Record) -> str | None:
+    """The class of the project that an instance is one of: its methods are that class's."""
+    name = scope.name(value.func) if isinstance(value, ast.Call) else None
+    return name if name and record.calls.makes(name, scope) else None
 
 
 def _forget(name: str, scope: Scope) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from forge_scaffold.checks.code.scope import Scope
@@ -72,7 +73,7 @@ def _is_function(node: ast.expr, scope: Scope) -> bool:
     for around in (*reversed(scope.functions), scope.module.tree):
         if isinstance(around, ast.Lambda):
             continue
-        if _assigns(around, node.id):
+        if node.id in _assigned(around):
             return False
         if _defines(around.body, node.id):
             return True
@@ -89,11 +90,12 @@ def _defines(body: list[ast.stmt], name: str) -> bool:
     )
 
 
-def _assigns(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Module, name: str) -> bool:
-    """Whether a name is also given to something else: a parameter, a variable."""
-    return any(
-        getattr(each, "arg" if isinstance(each, ast.arg) else "id", None) == name
-        for each in ast.walk(node)
+@lru_cache(maxsize=8)
+def _assigned(around: ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) -> frozenset[str]:
+    """The names that are parameters or variables, and may stand for anything."""
+    return frozenset(
+        each.arg if isinstance(each, ast.arg) else each.id
+        for each in ast.walk(around)
         if isinstance(each, ast.arg)
         or (isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
     )

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 from typing import ClassVar
 
 from forge_scaffold.checks.code.expressions import names_given
@@ -88,7 +89,12 @@ def _name_place(node: ast.AST, scope: Scope) -> Place:
 
 def _has_default(scope: Scope) -> bool:
     """Whether the main module has a `Default`: a class, an import, an assignment."""
-    return any(names_given(node) & {"Default", "*"} for node in _top(scope.module.tree))
+    return _gives_default(scope.module.tree)
+
+
+@lru_cache(maxsize=1)
+def _gives_default(tree: ast.Module) -> bool:
+    return any(names_given(node) & {"Default", "*"} for node in _top(tree))
 
 
 def _top(tree: ast.Module) -> Iterator[ast.AST]:

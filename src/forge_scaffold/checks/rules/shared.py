@@ -30,6 +30,7 @@ class SharedPrimitive(Rule):
         "anyio.Semaphore", "asyncio.Barrier", "asyncio.BoundedSemaphore", "asyncio.Condition",
         "asyncio.Event", "asyncio.Future", "asyncio.LifoQueue", "asyncio.Lock",
         "asyncio.PriorityQueue", "asyncio.Queue", "asyncio.Semaphore", "asyncio.TaskGroup",
+        "collections.defaultdict",
     )  # fmt: skip
     failing: ClassVar[Files] = service(
         "import asyncio\n\nimport httpx\n\nLOCK = asyncio.Lock()\n\n\nasync def answer(env):\n"
@@ -42,11 +43,17 @@ class SharedPrimitive(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls at import time."""
-        if isinstance(node, ast.Call):
+        """Calls at import time, and dicts that make what they do not have."""
+        if not isinstance(node, ast.Call):
+            return
+        made = scope.shown(node)
+        if made == "collections.defaultdict()":
+            factory = scope.name(node.args[0]) if node.args else None
+            made = f"{factory}()" if factory in self.calls and factory else ""
+        if made:
             yield self.finding(
                 scope.place(node),
-                f"{scope.shown(node)} {scope.when} is shared by all requests of an isolate, and "
+                f"{made} {scope.when} is shared by all requests of an isolate, and "
                 "one that waits for another's hangs; make it in the request",
             )
 
@@ -197,7 +204,8 @@ def _belongs(node: ast.Call, scope: Scope) -> bool:
     if _is_client(node, scope):
         return not has_transport(node)
     method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    return name in _TASKS.union(SharedPrimitive.calls) or method in {"create_future", "create_task"}
+    shared = name in SharedPrimitive.calls and name != "collections.defaultdict"
+    return shared or name in _TASKS or method in {"create_future", "create_task"}
 
 
 def _is_client(node: ast.Call, scope: Scope) -> bool:
