@@ -35,6 +35,8 @@ def test_wrangler_alone(tmp_path: Path, path: str, text: str) -> None:
         ("package.json", '{"scripts": {"deploy": "uv run pywrangler deploy"}}'),
         ("package.json", '{"scripts": {"deploy": "npm run vendor && wrangler deploy"}}'),
         ("package.json", '{"scripts": {"size": "wrangler deploy --dry-run"}}'),
+        ("Makefile", "# wrangler deploy\ncheck:\n\tforge check\n"),
+        ("wrangler.toml", "# npx wrangler deploy\n" + BASE["wrangler.toml"]),
         ("README.md", "Never run `wrangler deploy`.\n"),
     ],
 )

@@ -62,6 +62,11 @@ def test_what_is_not_there_is_found(tmp_path: Path, line: str, problem: str) -> 
     assert problem in only
 
 
+def test_what_a_build_makes_is_not_missed(tmp_path: Path) -> None:
+    more = {".gitignore": ".dev.vars\n.env\n_version.py\n"}
+    assert found(tmp_path, "from shop._version import V\nimport shop.api_pb2", **more) == []
+
+
 def test_relative_imports_are_resolved(tmp_path: Path) -> None:
     module = "from . import prices\nfrom .prices import PRICES\nfrom ..flat import NAME\n"
     more = {"src/shop/deep/two.py": "from ..prices import Cost\nfrom .one import ONE\n"}

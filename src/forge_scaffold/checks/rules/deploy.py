@@ -67,13 +67,20 @@ class PlainDeploy(Rule):
                 "no python_modules",
             )
         for text in deploying:
-            if match := _DEPLOYS.search(text.content):
+            # The configuration speaks of deploying in comments only.
+            match = None if text.path.stem == "wrangler" else _DEPLOYS.search(text.content)
+            if match and not _is_comment(text, match.start()):
                 yield self.finding(
                     text.place_at(match.start(), len(match[0])),
                     f"{match[0].rstrip('@')} uploads no packages; run pywrangler deploy, or "
                     "pywrangler sync before it",
                     severity=Severity.WARNING,
                 )
+
+
+def _is_comment(text: Text, offset: int) -> bool:
+    line = text.content.rfind("\n", 0, offset) + 1
+    return text.content[line:offset].lstrip().startswith("#")
 
 
 def _is_inside_another(root: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from forge_scaffold.checks.code.facts import Statement
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.git import ignore_lines, ignored
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.uploads import Uploads
 from forge_scaffold.packages.distributions import MODULES, PLATFORM_MODULES, modules_of
@@ -127,6 +128,14 @@ class OwnMissing(Rule):
                 yield self.finding(each.place, problem, severity=_severity(each))
 
 
+def _generated(module: str, subject: Subject) -> bool:
+    """Whether a module is made by a build: git leaves it out, or its name says so."""
+    if module.endswith(("_pb2", "_pb2_grpc")):
+        return True
+    path = subject.project.base / f"{module.replace('.', '/')}.py"
+    return ignored(str(path), ignore_lines(subject.project.root))
+
+
 def _problems(
     module: str, names: tuple[str, ...], uploads: Uploads, subject: Subject
 ) -> Iterator[str]:
@@ -139,11 +148,15 @@ def _problems(
             if around and uploads.gives(around, parts[length - 1]):
                 return
             name = ".".join(parts[:length])
+            if _generated(name, subject):
+                return
             yield f"{name}: there is no such module below {subject.project.base}/"
             return
     file = uploads.find(module)
     for name in names:
         if name == "*" or file is None or uploads.find(f"{module}.{name}"):
+            continue
+        if _generated(f"{module}.{name}", subject):
             continue
         if file.suffix != ".py":
             yield f"{name}: there is no such module in {file}/"
