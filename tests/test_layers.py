@@ -58,8 +58,15 @@ ARROWS = {
     "documents": set[str](),
     "wrangler": {"documents"},
     "project": {"documents", "wrangler"},
-    "packages": {"errors", "packages"},
-    "declarations": {"declarations", "documents", "errors", "packages", "project"},
+    "packages": {"errors", "packages", "printable"},
+    "declarations": {
+        "declarations",
+        "documents",
+        "errors",
+        "packages",
+        "printable",
+        "project",
+    },
     "suggestions": set[str](),
     "organisation": {"documents", "errors", "suggestions"},
     "policy": {"errors", "organisation", "packages", "project"},
@@ -71,6 +78,7 @@ ARROWS = {
         "git",
         "packages",
         "policy",
+        "printable",
         "project",
         "wrangler",
     },
@@ -155,7 +163,8 @@ ARROWS = {
 # The same inside packages: what each part of one may import of the others.
 INSIDE = {
     "checks": {
-        "__init__": {"code", "configuration", "finding", "options", "rule", "rules"},
+        "__init__": {"code", "configuration", "finding", "ignores", "options", "rule", "rules"},
+        "baseline": {"finding"},
         "code": {"code"},
         "configuration": set[str](),
         "examples": set[str](),
@@ -163,7 +172,8 @@ INSIDE = {
         "fixing": {"finding"},
         "git": set[str](),
         "httpx": {"rule"},
-        "options": {"finding"},
+        "ignores": set[str](),
+        "options": {"finding", "ignores"},
         "rule": {"code", "configuration", "finding"},
         "rules": {
             "code",
@@ -172,6 +182,7 @@ INSIDE = {
             "finding",
             "git",
             "httpx",
+            "ignores",
             "options",
             "rule",
             "uploads",

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from forge_scaffold.checks import rules
 from forge_scaffold.checks.code.walk import Walker
 from forge_scaffold.checks.configuration import python_worker
 from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.ignores import Comment, comments
 from forge_scaffold.checks.options import Options
 from forge_scaffold.checks.rule import Rule, Subject
+from forge_scaffold.checks.rules.ignores import StaleIgnore
 from forge_scaffold.project import Project, uncollected
 
 # In the order in which a newcomer would want them explained.
@@ -63,12 +65,28 @@ def findings(subject: Subject, options: Options) -> list[Finding]:
         if options.follows(rule.id) and (worker or not rule.needs_worker)
     ]
     with uncollected():
-        found = {
-            finding
-            for finding in _found(followed, subject)
-            if options.wants(finding, subject.project)
-        }
-    return sorted(found, key=_order)
+        counted = {each for each in _found(followed, subject) if not options.hides(each)}
+        hidden, used = _commented(counted, subject.project)
+        counted -= hidden
+        if not options.select:
+            stale = (rule for rule in followed if isinstance(rule, StaleIgnore))
+            counted |= {each for rule in stale for each in rule.unused(subject, options, used)}
+    return sorted(counted, key=_order)
+
+
+def _commented(found: Iterable[Finding], project: Project) -> tuple[set[Finding], set[Comment]]:
+    """The findings that a comment on their line hides, and those comments."""
+    by_file: dict[PurePosixPath, dict[int, Comment]] = {}
+    hidden, used = set(), set()
+    for finding in found:
+        path = finding.place.path
+        if path not in by_file:
+            by_file[path] = comments(project, path)
+        comment = by_file[path].get(finding.place.line)
+        if comment and comment.covers(finding.rule):
+            hidden.add(finding)
+            used.add(comment)
+    return hidden, used
 
 
 def failed(found: Iterable[Finding]) -> bool:

@@ -15,6 +15,7 @@ from forge_scaffold.declarations.worker import Declared, Locked, declared, group
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.versions import Releases
 from forge_scaffold.policy import Policy
+from forge_scaffold.printable import masked
 from forge_scaffold.project import Project
 from forge_scaffold.wrangler import Wrangler
 
@@ -122,8 +123,8 @@ class Rule:
         severity: Severity | None = None,
         edit: Edit | None = None,
     ) -> Finding:
-        """A finding of this rule."""
-        return Finding(self.id, place, message, severity or self.severity, edit)
+        """A finding of this rule; what its message repeats of the project is masked."""
+        return Finding(self.id, place, masked(message), severity or self.severity, edit)
 
     @cached_property
     def _paragraphs(self) -> list[str]:

@@ -147,13 +147,16 @@ class OnlyTransitive(Rule):
 
 
 class NotReleased(Rule):
-    """A dependency on a repository, an address or a folder.
+    """A dependency on a repository or an address.
 
     It has no version that a list could allow or a lock could hold, and pywrangler resolves for
     Workers with `--no-build`: what has to be built first is not found, unless `allow-build` under
     `[tool.pywrangler]` says so. The address of a wheel installs, and only has no version to allow.
 
-    Fix: declare a released version. For a package of your own, put its module beside the Worker's.
+    A folder of your own, a `path` or `workspace` source of uv's, is built whatever `allow-build`
+    says: it is allowed by its name, like any other package.
+
+    Fix: declare a released version.
     """
 
     id = "DEP004"
@@ -178,15 +181,30 @@ class NotReleased(Rule):
                 )
         sources = table(table(table(project.pyproject, "tool"), "uv"), "sources")
         for name, source in sources.items():
-            if canonical(name) in names and isinstance(source, dict):
-                for kind in source.keys() & {"git", "url", "path"}:
-                    place = project.manifest.place("tool", "uv", "sources", name)  # type: ignore[union-attr]
-                    yield self.finding(
-                        place,
-                        f"{name}: taken from a {kind}, which is no version that can be allowed or "
-                        "locked; declare a released version",
-                        severity=Severity.WARNING,
-                    )
+            if canonical(name) in names and (kind := _elsewhere(source)):
+                place = project.manifest.place("tool", "uv", "sources", name)  # type: ignore[union-attr]
+                yield self.finding(
+                    place,
+                    f"{name}: taken from a {kind}, which is no version that can be allowed or "
+                    "locked; declare a released version",
+                    severity=Severity.WARNING,
+                )
+
+
+# Where a `path` of uv's is a file, not a folder that pywrangler builds.
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz")
+
+
+def _elsewhere(source: object) -> str | None:
+    """What a source of uv's takes a package from, when that is no index and no folder."""
+    for choice in source if isinstance(source, list) else [source]:
+        options = choice if isinstance(choice, dict) else {}
+        for kind in ("git", "url"):
+            if kind in options:
+                return kind
+        if str(options.get("path", "")).endswith(_ARCHIVES):
+            return "file"
+    return None
 
 
 def _builds(project: Project) -> bool:
