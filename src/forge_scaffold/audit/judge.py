@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from forge_scaffold.audit.imports import Import, Sources
-from forge_scaffold.audit.replacements import LACKING, Replacement, replacements
+from forge_scaffold.audit.replacements import Fact, Replacement, facts, replacements
 from forge_scaffold.declarations.dependency import Dependency
 from forge_scaffold.declarations.inputs import Inputs
 from forge_scaffold.packages.distributions import HELPS, NOT_IMPORTED, TOOLS, TYPES
@@ -44,6 +44,7 @@ class Row:
         places: where it is imported.
         at_work: whether it does something without being imported: a string names it, or others
             look for it.
+        migration: what was declared and what runs, where a major version is between them.
     """
 
     dependency: Dependency
@@ -57,11 +58,17 @@ class Row:
     replacement: Replacement | None
     places: tuple[Import, ...]
     at_work: bool = False
+    migration: str = ""
 
     @property
     def name(self) -> str:
         """The package."""
         return self.dependency.name
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the verdict rests on besides the index's answers and the allow-list."""
+        return self.replacement.evidence if self.replacement else ()
 
     @property
     def transitive(self) -> int:
@@ -82,11 +89,20 @@ class Size:
         raw: the bytes of their files.
         gzip: the bytes compressed.
         unknown: the packages whose size is not known, and not counted.
+        estimated: the packages whose size is that of their wheel for another platform.
     """
 
     raw: int
     gzip: int
     unknown: tuple[str, ...] = ()
+    estimated: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it can be uploaded; None where what is not known could be too much."""
+        if self.raw > UPLOAD_LIMIT:
+            return False
+        return None if self.unknown else True
 
     @classmethod
     def of(cls, tree: Iterable[Package]) -> "Size":
@@ -96,6 +112,7 @@ class Size:
             sum(package.raw or 0 for package in packages),
             sum(package.gzip or 0 for package in packages),
             tuple(package.name for package in packages if package.raw is None),
+            tuple(package.name for package in packages if package.estimated),
         )
 
 
@@ -185,18 +202,54 @@ def _row(
     verdict, why = _verdict(dependency.name, probe, tree, known, policy)
     chains = () if tree else _chains(dependency.name, shown, probe.blockers)
     modules = _modules(dependency.name, shown, known)
+    version = _version(dependency.name, tree) if tree else ""
+    migration = _migration(dependency, version, policy) if verdict in {READY, OUTSIDE} else ""
     return Row(
         dependency,
         verdict,
         why,
         chains,
         newest=probe.newest or "",
-        version=_version(dependency.name, tree) if tree else "",
+        version=version,
         tree=shown,
-        cautions=tuple(_cautions(dependency.name, probe, tree)),
+        cautions=(*filter(None, [migration]), *_cautions(dependency.name, probe, tree)),
         replacement=known,
         places=tuple(sources.of(modules)),
         at_work=sources.name(modules) or _at_work(dependency.name, names),
+        migration=migration,
+    )
+
+
+def _migration(dependency: Dependency, version: str, policy: Policy) -> str:
+    """What is to migrate before a dependency runs in the version that does; empty for nothing."""
+    was = dependency.held
+    locked = dependency.locked
+    said = f"locked {locked}" if locked else f"declared {dependency.specifier or 'without a range'}"
+    if was and version and _breaks(was, version):
+        new = "a new major version" if was[0] != "0" else "before 1.0 each minor one may break"
+        return f"{said}, what runs is {version}: {new}; migrate first"
+    allowed = policy.direct.get(dependency.name)
+    if version and allowed and not allowed.versions.has(version):
+        return (
+            f"{said}, what runs is {version}: the allow-list has {allowed.versions}; migrate first"
+        )
+    return ""
+
+
+# A first number that is a year counts time, not changes of an interface.
+_YEARS = (*range(17, 40), *range(2017, 2040))
+
+
+def _breaks(old: str, new: str) -> bool:
+    """Whether the interface may have changed: another first number, or the second one after 0."""
+    try:
+        before, after = Version(old), Version(new)
+    except InvalidVersion:
+        return False
+    if before.major in _YEARS:
+        return False
+    return before < after and (
+        before.major != after.major or (before.major == 0 and before.minor != after.minor)
     )
 
 
@@ -241,7 +294,7 @@ def _verdict(
 def _not_allowed(known: Replacement | None) -> tuple[str, str]:
     """The verdict on what resolves, and is not on the allow-list."""
     if known and known.lacks:
-        return BLOCKED, "; ".join(LACKING[lacking] for lacking in known.lacks)
+        return BLOCKED, "; ".join(facts()[lacking].says for lacking in known.lacks)
     if known and known.policy == "replace":
         return REPLACED, f"by {known.by}"
     return OUTSIDE, "it resolves, and is not on the allow-list"
@@ -283,7 +336,7 @@ def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:
     for package in tree:
         known = replacements().get(package.name)
         if package.name != name and known and known.lacks:
-            yield f"brings {package.name}: {LACKING[known.lacks[0]]}"
+            yield f"brings {package.name}: {facts()[known.lacks[0]].says}"
 
 
 def _version(name: str, tree: Tree) -> str:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 SUMMARY = "Say what it takes to move an existing project to Workers."
 
 DETAILS = """\
-PATH is a folder, or a pyproject.toml, Pipfile, setup.cfg, requirements file,
-uv.lock, poetry.lock or pylock.toml. The project is not imported or run. Forge
-asks the package index that pip is configured for (uv's UV_DEFAULT_INDEX,
-UV_INDEX and UV_FIND_LINKS count, too) and keeps its answers for a day.
+PATH is a folder, or a pyproject.toml, Pipfile, setup.cfg, setup.py,
+requirements file, uv.lock, poetry.lock, pylock.toml or environment.yml. The
+project is not imported or run. Forge asks the package index that pip is
+configured for (uv's UV_DEFAULT_INDEX, UV_INDEX and UV_FIND_LINKS count, too)
+and keeps its answers for a day.
 
 Exit codes: 0 nothing blocks, 1 something does, 2 the audit could not run, or
 not for every dependency.

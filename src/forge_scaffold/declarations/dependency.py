@@ -10,8 +10,7 @@ from packaging.utils import canonicalize_name
 from forge_scaffold.declarations.files import Source
 from forge_scaffold.errors import UserError
 from forge_scaffold.packages.pyodide import ENVIRONMENT
-
-SHOWN = 60  # characters of a line that an error repeats
+from forge_scaffold.printable import excerpt, masked
 
 URL_PROBLEM = "a URL, a repository or a path is no release that an index has"
 
@@ -22,7 +21,7 @@ class Dependency:
 
     Attributes:
         name: as PEP 503 normalises it.
-        declared: as the project says it, without its marker.
+        declared: as the project says it, without its marker and without the credentials in a URL.
         place: `file:line`.
         group: "" for what runs; "extra NAME" or "group NAME" otherwise.
         locked: the version that the project's lock holds; empty without one.
@@ -49,6 +48,28 @@ class Dependency:
         requirement.specifier = SpecifierSet(",".join(parts))
         return str(requirement)
 
+    @property
+    def extras(self) -> frozenset[str]:
+        """The extras that are asked for."""
+        return frozenset(Requirement(self.declared).extras)
+
+    @property
+    def specifier(self) -> str:
+        """The versions that are declared, as PEP 440 writes them."""
+        return str(Requirement(self.declared).specifier)
+
+    @property
+    def held(self) -> str:
+        """The version that the project is held to, by its lock or by a pin; empty for none."""
+        if self.locked or self.problem:
+            return self.locked
+        pins = [
+            part.version.removesuffix(".*")
+            for part in Requirement(self.declared).specifier
+            if part.operator in {"==", "==="}
+        ]
+        return pins[0] if pins else ""
+
 
 class Collector:
     """Collects dependencies from one file and those that it includes.
@@ -69,7 +90,7 @@ class Collector:
             parsed = Requirement(requirement)
         except (InvalidRequirement, RecursionError) as error:
             raise UserError(
-                f"{place}: not a requirement (PEP 508): {requirement[:SHOWN]!r}"
+                f"{place}: not a requirement (PEP 508): {excerpt(requirement)!r}"
             ) from error
         self.parsed(parsed, place, group)
 
@@ -81,7 +102,7 @@ class Collector:
             return
         parsed.marker = None
         problem = URL_PROBLEM if parsed.url else ""
-        self.found.append(Dependency(name, str(parsed), place, group, problem=problem))
+        self.found.append(Dependency(name, masked(str(parsed)), place, group, problem=problem))
 
 
 def applies(requirement: Requirement) -> bool:

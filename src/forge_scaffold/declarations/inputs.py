@@ -1,7 +1,8 @@
 """What a project depends on, from whatever file says so. Hostile files get an error, no traceback.
 
 Read are pyproject.toml (PEP 621 and PEP 735, and Poetry's, Flit's, PDM's, uv's and setuptools' own
-tables), Pipfile, setup.cfg, requirements files, and uv.lock, poetry.lock and pylock.toml.
+tables), Pipfile, setup.cfg, setup.py, requirements files, uv.lock, poetry.lock, pylock.toml, and
+Conda's environment.yml.
 """
 
 import re
@@ -10,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from forge_scaffold.declarations import locks, pipfile, pyproject, requirements, setup_cfg
+from forge_scaffold.declarations import (
+    conda,
+    locks,
+    pipfile,
+    pyproject,
+    requirements,
+    setup_cfg,
+    setup_py,
+)
 from forge_scaffold.declarations.dependency import Collector, Dependency
 from forge_scaffold.declarations.files import Source
 from forge_scaffold.declarations.locks import LOCKS, locked_versions
@@ -22,6 +31,9 @@ READERS: Mapping[str, Reader] = {
     "pyproject.toml": pyproject.read,
     "Pipfile": pipfile.read,
     "setup.cfg": setup_cfg.read,
+    "setup.py": setup_py.read,
+    "environment.yml": conda.read,
+    "environment.yaml": conda.read,
     "uv.lock": locks.uv_lock,
     "poetry.lock": locks.poetry_lock,
 }
@@ -102,6 +114,7 @@ def _file(path: Path) -> Path:
         path / "pyproject.toml",
         path / "Pipfile",
         path / "setup.cfg",
+        path / "setup.py",
         path / "requirements.in",
         path / "requirements.txt",
         path / "requirements" / "base.txt",
@@ -110,22 +123,24 @@ def _file(path: Path) -> Path:
         path / "uv.lock",
         path / "poetry.lock",
         path / "pylock.toml",
+        path / "environment.yml",
+        path / "environment.yaml",
     ]
     there = [candidate for candidate in candidates if candidate.is_file()]
     for candidate in there:
-        if candidate.suffix not in {".toml", ".cfg"} or _declares(candidate):
+        if candidate.suffix not in {".toml", ".cfg", ".py"} or _declares(candidate):
             return candidate
     if there:
         return there[0]
     raise UserError(
         f"{path}: nothing says what it depends on; looked for pyproject.toml, Pipfile, setup.cfg, "
-        "requirements.txt, uv.lock, poetry.lock and pylock.toml (a setup.py is not run)"
+        "setup.py, requirements.txt, uv.lock, poetry.lock, pylock.toml and environment.yml"
     )
 
 
 def _declares(file: Path) -> bool:
-    """Whether a file that may be about other things has dependencies in it."""
-    return bool(collected(file).found)
+    """Whether a file that may be about other things says what runs; tools have groups there."""
+    return any(not found.group for found in collected(file).found)
 
 
 def collected(file: Path) -> Collector:
@@ -147,6 +162,6 @@ def _reader(file: Path) -> Reader:
     if file.suffix in {".txt", ".in", ".pip"}:
         return requirements.read
     raise UserError(
-        f"{file}: not a file of a known kind: pyproject.toml, Pipfile, setup.cfg, uv.lock, "
-        "poetry.lock, pylock.toml, or requirements in a .txt or .in file"
+        f"{file}: not a file of a known kind: pyproject.toml, Pipfile, setup.cfg, setup.py, "
+        "uv.lock, poetry.lock, pylock.toml, environment.yml, or requirements in a .txt or .in file"
     )

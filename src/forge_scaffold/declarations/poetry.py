@@ -9,9 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.declarations.dependency import SHOWN, URL_PROBLEM, Collector, applies
+from forge_scaffold.declarations.dependency import URL_PROBLEM, Collector, applies
 from forge_scaffold.declarations.files import Source, strings, table, text
 from forge_scaffold.errors import UserError
+from forge_scaffold.printable import excerpt
 
 
 def read(into: Collector, source: Source, poetry: Mapping[str, Any]) -> None:
@@ -50,7 +51,7 @@ def add(into: Collector, source: Source, name: str, wanted: object, group: str) 
                 parsed.marker = Requirement(f"{name}; {markers}").marker
         except (InvalidRequirement, InvalidSpecifier, RecursionError) as error:
             raise UserError(
-                f"{place}: {name[:SHOWN]}: not a constraint: {str(choice)[:SHOWN]!r}"
+                f"{place}: {excerpt(name)}: not a constraint: {excerpt(str(choice))!r}"
             ) from error
         if not applies(parsed):
             continue

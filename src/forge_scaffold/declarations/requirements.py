@@ -7,9 +7,10 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.declarations.dependency import SHOWN, URL_PROBLEM, Collector, Dependency
+from forge_scaffold.declarations.dependency import URL_PROBLEM, Collector, Dependency
 from forge_scaffold.declarations.files import Source
 from forge_scaffold.errors import UserError
+from forge_scaffold.printable import excerpt, masked
 
 DEEPEST = 20  # requirements files including each other
 
@@ -38,7 +39,7 @@ def read(
         elif entry.startswith("-"):
             option_name = re.split(r"[\s=]", entry)[0]
             into.notes.append(
-                f"{source.name}:{line}: {option_name[:SHOWN]} is not applied; configure pip"
+                f"{source.name}:{line}: {excerpt(option_name)} is not applied; configure pip"
             )
         elif not compiled or _asked_for(comment):
             _requirement_line(into, source, line, entry, group)
@@ -53,7 +54,7 @@ def _requirement_line(into: Collector, source: Source, line: int, entry: str, gr
             _elsewhere(into, source, line, wanted, group)
             return
         raise UserError(
-            f"{source.name}:{line}: not a requirement (PEP 508): {wanted[:SHOWN]!r}"
+            f"{source.name}:{line}: not a requirement (PEP 508): {excerpt(wanted)!r}"
         ) from error
     into.parsed(parsed, f"{source.name}:{line}", group)
 
@@ -63,6 +64,7 @@ def _elsewhere(into: Collector, source: Source, line: int, address: str, group: 
     if re.fullmatch(r"\./?(\[[^]]*\])?", address):
         into.notes.append(f"{source.name}:{line}: the project itself; name its pyproject.toml")
         return
+    address = masked(address)
     egg = re.search(r"#egg=([\w.-]+)", address)
     last = re.split(r"[/\\]", address.partition("#")[0].rstrip("/"))[-1]
     name = egg[1] if egg else re.split(r"@|\.git|-\d", last)[0]

@@ -5,7 +5,6 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pip._vendor.packaging.requirements import Requirement
@@ -155,7 +154,7 @@ def described(
         {
             "name": pin.name,
             "version": pin.version,
-            "from_pyodide": _is_stub(resolver, pin),
+            "from_pyodide": resolver.is_stub(pin.link),
             "native": not pin.link.filename.endswith(
                 ("-any.whl", *(f"-{platform}.whl" for platform in resolver.job["platforms"]))
             ),
@@ -167,14 +166,21 @@ def described(
 
 
 def _content(resolver: Resolver, pin: Pin) -> dict[str, Any]:
-    if _is_stub(resolver, pin):
-        return {"raw": None, "gzip": None, "modules": []}
+    if resolver.is_stub(pin.link):
+        return _estimated(resolver, pin)
     content = resolver.wheels.of(pin.link)
-    return {"raw": content.raw, "gzip": content.gzip, "modules": content.modules}
+    sizes = {"raw": content.raw, "gzip": content.gzip, "estimated": False}
+    return {**sizes, "modules": content.modules}
 
 
-def _is_stub(resolver: Resolver, pin: Pin) -> bool:
-    return pin.link.is_file and Path(pin.link.file_path).parent == Path(resolver.job["find_links"])
+def _estimated(resolver: Resolver, pin: Pin) -> dict[str, Any]:
+    """About the sizes of what Pyodide builds, from the index's wheel of the same release."""
+    content = resolver.same_release(pin.link)
+    if content is None:
+        return {"raw": None, "gzip": None, "estimated": False, "modules": []}
+    raw = content.raw - content.left_out
+    gzip = content.gzip * raw // max(content.raw, 1)
+    return {"raw": raw, "gzip": gzip, "estimated": True, "modules": []}
 
 
 def _needs(

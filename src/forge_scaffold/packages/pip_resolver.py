@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
@@ -30,12 +30,12 @@ from pip._internal.models.target_python import TargetPython
 from pip._internal.resolution.resolvelib.provider import PipProvider
 from pip._vendor.packaging import markers
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
-from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
 from pip._vendor.resolvelib import BaseReporter, ResolutionImpossible
 from pip._vendor.resolvelib import Resolver as Search
 
 from forge_scaffold.packages.process import unheard
-from forge_scaffold.packages.wheels import UnreadableError, Wheels
+from forge_scaffold.packages.wheels import Content, UnreadableError, Wheels
 
 # A resolution is given up after so many steps: packages pinned, and releases looked at.
 STEPS = 5000
@@ -113,7 +113,7 @@ class Resolver:
             [*self._options(platforms), ONLY_WHEELS, *requirements]
         )
         worker = tuple(platforms) == tuple(self.job["platforms"])
-        preparer: Any = Preparer(self.wheels, finder, limit, self._hopes if worker else None)
+        preparer: Any = Preparer(self, finder, limit, self._hopes if worker else None)
         made: Any = self._command.make_resolver(
             preparer, finder, settings, py_version_info=self._version
         )
@@ -154,6 +154,34 @@ class Resolver:
             ):
                 one.marker = None
                 yield one
+
+    def is_stub(self, link: Any) -> bool:  # noqa: ANN401
+        """Whether a file is one that stands for what Pyodide builds."""
+        return link.is_file and Path(link.file_path).parent == Path(self.job["find_links"])
+
+    def same_release(self, link: Any) -> Content | None:  # noqa: ANN401
+        """What a wheel of the index's holds, of the release that a stub stands for."""
+        name, version, *_ = parse_wheel_filename(link.filename)
+        finder = self.finder([*self.job["platforms"], *self.job["server"]])
+        for candidate in finder.find_all_candidates(name):
+            same = candidate.version == version and candidate.link.is_wheel
+            if same and not self.is_stub(candidate.link):
+                with suppress(UnreadableError):
+                    return self.wheels.of(candidate.link)
+        return None
+
+    def extras_of(self, link: Any) -> str:  # noqa: ANN401
+        """The headers about extras of the release that a stub stands for."""
+        content = self.same_release(link)
+        metadata = HeaderParser().parsestr(content.metadata if content else "")
+        extras = metadata.get_all("Provides-Extra", [])
+        needs = [one for one in metadata.get_all("Requires-Dist", []) if "extra" in one]
+        return "".join(
+            [
+                *(f"Provides-Extra: {extra}\n" for extra in extras),
+                *(f"Requires-Dist: {' '.join(need.split())}\n" for need in needs),
+            ]
+        )
 
     def _options(self, platforms: Sequence[str]) -> list[str]:
         return [
@@ -307,8 +335,15 @@ class Hopes:
 class Preparer:
     """pip's preparer as far as its resolver needs it: it says what a wheel requires."""
 
-    def __init__(self, wheels: Wheels, finder: Any, limit: Limit, hopes: Hopes | None) -> None:  # noqa: ANN401
-        self._wheels = wheels
+    def __init__(
+        self,
+        resolver: Resolver,
+        finder: Any,  # noqa: ANN401
+        limit: Limit,
+        hopes: Hopes | None,
+    ) -> None:
+        self._resolver = resolver
+        self._wheels = resolver.wheels
         self._finder = finder
         self._limit = limit
         self._hopes = hopes
@@ -330,7 +365,10 @@ class Preparer:
         content = self._wheels.of(req.link)
         if self._hopes and not self._hopes.for_release(req.link, (), self._limit):
             raise MetadataInconsistent(req, "Requires-Dist", "what could be had", "what cannot")
-        return Distribution(Headers(content.metadata), None, None)
+        headers = Headers(content.metadata)
+        if self._resolver.is_stub(req.link):
+            return BuiltDistribution(headers, lambda: self._resolver.extras_of(req.link))
+        return Distribution(headers, None, None)
 
     def _read_older(self, name: str, link: Any, count: int) -> None:  # noqa: ANN401
         """Where pip goes back through a package's releases, read those before it ahead."""
@@ -339,6 +377,25 @@ class Preparer:
             end = links.index(link)
             for older in links[max(end - count, 0) : end]:
                 self._wheels.start(older)
+
+
+class BuiltDistribution(Distribution):
+    """A package of Pyodide's own builds, whose list does not say what its extras need.
+
+    The index's files of the same version do; they are looked at when an extra is asked for.
+    """
+
+    def __init__(self, headers: "Headers", extras: Callable[[], str]) -> None:
+        super().__init__(headers, None, None)
+        self._headers = headers
+        self._extras: Callable[[], str] | None = extras
+
+    def iter_provided_extras(self) -> Iterable[Any]:
+        """The extras, as pip asks for them before their requirements."""
+        if self._extras:
+            self._headers.add(self._extras())
+            self._extras = None
+        return super().iter_provided_extras()
 
 
 class Headers(importlib.metadata.Distribution):
@@ -351,6 +408,11 @@ class Headers(importlib.metadata.Distribution):
     def metadata(self) -> Any:  # noqa: ANN401
         """Its headers, parsed once."""
         return HeaderParser().parsestr(self._text)
+
+    def add(self, headers: str) -> None:
+        """Further headers."""
+        self._text = f"{self._text.rstrip()}\n{headers}"
+        self.__dict__.pop("metadata", None)
 
     def read_text(self, filename: str) -> str | None:
         """The text of METADATA; there is no other file."""

@@ -26,6 +26,7 @@ from packaging.utils import canonicalize_name
 from forge_scaffold.packages.cache import FRESH, whole_folder, write
 from forge_scaffold.packages.process import configuration, start, stop, tell
 from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
+from forge_scaffold.printable import masked
 
 # A Linux server with Python 3.14: where the project is taken to run today.
 SERVER_ENVIRONMENT: Mapping[str, str] = {
@@ -41,7 +42,7 @@ SERVER_PLATFORMS = (
     "linux_x86_64",
 )
 
-SHAPE = 2  # of what is kept: a higher number, and it is asked for anew
+SHAPE = 4  # of what is kept: a higher number, and it is asked for anew
 CONNECTION = 15  # until a connection is given up, in s
 PATIENCE = 60  # until a resolution is given up, in s
 BRIEF_PATIENCE = 15  # the same for what is told besides: an older release that fits, the totals
@@ -56,6 +57,7 @@ class Package:
         name: as PEP 503 normalises it.
         raw: the bytes of its files; None when unknown.
         gzip: the bytes of its wheel, which is compressed in the same way; None when unknown.
+        estimated: the sizes are those of the release's wheel for another platform.
         native: it is compiled, and not for WebAssembly.
         from_pyodide: it comes from Pyodide's own builds, not from the index.
         needs: the names of the packages of the tree that it requires.
@@ -66,6 +68,7 @@ class Package:
     version: str
     raw: int | None
     gzip: int | None
+    estimated: bool
     native: bool
     from_pyodide: bool
     needs: tuple[str, ...]
@@ -302,4 +305,4 @@ def _name(requirement: str) -> str:
 
 def _last_words(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("WARNING")]
-    return lines[-1].removeprefix("ERROR: ")[:300] if lines else "it said nothing"
+    return masked(lines[-1].removeprefix("ERROR: "))[:300] if lines else "it said nothing"

@@ -44,12 +44,14 @@ class Content:
         raw: the bytes of its files.
         gzip: the bytes of the wheel, which is compressed in the same way.
         modules: what it can be imported as, dotted.
+        left_out: the bytes of `raw` that a build of Pyodide's has not: shared libraries, tests.
     """
 
     metadata: str
     raw: int
     gzip: int
     modules: Sequence[str]
+    left_out: int = 0
 
     @cached_property
     def requires(self) -> Sequence[str]:
@@ -63,7 +65,7 @@ class Wheels:
     def __init__(self, session: Any, cache: Path) -> None:  # noqa: ANN401 - pip's own, untyped
         self.pool = ThreadPoolExecutor(READERS)
         self._session = session
-        self._kept = Kept(cache / "wheels.sqlite")
+        self._kept = Kept(cache / "wheels-2.sqlite")  # another number for another Content
         self._read: dict[str, Content] = {}
         self._reading: dict[str, Future[Content]] = {}
 
@@ -231,6 +233,11 @@ def _content(wheel: ZipFile, size: int) -> Content:
         raw=sum(file.file_size for file in files),
         gzip=size,
         modules=modules(names),
+        left_out=sum(
+            file.file_size
+            for file in files
+            if re.search(r"^[^/]+\.(libs|dylibs)/|/tests?/", file.filename)
+        ),
     )
 
 
