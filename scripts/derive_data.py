@@ -1,20 +1,23 @@
 """Derive what Forge knows of wrangler and of Pyodide from their npm packages.
 
-    npm pack wrangler pyodide    # and unpack both
-    python scripts/derive_data.py WRANGLER_FOLDER PYODIDE_FOLDER
+    npm pack wrangler pyodide pyodide@0.28.2 pyodide@0.26.4    # and unpack each
+    python scripts/derive_data.py WRANGLER_FOLDER PYODIDE_FOLDER OLDER_PYODIDE_FOLDER...
 
-Writes two files below src/forge_scaffold: names and versions, none of the packages' own text.
+Writes three files below src/forge_scaffold: names and versions, none of the packages' own text.
+Node runs each Pyodide, which knows best what its standard library has.
 """
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "forge_scaffold"
 WRANGLER = SOURCE / "checks" / "data" / "wrangler.json"
-PYODIDE = SOURCE / "pyodide.json"
+PYODIDE = SOURCE / "packages" / "pyodide.json"
+STANDARD_LIBRARY = SOURCE / "packages" / "standard_library.json"
 
 # Tables of tables of the same kind again: what is in them is not looked into.
 OPEN = {"previews"}
@@ -95,6 +98,36 @@ def pyodide(folder: Path) -> dict[str, Any]:
     }
 
 
+_LIST = """\
+import { pathToFileURL } from "node:url";
+const { loadPyodide } = await import(pathToFileURL(process.argv[1] + "/pyodide.mjs"));
+const pyodide = await loadPyodide();
+console.log(pyodide.runPython(`
+import json, sys
+from importlib.util import find_spec
+names = sorted(sys.stdlib_module_names - {"antigravity", "this"})
+lacks = [name for name in names if name[0] != "_" and find_spec(name) is None]
+json.dumps(["%d.%d" % sys.version_info[:2], names, lacks])`));
+"""
+
+
+def standard_library(folder: Path) -> tuple[str, dict[str, list[str]]]:
+    """The Python of a Pyodide, the modules of its standard library, and those it lacks.
+
+    What Pyodide keeps in packages of their own, such as sqlite3, Workers always have.
+    """
+    told = subprocess.run(
+        ["node", "--input-type=module", "-e", _LIST, folder.resolve()],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    python, names, lacks = json.loads(told.stdout.splitlines()[-1])
+    lock = json.loads((folder / "pyodide-lock.json").read_text())
+    apart = {name for package in lock["packages"].values() for name in package["imports"]}
+    return python, {"names": names, "lacks": [name for name in lacks if name not in apart]}
+
+
 def _name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -112,8 +145,10 @@ def _lines(data: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    pyodides = list(map(Path, sys.argv[2:]))
     for path, data in (
         (WRANGLER, wrangler(Path(sys.argv[1]))),
-        (PYODIDE, pyodide(Path(sys.argv[2]))),
+        (PYODIDE, pyodide(pyodides[0])),
+        (STANDARD_LIBRARY, dict(sorted(map(standard_library, pyodides)))),
     ):
         path.write_text(_lines(data), encoding="utf-8")

@@ -58,43 +58,43 @@ ARROWS = {
     "documents": set[str](),
     "wrangler": {"documents"},
     "project": {"documents", "wrangler"},
-    "versions": set[str](),
-    "pyodide": set[str](),
-    "distributions": set[str](),
-    "index": {"errors", "pyodide", "versions"},
-    "index_driver": {"index"},
+    "packages": {"errors", "packages", "printable"},
+    "declarations": {
+        "declarations",
+        "documents",
+        "errors",
+        "packages",
+        "printable",
+        "project",
+    },
     "suggestions": set[str](),
     "organisation": {"documents", "errors", "suggestions"},
-    "policy": {"errors", "organisation", "project", "versions"},
+    "policy": {"errors", "organisation", "packages", "project"},
     "checks": {
         "checks",
-        "distributions",
+        "declarations",
         "documents",
         "errors",
         "git",
+        "packages",
         "policy",
+        "printable",
         "project",
-        "pyodide",
-        "versions",
         "wrangler",
     },
     "audit": {
         "audit",
-        "distributions",
-        "errors",
-        "index",
+        "declarations",
+        "packages",
         "policy",
-        "project",
-        "pyodide",
         "sources",
     },
     "runtime": {
         "audit",
-        "distributions",
+        "declarations",
         "errors",
-        "index",
+        "packages",
         "project",
-        "pyodide",
         "render",
         "runtime",
         "sources",
@@ -133,14 +133,15 @@ ARROWS = {
         "checks",
         "cli",
         "config",
+        "declarations",
         "documents",
         "errors",
         "fleet",
         "generate",
-        "index",
         "inference",
         "interview",
         "organisation",
+        "packages",
         "policy",
         "printable",
         "project",
@@ -150,13 +151,54 @@ ARROWS = {
         "runtime",
         "sources",
         "status",
-        "update",
         "suggestions",
-        "versions",
+        "update",
         "worktree",
     },
     "__main__": {"cli"},
     "__init__": set[str](),
+}
+
+
+# The same inside packages: what each part of one may import of the others.
+INSIDE = {
+    "checks": {
+        "__init__": {"code", "configuration", "finding", "ignores", "options", "rule", "rules"},
+        "baseline": {"finding"},
+        "code": {"code"},
+        "configuration": set[str](),
+        "examples": set[str](),
+        "finding": set[str](),
+        "fixing": {"finding"},
+        "git": set[str](),
+        "httpx": {"rule"},
+        "ignores": set[str](),
+        "options": {"finding", "ignores"},
+        "rule": {"code", "configuration", "finding"},
+        "rules": {
+            "code",
+            "configuration",
+            "examples",
+            "finding",
+            "git",
+            "httpx",
+            "ignores",
+            "options",
+            "rule",
+            "uploads",
+            "words",
+        },
+        "uploads": set[str](),
+        "words": set[str](),
+    },
+    "audit": {
+        "__init__": set[str](),
+        "ask": {"imports", "judge"},
+        "imports": set[str](),
+        "judge": {"imports", "replacements"},
+        "plan": {"judge", "replacements"},
+        "replacements": set[str](),
+    },
 }
 
 
@@ -180,6 +222,46 @@ def imported(path: Path) -> Iterator[str]:
 def test_a_module_imports_only_what_is_below_it(path: Path) -> None:
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("forge_scaffold.")}
     assert ours <= ARROWS[layer(path)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules() if layer(path) in INSIDE],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_so_it_is_inside_packages(path: Path) -> None:
+    package, part, *_ = path.relative_to(ROOT).with_suffix("").parts
+    # A rule's module is no library for other rules.
+    parts = {
+        name.split(".")[2]
+        for name in imported(path)
+        if name.startswith(f"forge_scaffold.{package}.") and name.count(".") > 1
+    }
+    assert parts <= INSIDE[package][part]
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    arrows = {dotted(path): set(known(imported(path))) for path in modules()}
+    for needs in arrows.values():
+        # The list of all commands: they are started, and completed, by name.
+        needs.discard("forge_scaffold.cli.commands")
+    while arrows:
+        free = [name for name, needs in arrows.items() if not needs & (arrows.keys() - {name})]
+        assert free, f"a circle among {sorted(arrows)}"
+        for name in free:
+            del arrows[name]
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def known(names: Iterator[str]) -> Iterator[str]:
+    """The modules of ours that imports name; of a package's own name only where it is meant."""
+    ours = {dotted(path) for path in modules()}
+    for name in names:
+        yield from {name, name.rpartition(".")[0]} & ours if name not in ours else {name}
 
 
 def test_only_render_knows_copier() -> None:

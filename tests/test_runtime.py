@@ -7,7 +7,7 @@ import pytest
 
 from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.errors import UserError
-from forge_scaffold.index import whole_folder
+from forge_scaffold.packages.cache import whole_folder
 from forge_scaffold.project import Project
 from forge_scaffold.runtime.commands import NoTestsError, Run, prepared
 from forge_scaffold.runtime.harness import completed

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement as Full
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.versions import Requirement, Versions, canonical
+from forge_scaffold.packages.versions import Requirement, Versions, canonical
 
 RELEASES = st.lists(st.integers(0, 12), min_size=1, max_size=4).map(lambda p: ".".join(map(str, p)))
 OPERATORS = st.sampled_from([">=", "<=", "==", "!=", ">", "<", "~=", "==="])
@@ -89,7 +89,7 @@ def test_what_one_range_has_beyond_another(wide: str, narrow: str, beyond: str |
 
 def test_what_nearly_everybody_writes_needs_no_packaging() -> None:
     script = (
-        "import sys; from forge_scaffold.versions import *\n"
+        "import sys; from forge_scaffold.packages.versions import *\n"
         "requirement = Requirement.parse('httpx[http2] >=0.28.1, <1')\n"
         "requirement.versions.beyond(Versions.parse('>=0.27.2,<1'))\n"
         "print('packaging' in sys.modules)"

@@ -3,6 +3,7 @@
 Whatever the bytes, reading ends in data or in one `Unreadable` with a line and a column.
 """
 
+import codecs
 import json
 import re
 import tomllib
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 Address: TypeAlias = tuple[str | int, ...]
 
 DEPTH = 100
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Place(NamedTuple):
@@ -64,10 +67,14 @@ class Text:
     def decoded(cls, path: PurePosixPath, content: bytes) -> "Text":
         """A file's bytes as UTF-8, with or without a byte order mark.
 
+        A requirements file may be UTF-16 with a mark: so PowerShell writes one, and pip reads it.
+
         Raises:
-            Unreadable: they are not UTF-8.
+            Unreadable: they are not that.
         """
         try:
+            if path.suffix in {".in", ".txt"} and content.startswith(_UTF16):
+                return cls(path, content.decode("utf-16"))
             return cls(path, content.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             before = content[: error.start]
@@ -143,13 +150,19 @@ class Document:
         return Place(self.text.path)
 
     def place_of_item(self, *address: str | int) -> Place:
-        """Where an item of an array of strings stands: its first mention from the key on."""
+        """Where an item of an array of strings stands: its first mention from the key on.
+
+        That of the nearest table around it when it is not there.
+        """
         known = self._places.get(address)
         if known:
             return known
         value: Any = self.data
         for step in address:
-            value = value[step]
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return self.place(*address)
         return self.text.place_of(str(value), self.place(*address).line)
 
 

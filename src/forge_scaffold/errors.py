@@ -28,3 +28,12 @@ class UserError(ForgeError):
 
 class RejectedError(ForgeError):
     """The template was rendered, but the checks object to the result."""
+
+
+class InternalError(ForgeError):
+    """A mistake of Forge's own: not a finding, and not the user's."""
+
+    exit_code = 2
+
+    def __str__(self) -> str:
+        return f"Forge failed ({super().__str__()}). The traceback above says where: report it"

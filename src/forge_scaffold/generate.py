@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks, git, staging
-from forge_scaffold.checks.template import ANSWERS, root_only
+from forge_scaffold.checks.rules.template import ANSWERS, root_only
 from forge_scaffold.config import Answers
 from forge_scaffold.errors import RejectedError, UserError
 from forge_scaffold.organisation import Organisation

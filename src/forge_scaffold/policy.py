@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.organisation import Organisation
+from forge_scaffold.packages.versions import Versions, canonical
 from forge_scaffold.project import Project
-from forge_scaffold.versions import Versions, canonical
 
 
 class Allowed(NamedTuple):

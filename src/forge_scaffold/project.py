@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any, NamedTuple, Self, TypeVar
 
 from forge_scaffold.documents import (
@@ -225,7 +226,10 @@ class Project:
         """
         file = self.root / path
         try:
-            if file.stat().st_size > MAX_BYTES:
+            about = file.stat()
+            if not S_ISREG(about.st_mode):  # reading a named pipe never ends
+                raise Unreadable(Place(path), "not a regular file")
+            if about.st_size > MAX_BYTES:
                 raise Unreadable(Place(path), f"larger than {MAX_BYTES:,} bytes: not looked into")
             return file.read_bytes()
         except OSError as error:

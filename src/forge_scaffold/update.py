@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forge_scaffold import checks, references
-from forge_scaffold.checks.template import ChangedByUpdate
+from forge_scaffold.checks.rules.template import ChangedByUpdate
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import ISOLATED, git
 from forge_scaffold.migration import migrated

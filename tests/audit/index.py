@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from forge_scaffold.packages.pyodide import known_to_pyodide
+
 PURE = "py3-none-any"
 LINUX = "cp314-cp314-manylinux_2_28_x86_64"
 WORKER = "cp314-cp314-pyemscripten_2026_0_wasm32"
@@ -25,6 +27,8 @@ def release(
 ) -> Release:
     return name, version, tag, needs, python
 
+
+LXML = known_to_pyodide()["packages"]["lxml"]["version"]
 
 RELEASES = [
     release("leaf", "1.0"),
@@ -51,10 +55,19 @@ RELEASES = [
     release("older-python", "2.0", python="<3.14"),
     # Pyodide builds 12.2.0
     release("pillow", "13.0", LINUX),
+    # Pyodide builds this version, and only the index knows its extra and its size
+    release("lxml", LXML, LINUX, needs=['compiled; extra == "native"', 'leaf; extra == "pure"']),
+    release("lxml", "99.0", LINUX, needs=['leaf; extra == "pure"']),
     # allowed, replaced and lacking, by name
     release("httpx", "0.28.1"),
     release("tenacity", "9.2.1"),
     release("redis", "8.0"),
+    # drivers that Cloudflare supports over Hyperdrive
+    *(release(name, "3.9") for name in ("aiomysql", "asyncpg", "pg8000", "psycopg", "pymysql")),
+    # another major version than projects were written for
+    release("pydantic", "1.10.13"),
+    release("pydantic", "2.14.4"),
+    release("early", "0.5.0"),
     # read by the standard library, imported by nobody
     release("tzdata", "2026.3"),
     release("workers-runtime-sdk", "1.9.5"),
@@ -72,9 +85,11 @@ def wheel(folder: Path, one: Release, filling: int = 0) -> Path:
         f"Version: {version}",
         f"Requires-Python: {python}",
         *(f"Requires-Dist: {needed}" for needed in needs),
+        *(f"Provides-Extra: {extra}" for extra in re.findall('extra == "(.*?)"', str(needs))),
     ]
     files = {
         f"{module}/__init__.py": "# " + "x" * 998 + "\n",
+        f"{module}/tests/test_all.py": "# " + "x" * 998 + "\n",
         f"{base}.dist-info/METADATA": "\n".join(metadata) + "\n",
         f"{base}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
         f"{base}.dist-info/RECORD": "",

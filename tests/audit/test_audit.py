@@ -18,7 +18,12 @@ def test_verdicts_say_what_is_ready_replaced_and_blocked(audited: Audited) -> No
     assert audited.row("tenacity")["why"] == "by the retry decorator"
     assert audited.row("plain")["verdict"] == "outside the policy"
     assert audited.row("redis")["verdict"] == "blocked"
-    assert audited.row("redis")["why"] == "it opens sockets, and a Worker has none"
+    assert audited.row("redis")["why"].startswith(
+        "it opens TLS connections, and Python in a Worker"
+    )
+    (fact,) = audited.row("redis")["facts"]
+    assert (fact["date"], fact["says"]) == ("2026-11-25", audited.row("redis")["why"])
+    assert fact["source"]
 
 
 def test_a_requirement_by_its_address_is_blocked_by_that(audited: Audited) -> None:
@@ -187,3 +192,114 @@ def test_what_could_steer_a_terminal_is_not_printed(
     run = forge(local, "audit", tmp_path)
     assert "\\x1b[2J.py:1" in run.stdout
     assert run.stdout.replace("\n", "").isprintable()
+
+
+SECRET = "s3cr3t-7f1c2b9e"  # noqa: S105 - of nobody
+
+LEAKS = {
+    "a direct URL": f"x @ https://me:{SECRET}@example.org/x-1-py3-none-any.whl\n",
+    "a token": f"x @ git+https://{SECRET}@example.org/x.git\n",
+    "a token as a password": f"git+https://oauth2:{SECRET}@example.org/x.git@main#egg=x\n",
+    "an editable": f"-e git+https://{SECRET}@example.org\n",
+    "an address and nothing else": f"https://{SECRET}@example.org\n",
+    "a parameter": f"x @ https://example.org/x-1-py3-none-any.whl?access_token={SECRET}\n",
+    "an option": f"-ihttps://{SECRET}@example.org/simple\n",
+    "an index": f"--index-url https://me:{SECRET}@example.org/simple\nplain\n",
+    "what is no requirement": f"x y z https://me:{SECRET}@example.org/x\n",
+    "what is cut off": f"x y z https://{'m' * 45}:{SECRET}{SECRET}@example.org/x\n",
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_no_output_has_the_credentials_of_a_url(
+    local: Mapping[str, str], tmp_path: Path, leak: str
+) -> None:
+    write(tmp_path, {"requirements.txt": LEAKS[leak]})
+    page = tmp_path / "page.html"
+    for form in ("text", "json", "markdown"):
+        run = forge(local, "audit", tmp_path, "--format", form, "--html", page, "--force")
+        assert "Traceback" not in run.stderr
+        said = run.stdout + run.stderr + (page.read_text("utf-8") if page.exists() else "")
+        assert said
+        assert SECRET[:6] not in said
+
+
+def test_a_poetry_or_lock_url_has_no_credentials_either(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    bad = f'[tool.poetry.dependencies]\nx = {{ version = "https://me:{SECRET}@example.org" }}\n'
+    write(tmp_path, {"pyproject.toml": bad})
+    run = forge(local, "audit", tmp_path)
+    assert run.returncode == 2
+    assert "not a constraint" in run.stderr
+    assert SECRET not in run.stderr
+
+
+DRIVERS = ("aiomysql", "asyncpg", "pg8000", "psycopg", "pymysql")
+
+
+def test_drivers_that_hyperdrive_serves_are_to_be_decided_on(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path, {"requirements.txt": "\n".join(DRIVERS), "app.py": "import asyncpg\n"})
+    run = forge(local, "audit", tmp_path, "--format", "json")
+    assert run.returncode == 0, run.stdout
+    told = json.loads(run.stdout)
+    for row in told["dependencies"]:
+        assert row["verdict"] == "outside the policy"
+        assert "[[hyperdrive]]" in row["replacement"]
+        assert "hyperdrive/examples/python-workers" in row["facts"][0]["source"]
+    text = forge(local, "audit", tmp_path).stdout
+    assert "decide: Hyperdrive: keep it over a [[hyperdrive]] binding, or move to D1" in text
+    assert "a Worker has none" not in text
+
+
+@pytest.mark.parametrize(
+    ("files", "migration"),
+    [
+        (
+            {"requirements.txt": "pydantic==1.10.13\n"},
+            "declared ==1.10.13, what runs is 2.14.4: a new major version; migrate first",
+        ),
+        (
+            {"requirements.txt": "early==0.4.2\n"},
+            (
+                "declared ==0.4.2, what runs is 0.5.0: before 1.0 each minor one may break; "
+                "migrate first"
+            ),
+        ),
+        (
+            {"requirements.txt": "pydantic<2\n"},
+            "declared <2, what runs is 1.10.13: the allow-list has >=2.10,<3; migrate first",
+        ),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "x"\ndependencies = ["pydantic"]\n',
+                "uv.lock": '[[package]]\nname = "pydantic"\nversion = "1.10.13"\n',
+            },
+            "locked 1.10.13, what runs is 2.14.4: a new major version; migrate first",
+        ),
+        ({"requirements.txt": "pydantic==2.11.0\n"}, None),
+        ({"requirements.txt": "tzdata==2025.2\n"}, None),
+        ({"requirements.txt": "tenacity==8.0\n"}, None),
+    ],
+)
+def test_an_older_major_version_is_a_caution_and_a_step(
+    local: Mapping[str, str], tmp_path: Path, files: Mapping[str, str], migration: str | None
+) -> None:
+    source = {"models.py": "import early, pydantic, tenacity, tzdata\n"}
+    write(tmp_path, {**files, **source})
+    run = forge(local, "audit", tmp_path, "--format", "json")
+    told = json.loads(run.stdout)
+    (row,) = told["dependencies"]
+    assert row["migration"] == migration
+    assert [each for each in row["cautions"] if "migrate" in each] == (
+        [migration] if migration else []
+    )
+    steps = {step["title"]: step["moves"] for step in told["plan"]}
+    moves = steps.get("Migrate to the versions that run", [])
+    assert [move["action"] for move in moves] == (
+        [f"{row['name']}: {migration}"] if migration else []
+    )
+    if migration and row["verdict"] == "ready":
+        assert moves[0]["places"] == ["models.py:1"]

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_scaffold.audit import imports
-from forge_scaffold.audit.inputs import Dependency, Inputs, pep440, read
+from forge_scaffold.declarations.inputs import Inputs, read
+from forge_scaffold.declarations.poetry import pep440
 from forge_scaffold.errors import UserError
 from tests.support import write
+
+if TYPE_CHECKING:
+    from forge_scaffold.declarations.dependency import Dependency
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -229,8 +235,19 @@ def test_what_cannot_be_read_is_an_error_with_its_place(
 
 
 def test_a_folder_that_declares_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a setup\.py is not run"):
-        found(tmp_path, {"setup.py": "raise SystemExit\n"})
+    with pytest.raises(UserError, match="nothing says what it depends on"):
+        found(tmp_path, {"README.md": "x\n"})
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit\n", "print 'of long ago'\n"])
+def test_a_setup_py_that_says_nothing_gives_way_to_a_requirements_file(
+    tmp_path: Path, source: str
+) -> None:
+    inputs = found(tmp_path, {"setup.py": source})
+    assert inputs.dependencies == ()
+    assert inputs.notes[0].endswith("and a setup.py is not run")
+    inputs = found(tmp_path, {"setup.py": source, "requirements.txt": "a\n"})
+    assert requirements(inputs) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -346,3 +363,61 @@ def test_imports_are_found_wherever_they_stand_and_nothing_is_run(tmp_path: Path
     assert list(map(str, sources.of(["yaml"]))) == ["a.py:2"]
     assert list(map(str, sources.of(["google.cloud.storage"]))) == ["b/c.py:2"]
     assert sources.of(["google.cloud.bigquery"]) == []
+
+
+SETUP = """
+from setuptools import find_packages, setup
+
+raise SystemExit("it was run")
+NEEDS = ["a>=1", "b"]
+setup(name="x", install_requires=NEEDS, extras_require={"dev": ["c"], "more": "d\\ne"})
+"""
+
+
+def test_a_setup_py_is_read_and_not_run(tmp_path: Path) -> None:
+    inputs = found(tmp_path, {"setup.py": SETUP}, extras="all")
+    assert requirements(inputs) == ["a>=1", "b", "c", "d", "e"]
+
+
+def test_what_a_setup_py_computes_is_noted(tmp_path: Path) -> None:
+    computed = "from setuptools import setup\nsetup(install_requires=open('x').readlines())\n"
+    write(tmp_path, {"setup.py": computed})
+    inputs = read(tmp_path / "setup.py", NOTHING, NOTHING)
+    assert requirements(inputs) == []
+    assert inputs.notes == ("setup.py:2: install_requires is computed, and a setup.py is not run",)
+
+
+ENVIRONMENT_YML = """
+name: x
+channels: [conda-forge]
+dependencies:
+  - python=3.12
+  - pip
+  - numpy=1.26
+  - pandas==2.2.1
+  - conda-forge::scikit-learn>=1.4,<2
+  - scipy=1.13.0=py312h_0
+  - requests
+  - pip:
+      - httpx[http2]>=0.27
+      - pydantic==2.11.0
+"""
+
+
+def test_an_environment_of_condas_is_read(tmp_path: Path) -> None:
+    inputs = found(tmp_path, {"environment.yml": ENVIRONMENT_YML})
+    assert [dependency.declared for dependency in inputs.dependencies] == [
+        "numpy==1.26.*", "pandas==2.2.1", "scikit-learn<2,>=1.4", "scipy==1.13.0", "requests",
+        "httpx[http2]>=0.27", "pydantic==2.11.0",
+    ]  # fmt: skip
+
+
+@given(st.text())
+def test_any_text_as_an_environment_or_a_setup_py_is_read_or_a_mistake(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    for name in ("environment.yml", "setup.py"):
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
+        with suppress(UserError):
+            read(folder / name, NOTHING, NOTHING)

@@ -1,6 +1,7 @@
 """The page of `forge audit --html`, looked at in a browser."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,82 @@ def test_nothing_sticks_out_sideways(page: Browser, width: int) -> None:
     page.resize(width)
     page.js("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert page.js("document.documentElement.scrollWidth") <= width
+
+
+def test_the_whole_table_is_seen_without_scrolling(page: Browser) -> None:
+    page.protocol(
+        "Emulation.setDeviceMetricsOverride",
+        width=1280,
+        height=800,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    box = "document.querySelector('.scroll')"
+    assert page.js(f"{box}.scrollWidth <= {box}.clientWidth")
+
+
+def test_it_fits_on_paper_without_its_controls(page: Browser) -> None:
+    page.protocol("Emulation.setEmulatedMedia", media="print", features=[])
+    page.protocol(
+        "Emulation.setDeviceMetricsOverride",
+        width=718,
+        height=1000,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    assert page.js("document.documentElement.scrollWidth") <= 718
+    box = "document.querySelector('.scroll')"
+    assert page.js(f"{box}.scrollWidth <= {box}.clientWidth")
+    assert page.js("getComputedStyle(document.querySelector('.filters')).display") == "none"
+    page.protocol("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_numbers_are_under_their_heads_and_filters_on_one_line(page: Browser) -> None:
+    right = "(cell) => getComputedStyle(cell).textAlign"
+    heads = page.js(f"[...document.querySelectorAll('thead th')].slice(4, 7).map({right})")
+    cells = page.js(
+        f"[...document.querySelectorAll('.table tbody tr')[0].cells].slice(4, 7).map({right})"
+    )
+    assert heads == cells == ["right"] * 3
+    page.protocol(
+        "Emulation.setDeviceMetricsOverride",
+        width=1024,
+        height=800,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    tops = page.js(
+        "[...document.querySelectorAll('.filters input, .filters select')]"
+        ".map((one) => Math.round(one.getBoundingClientRect().top))"
+    )
+    assert max(tops) - min(tops) <= 4
+
+
+def test_on_a_phone_no_cell_is_empty(page: Browser) -> None:
+    page.protocol(
+        "Emulation.setDeviceMetricsOverride",
+        width=390,
+        height=800,
+        deviceScaleFactor=1,
+        mobile=True,
+    )
+    shown = page.js(
+        "[...document.querySelectorAll('.table td')]"
+        ".filter((cell) => cell.getBoundingClientRect().height > 0)"
+        ".map((cell) => cell.textContent.trim())"
+    )
+    assert shown
+    assert all(shown)
+
+
+def test_it_says_when_and_by_what_it_was_made_and_shows_code_as_code(page: Browser) -> None:
+    head = page.js("document.querySelector('header').textContent")
+    assert f"Forge {version('forge-workers')}, " in head
+    assert "4 Python files read" in head
+    assert "`" not in page.js("document.querySelector('#plan').textContent")
+    assert "npm test" in page.js(
+        "[...document.querySelectorAll('#plan code')].map((code) => code.textContent)"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

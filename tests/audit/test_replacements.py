@@ -1,6 +1,7 @@
 """What replaces what: the data is whole, points at what is there, and its claims are true today."""
 
 from collections.abc import Collection
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,13 @@ from pip._vendor.packaging import markers
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import parse_wheel_filename
 
-from forge_scaffold.audit.pip_resolver import Resolver
-from forge_scaffold.audit.replacements import AREAS, LACKING, Replacement, replacements
-from forge_scaffold.audit.resolve import ENVIRONMENT, SERVER_PLATFORMS
+from forge_scaffold.audit.replacements import AREAS, Replacement, facts, replacements
 from forge_scaffold.organisation import Organisation
+from forge_scaffold.packages.pip_resolver import Resolver
+from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
+from forge_scaffold.packages.resolve import SERVER_PLATFORMS
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import Project
-from forge_scaffold.pyodide import known_to_pyodide
 from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY
 
@@ -40,11 +41,28 @@ def test_an_entry_is_whole(known: Replacement) -> None:
     assert known.reason
     assert bool(known.by) == (known.policy != "keep")
     assert bool(known.code) == (known.policy == "replace")
-    assert set(known.lacks) <= LACKING.keys()
+    assert known.facts
+    assert {*known.lacks, *known.facts} <= facts().keys()
     assert known.reason[0] != known.reason[0].upper() or known.reason.split()[0] in NAMES
 
 
-NAMES = {"Core", "RS256", "WSGI", "Google", "Cloudflare", "SQL"}
+NAMES = {"Core", "RS256", "WSGI", "Google", "Cloudflare", "SQL", "TLS"}
+
+
+def test_every_fact_is_used_and_has_a_day_and_a_source() -> None:
+    used = {name for known in replacements().values() for name in (*known.lacks, *known.facts)}
+    assert used == facts().keys()
+    today = datetime.now(UTC).date()
+    for fact in facts().values():
+        assert (
+            fact.says[0] == fact.says[0].lower()
+            or fact.says.split()[0].removesuffix("'s") in SUBJECTS
+        )
+        assert date(2025, 1, 1) < fact.date <= today
+        assert fact.source
+
+
+SUBJECTS = {"Cloudflare", "Python", "Pyodide", "SQLAlchemy", "Workers"}
 
 
 @EVERY

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_scaffold.audit import wheels
-from forge_scaffold.audit.wheels import Ranged, modules
+from forge_scaffold.packages import wheels
+from forge_scaffold.packages.wheels import Ranged, modules
 
 
 @dataclass

@@ -232,3 +232,39 @@ def test_an_allow_list_that_is_none_is_refused(tmp_path: Path, versions: str) ->
     pyproject = PYPROJECT.replace('">=0.27.2,<1"', versions)
     with pytest.raises(UserError, match=r"pyproject\.toml: \[tool\.forge\.allow\]: httpx: "):
         told(tmp_path, {"pyproject.toml": pyproject})
+
+
+SOURCE = """
+[tool.uv.sources]
+shared-models = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("{ workspace = true }", None),
+        ('{ path = "../shared-models", editable = true }', None),
+        ('{ path = "../shared-models" }', None),
+        ('{ index = "internal" }', None),
+        ("[{ workspace = true, marker = \"sys_platform == 'emscripten'\" }]", None),
+        ('{ path = "dist/shared_models-1-py3-none-any.whl" }', "file"),
+        ('{ git = "https://example.org/shared.git" }', "git"),
+        ('[{ url = "https://example.org/shared-1.tar.gz" }]', "url"),
+        ("true", None),
+    ],
+)
+def test_a_folder_of_ones_own_is_allowed_by_name(
+    tmp_path: Path, source: str, found: str | None
+) -> None:
+    base = PYPROJECT.replace('"httpx>=0.28.1,<1",', '"httpx>=0.28.1,<1", "shared-models",')
+    allowed = base + 'shared-models = ""\n' + SOURCE.format(source)
+    lock = {"requirements/worker.txt": LOCK + "shared-models==0.1.0 --hash=sha256:ee\n"}
+    uses = {"src/entry.py": GOOD["src/entry.py"] + "import shared_models\n"}
+    findings = told(tmp_path, {"pyproject.toml": allowed, **lock, **uses})
+    assert [each.partition(": ")[2].partition(", which")[0] for each in findings] == (
+        [f"DEP004 shared-models: taken from a {found}"] if found else []
+    )
+    unlisted = base + SOURCE.format(source)
+    findings = told(tmp_path, {"pyproject.toml": unlisted, **lock, **uses})
+    assert any("DEP001 shared-models: not on the allow-list" in each for each in findings)

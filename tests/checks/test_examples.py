@@ -1,12 +1,13 @@
 """Every rule objects to its failing example, and nothing objects to its passing one."""
 
+import ast
 import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from forge_scaffold.checks import FAMILIES, RULES, Rule
+from forge_scaffold.checks import FAMILIES, RULES, Rule, rules
 from forge_scaffold.checks.examples import BASE, files
 from tests.checks.support import checked
 from tests.support import repository, write
@@ -56,3 +57,15 @@ def test_ids_are_unique_and_begin_with_their_family() -> None:
     assert len({rule.id for rule in rules}) == len(rules)
     for prefix, (_, family) in FAMILIES.items():
         assert all(re.fullmatch(rf"{prefix}\d{{3}}", rule.id) for rule in family)
+
+
+def test_every_class_in_the_rules_folder_counts() -> None:
+    folder = Path(rules.__path__[0])
+    written = {
+        node.name
+        for file in folder.glob("*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "Rule" for base in node.bases)
+    }
+    assert written == {type(rule).__name__ for rule in RULES.values()}

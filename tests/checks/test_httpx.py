@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_scaffold.checks.base import Severity
 from forge_scaffold.checks.examples import BASE, files
+from forge_scaffold.checks.finding import Severity
 from tests.checks.support import checked
 
 CLIENT = {

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from random import Random
+from string import ascii_letters, digits
 
 import pytest
 
@@ -105,3 +107,55 @@ def test_a_large_file_of_one_line(tmp_path: Path) -> None:
     # Minutes, were it work that grows with the square of the line.
     text = json.dumps({f"{number}": f"{number:08}{RANDOM}" for number in range(40_000)})
     assert checked(tmp_path, files({"src/hashes.json": text}), "SEC") == []
+
+
+def drawn(alphabet: str, length: int) -> str:
+    """Made up, and the same each time; nothing here is anybody's."""
+    draw = Random(length)  # noqa: S311
+    return "".join(draw.choice(alphabet) for _ in range(length))
+
+
+HEX, WORD = "0123456789abcdef", ascii_letters + digits
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        f"whsec_{drawn(WORD, 32)}",
+        f"dapi{drawn(HEX, 32)}",
+        f"dop_v1_{drawn(HEX, 64)}",
+        f"dckr_pat_{drawn(WORD, 27)}",
+        f"GOCSPX-{drawn(WORD, 28)}",
+        f"glsa_{drawn(WORD, 32)}_{drawn(HEX, 8)}",
+        f"hvs.{drawn(WORD, 95)}",
+        f"lin_api_{drawn(WORD, 40)}",
+        f"ntn_{drawn(WORD, 43)}",
+        f"sk-or-v1-{drawn(HEX, 64)}",
+        f"pplx-{drawn(WORD, 48)}",
+        f"pscale_tkn_{drawn(WORD, 43)}",
+        f"r8_{drawn(WORD, 37)}",
+        f"shpat_{drawn(HEX, 32)}",
+        f"sbp_{drawn(HEX, 40)}",
+        f"sb_secret_{drawn(WORD, 31)}",
+        f"xai-{drawn(WORD, 80)}",
+    ],
+)
+def test_tokens_of_many_makers(tmp_path: Path, token: str) -> None:
+    project = files({"deploy.tfvars": f'value = "{token}"\n'})
+    assert {each.rule for each in checked(tmp_path, project)} == {"SEC002"}
+
+
+def test_a_key_file_that_git_would_take(tmp_path: Path) -> None:
+    lines = "\n".join(drawn(WORD, 64) for _ in range(3))
+    key = f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n"
+    assert {each.rule for each in checked(tmp_path, files({"signing.pem": key}))} == {"SEC002"}
+    assert checked(tmp_path, {".gitignore": ".dev.vars\n.env\n*.pem\n"}) == []
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_KEY", "STRIPE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY"])
+def test_what_is_public_by_its_name(tmp_path: Path, name: str) -> None:
+    value = "u8Zk2Qx7Wm4Rt9Lp3Vn6Hs1B"
+    toml = BASE["wrangler.toml"] + f'\n[vars]\n{name} = "{value}"\n'
+    service = f'import httpx\n\n{name} = "{value}"\n\n\nasync def answer(env):\n'
+    service += f"    return httpx.__version__ + {name} + env.{name}\n"
+    assert checked(tmp_path, files({"wrangler.toml": toml, "src/service.py": service})) == []

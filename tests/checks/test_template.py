@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from forge_scaffold.checks.examples import BASE, files
-from forge_scaffold.checks.template import root_only
+from forge_scaffold.checks.rules.template import root_only
 from tests.checks.support import told
 from tests.support import commit, git, repository, write
 

@@ -25,7 +25,11 @@ def rules(folder: Path, more: str, line: str = "pass") -> list[str]:
     service = (
         f"import httpx\n\n\nasync def answer(env):\n    {line}\n    return httpx.__version__\n"
     )
+    entry = (
+        BASE["src/entry.py"] + "\n    async def scheduled(self, *_):\n        await answer({})\n"
+    )
     files = {**plain, "wrangler.jsonc": JSONC % more, "src/service.py": service}
+    files["src/entry.py"] = entry
     return [each.rule for each in checked(folder, files, "WRA")]
 
 

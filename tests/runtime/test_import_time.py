@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from forge_scaffold.checks.base import Severity
 from forge_scaffold.checks.examples import files
+from forge_scaffold.checks.finding import Severity
 from tests.checks.support import checked
 from tests.runtime.workerd import LOAD, SAVE, SAVE_BASELINE, SDK, Worker, Workerd
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from forge_scaffold.audit.analysis import BLOCKED, OUTSIDE, READY, UNKNOWN, Audit, Row
+from forge_scaffold.audit.judge import BLOCKED, OUTSIDE, READY, UNKNOWN, Audit, Row
 from forge_scaffold.audit.replacements import AREAS, Replacement
 from forge_scaffold.sources import own_template
 
@@ -52,7 +52,17 @@ def plan(audit: Audit) -> tuple[Step, ...]:
             "No Python file of the project imports these. Something else may still start them, a "
             "command line or a plug-in; a Worker runs neither.",
             [_deleted(row) for row in unused],
-        )
+        ),
+        _step(
+            "Migrate to the versions that run",
+            "The project is written for another major version. Upgrade where it runs today, with "
+            "its tests, before the code moves.",
+            [
+                _migrated(row)
+                for row in audit.rows
+                if row.migration and row not in unused and row not in swapped
+            ],
+        ),
     ]
     for area, title in AREAS.items():
         moves = [
@@ -119,6 +129,11 @@ def _deleted(row: Row) -> Move:
     return Move(row.name, f"delete {row.name}", by, known.code if known else ())
 
 
+def _migrated(row: Row) -> Move:
+    places = tuple(map(str, row.places))
+    return Move(row.name, f"{row.name}: {row.migration}", places=places)
+
+
 def _swapped(row: Row, known: Replacement) -> Move:
     places = tuple(map(str, row.places))
     return Move(row.name, f"{row.name} -> {known.by}", known.reason, known.code, places)
@@ -128,7 +143,9 @@ def _undone(row: Row) -> Move:
     known = row.replacement
     advice = known.by if known and known.by else "keep or drop it"
     if row.verdict == BLOCKED and not (known and known.by):
-        advice = "do without"
+        extras = ", ".join(sorted(row.dependency.extras))
+        kept = known is not None and known.policy == "keep"
+        advice = f"without its extra {extras}" if kept and extras else "do without"
     reason = row.why if row.verdict == BLOCKED else (known.reason if known else "")
     return Move(
         row.name,

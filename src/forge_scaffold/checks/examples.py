@@ -51,3 +51,16 @@ async def answer(env):
 def files(changes: Mapping[str, str]) -> dict[str, str]:
     """The files of a whole example."""
     return {**BASE, **changes}
+
+
+def service(source: str) -> dict[str, str]:
+    """An example whose module beside the entry point is another one."""
+    return {"src/service.py": source}
+
+
+def toml(changes: Mapping[str, str], more: str = "") -> str:
+    """The base example's wrangler.toml with some text replaced, and some added."""
+    text = BASE["wrangler.toml"]
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return text + more

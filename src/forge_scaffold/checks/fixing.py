@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 
-from forge_scaffold.checks.base import Edit, Finding
+from forge_scaffold.checks.finding import Edit, Finding
 from forge_scaffold.errors import UserError
 from forge_scaffold.project import Project
 
@@ -37,8 +37,9 @@ def _rewrite(file: Path, edits: Sequence[Edit]) -> None:
         content = file.read_bytes() if file.exists() else b""
         mark = _BOM if content.startswith(_BOM) else b""
         text = content[len(mark) :].decode()
+        ends = "\r\n" if "\r\n" in text else "\n"
         for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-            text = text[: edit.start] + edit.text + text[edit.end :]
+            text = text[: edit.start] + edit.text.replace("\n", ends) + text[edit.end :]
         with NamedTemporaryFile(dir=file.parent, prefix=".forge-", delete=False) as scratch:
             scratch.write(mark + text.encode())
         mode = file.stat().st_mode & 0o777 if file.exists() else 0o644

@@ -43,6 +43,8 @@ def tracked(root: Path) -> frozenset[str] | None:
     try:
         if not index.exists():
             return frozenset()
+        if not index.is_file():
+            return None
         if index.stat().st_size > MAX_INDEX:
             return None
         paths = list(_entries(index.read_bytes()))
@@ -175,7 +177,8 @@ def ignore_lines(root: Path) -> str:
     texts = []
     for file in files:
         with suppress(OSError):
-            texts.append(file.read_bytes()[:100_000].decode(errors="replace"))
+            if file.is_file():  # a named pipe would never end
+                texts.append(file.read_bytes()[:100_000].decode(errors="replace"))
     return "\n".join(texts)
 
 

@@ -1,5 +1,6 @@
 """Which httpx a Worker gets: PyPI's, which opens sockets, or the fork of Pyodide's index."""
 
+import ast
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
@@ -7,10 +8,10 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from forge_scaffold.checks.base import Subject
-from forge_scaffold.checks.requirements import PIN
+from forge_scaffold.checks.rule import Subject
+from forge_scaffold.declarations.worker import PIN
+from forge_scaffold.packages.pyodide import known_to_pyodide
 from forge_scaffold.project import LOCK, Project, tables
-from forge_scaffold.pyodide import known_to_pyodide
 
 PYLOCK = PurePosixPath("pylock.toml")
 
@@ -61,7 +62,7 @@ def _vendored(project: Project) -> Iterator[Origin]:
     """What lies in python_modules: the fork's transports know Pyodide."""
     folder = project.root / "python_modules" / "httpx" / "_transports"
     with suppress(OSError):
-        if files := sorted(folder.glob("*.py")):
+        if files := [file for file in sorted(folder.glob("*.py")) if file.is_file()]:
             fork = any(b"pyodide" in file.read_bytes() for file in files)
             whose = Whose.PYODIDE if fork else Whose.PYPI
             yield Origin(whose, f"python_modules has {whose}")
@@ -102,3 +103,8 @@ def _pins(project: Project) -> Iterator[str]:
     for _, line in text.logical_lines() if text else ():
         if (pin := PIN.fullmatch(line)) and pin["name"].lower() == "httpx":
             yield pin["version"]
+
+
+def has_transport(node: ast.Call) -> bool:
+    """Whether a client is given what it reaches others by, or may be."""
+    return not {keyword.arg for keyword in node.keywords}.isdisjoint({"transport", "mounts", None})

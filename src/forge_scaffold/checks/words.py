@@ -7,6 +7,10 @@ from forge_scaffold.project import Project
 
 _CODE = frozenset({".py", ".js", ".mjs", ".ts", ".tsx"})
 
+SECRET_NAME = re.compile(
+    r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?"
+    r"|(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|SIGNING|SERVICE_ROLE|AUTH)_?KEY)$"
+)
 
 # How many names a message lists.
 _LISTED = 6
@@ -29,3 +33,13 @@ def mentioned(word: str, project: Project) -> bool:
     parsed = {module.path for module in project.modules}
     others = (path for path in project.files if path.suffix in _CODE and path not in parsed)
     return any(pattern.search(project.shown(path)) for path in others)
+
+
+# What says in its name that everybody may have it.
+PUBLIC_NAME = re.compile(r"(?:^|_)(?:PUBLIC|PUBLISHABLE|ANON|SITE)_?(?:$|_|KEY|TOKEN)")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable is called what secrets are called, in any case."""
+    shouted = name.upper()
+    return SECRET_NAME.search(shouted) is not None and not PUBLIC_NAME.search(shouted)

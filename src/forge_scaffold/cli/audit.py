@@ -11,16 +11,17 @@ from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
-    from forge_scaffold.audit.analysis import Audit
+    from forge_scaffold.audit.judge import Audit
     from forge_scaffold.audit.plan import Step
 
 SUMMARY = "Say what it takes to move an existing project to Workers."
 
 DETAILS = """\
-PATH is a folder, or a pyproject.toml, Pipfile, setup.cfg, requirements file,
-uv.lock, poetry.lock or pylock.toml. The project is not imported or run. Forge
-asks the package index that pip is configured for (uv's UV_DEFAULT_INDEX,
-UV_INDEX and UV_FIND_LINKS count, too) and keeps its answers for a day.
+PATH is a folder, or a pyproject.toml, Pipfile, setup.cfg, setup.py,
+requirements file, uv.lock, poetry.lock, pylock.toml or environment.yml. The
+project is not imported or run. Forge asks the package index that pip is
+configured for (uv's UV_DEFAULT_INDEX, UV_INDEX and UV_FIND_LINKS count, too)
+and keeps its answers for a day.
 
 Exit codes: 0 nothing blocks, 1 something does, 2 the audit could not run, or
 not for every dependency.
@@ -54,9 +55,10 @@ def run(args: Namespace) -> None:
 
 
 def _audited(args: Namespace) -> "Audit":
-    from forge_scaffold.audit import inputs, resolve
-    from forge_scaffold.audit.analysis import audit
-    from forge_scaffold.index import cache_folder
+    from forge_scaffold.audit.ask import audit
+    from forge_scaffold.declarations import inputs
+    from forge_scaffold.packages import resolve
+    from forge_scaffold.packages.cache import cache_folder
     from forge_scaffold.policy import Policy
     from forge_scaffold.project import Project
 
@@ -117,7 +119,7 @@ def _report(form: str, audit: "Audit", steps: "Sequence[Step]") -> str:
 
 
 def _code(audit: "Audit") -> int:
-    from forge_scaffold.audit.analysis import BLOCKED, UNKNOWN
+    from forge_scaffold.audit.judge import BLOCKED, UNKNOWN
 
     return 1 if audit.count(BLOCKED) else 2 if audit.count(UNKNOWN) else 0
 

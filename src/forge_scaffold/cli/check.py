@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from forge_scaffold.checks import Finding, Options, Subject
-    from forge_scaffold.versions import Releases
+    from forge_scaffold.packages.versions import Releases
 
 SUMMARY = "Find what makes a Python Worker fail, at deploy or at run time."
 
@@ -30,9 +30,14 @@ Examples:
   forge check
   forge check services/chat --select WRA,SEC
   forge check --fix
+  forge check --write-baseline forge-baseline.json
   forge check --index --select DEP
   forge rule RUN101
 """
+
+
+# `--fix` goes on until nothing is left to fix; that it ends does not depend on the rules.
+_ROUNDS = 20
 
 
 def run(args: "Namespace") -> None:
@@ -46,10 +51,16 @@ def run(args: "Namespace") -> None:
     subject, options = _opened(args)
     if args.index:
         subject = replace(subject, releases=_asked(subject))
-    found = checks.findings(subject, options)
-    if args.fix and _fixed(found, subject):
+    if args.write_baseline:
+        _write(Path(args.write_baseline), checks.findings(subject, options))
+        return
+    found = _new(args, checks.findings(subject, options), options)
+    # What is fixed in one place may have kept another finding from being fixed.
+    for _ in range(_ROUNDS if args.fix else 0):
+        if not _fixed(found, subject):
+            break
         subject, options = _opened(args, subject.releases)
-        found = checks.findings(subject, options)
+        found = _new(args, checks.findings(subject, options), options)
     if printed := _report(args.format, found, subject):
         print(printed)
     if checks.failed(found):
@@ -78,13 +89,40 @@ def _opened(
         below = [str(path / folder) for folder in project.workers_below]
         more = f"; name one of {', '.join(below)}" if below else ""
         raise UserError(f"{path}: no pyproject.toml and no wrangler configuration here{more}")
-    options = Options.of(project, RULES, args.select, args.ignore)
+    options = Options.of(project, RULES, args.select, args.ignore, args.exclude)
     return Subject(project, Policy.of(project), releases=releases or {}), options
+
+
+def _new(args: "Namespace", found: "list[Finding]", options: "Options") -> "list[Finding]":
+    """The findings that no baseline accepts."""
+    if not (args.baseline or options.baseline):
+        return found
+    from forge_scaffold.checks.baseline import Baseline
+
+    file = Path(args.baseline) if args.baseline else Path(args.path) / str(options.baseline)
+    new, gone = Baseline.read(file).new(found)
+    if gone and not (args.select or args.ignore or args.exclude):
+        print(
+            f"{file}: {gone} of its findings are gone; write it again with --write-baseline",
+            file=sys.stderr,
+        )
+    return new
+
+
+def _write(file: Path, found: "Sequence[Finding]") -> None:
+    from forge_scaffold.checks.baseline import Baseline
+
+    try:
+        file.write_text(str(Baseline.of(found)), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--write-baseline {file}: {error.strerror}") from error
+    many = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+    print(f"written: {file} ({many})", file=sys.stderr)
 
 
 def _asked(subject: "Subject") -> "Mapping[str, Releases]":
     """What the package index has of all that is declared or locked, by name."""
-    from forge_scaffold.index import ask
+    from forge_scaffold.packages.index import ask
 
     released = {one.name for one in subject.declared if one.requirement and not one.requirement.url}
     names = released | {lock.name for lock in subject.locked}
@@ -124,6 +162,14 @@ COMMAND = Command(
         Parameter(
             "--ignore", "Leave these rules out: ids or prefixes.", "ID[,ID]",
             many=True, complete=rule_ids,
+        ),
+        Parameter(
+            "--exclude", "Report nothing in these files: patterns or folders.", "PATTERN",
+            many=True,
+        ),
+        Parameter("--baseline", "Leave out the findings that FILE accepts.", "FILE"),
+        Parameter(
+            "--write-baseline", "Write the findings of today to FILE, to accept them.", "FILE"
         ),
         Parameter(
             "--format", "How to print findings. [default: text]", choices=FORMATS, default="text"

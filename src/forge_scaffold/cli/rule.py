@@ -9,15 +9,15 @@ from forge_scaffold.errors import UserError
 
 if TYPE_CHECKING:
     from forge_scaffold.checks import Rule
-    from forge_scaffold.checks.base import Files
+    from forge_scaffold.checks.rule import Files
 
 SUMMARY = "Explain a rule of forge check: why it matters, what to do, an example."
 
 DETAILS = """\
 Examples:
-  forge rule RUN101
+  forge rule
   forge rule WRA
-  forge rule --all
+  forge rule RUN101
 """
 
 
@@ -25,10 +25,8 @@ def run(args: Namespace) -> None:
     """Run the command.
 
     Raises:
-        UserError: no rule is named, or there is no such rule.
+        UserError: there is no such rule.
     """
-    if args.id is None and not args.all:
-        raise UserError("name a rule, such as RUN101, or list them with --all")
     _explain(args.id or "")
 
 
@@ -37,7 +35,7 @@ def _explain(name: str) -> None:
 
     chosen = [rule for each, rule in RULES.items() if each.startswith(name.upper())]
     if not chosen:
-        raise UserError(f"{name}: there is no such rule; see  forge rule --all")
+        raise UserError(f"{name}: there is no such rule; list them with  forge rule")
     if len(chosen) == 1:
         print(_explained(chosen[0]))
     else:
@@ -69,8 +67,8 @@ COMMAND = Command(
     summary=SUMMARY,
     details=DETAILS,
     parameters=(
-        Parameter("ID", "A rule, or the letters of a family.", complete=rule_ids),
-        Parameter("--all", "List every rule."),
+        Parameter("ID", "A rule, or the letters of a family; all without.", complete=rule_ids),
+        Parameter("--all", "List every rule, as without ID."),
     ),
     run=run,
 )

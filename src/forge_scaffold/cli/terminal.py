@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from forge_scaffold.errors import ForgeError, UserError
+from forge_scaffold.errors import ForgeError, InternalError, UserError
 from forge_scaffold.printable import masked, printable
 
 # As terminals number them (ECMA-48, "set foreground").
@@ -101,6 +102,13 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
             if as_json:
                 print(_as_json(error))
             _fail(error)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours is no finding
+            print(masked(traceback.format_exc()), file=sys.stderr)
+            if as_json:
+                print(_as_json(InternalError(type(error).__name__)))
+            _fail(InternalError(type(error).__name__))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # `forge ... | head`

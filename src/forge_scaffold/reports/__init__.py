@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from forge_scaffold.checks.base import Finding
+    from forge_scaffold.checks.finding import Finding
     from forge_scaffold.project import Project
 
 Report: TypeAlias = "Callable[[Sequence[Finding], Project], str]"

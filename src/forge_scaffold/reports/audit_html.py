@@ -6,11 +6,14 @@ style and script run, by their hashes.
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
+from importlib.metadata import version
 from importlib.resources import files
 
-from forge_scaffold.audit.analysis import (
+from forge_scaffold.audit.judge import (
     BLOCKED,
     OUTSIDE,
     UPLOAD_LIMIT,
@@ -20,7 +23,17 @@ from forge_scaffold.audit.analysis import (
     Total,
 )
 from forge_scaffold.audit.plan import Move, Step
-from forge_scaffold.reports.audit_text import amount, mebibytes, notes, places_text, size_text
+from forge_scaffold.audit.replacements import Fact
+from forge_scaffold.reports.audit_text import (
+    amount,
+    bound,
+    declared,
+    fits,
+    mebibytes,
+    notes,
+    places_text,
+    size_text,
+)
 
 # What a page of ours has in it; only such a file is overwritten.
 MARK = '<meta name="generator" content="forge audit">'
@@ -67,8 +80,8 @@ def report(audit: Audit, steps: Sequence[Step], code: Mapping[str, str]) -> str:
 <a class="skip" href="#dependencies">Skip to the dependencies</a>
 <header>
 <h1>{name} on Cloudflare Workers</h1>
-<p class="faint">What {escape(audit.inputs.source)} declares, held against Python 3.14 in Pyodide.
-{audit.sources.files} Python files were read; nothing was run.</p>
+<p class="faint">What {escape(audit.inputs.source)} declares, checked against Python 3.14 in
+Pyodide. {_files(audit.sources.files)} read; nothing was run. {_made()}</p>
 <nav aria-label="Sections"><ul>{_navigation(bool(code))}</ul></nav>
 </header>
 <main>
@@ -99,6 +112,21 @@ def report(audit: Audit, steps: Sequence[Step], code: Mapping[str, str]) -> str:
 </body>
 </html>
 """
+
+
+def _files(count: int) -> str:
+    return "1 Python file" if count == 1 else f"{count} Python files"
+
+
+def _made() -> str:
+    """When the page was made, and by which version."""
+    today = datetime.now(UTC).date()
+    return f"Forge {escape(version('forge-workers'))}, <time>{today:%Y-%m-%d}</time>."
+
+
+def _prose(text: str) -> str:
+    """Text of Forge's own, with `code` in it."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _asset(name: str) -> str:
@@ -139,7 +167,8 @@ def _summary(audit: Audit) -> str:
     return (
         f'<ul class="counts">{counts}</ul>'
         f'<h3>Before and after</h3><p class="faint">The line is the limit of an upload, '
-        f"{mebibytes(UPLOAD_LIMIT)} uncompressed; the pale part is the size compressed.</p>"
+        f"{mebibytes(UPLOAD_LIMIT)} uncompressed: {fits(audit.after.size)}. The pale part is the "
+        "size compressed.</p>"
         f'<table class="bars"><tbody>{bars}</tbody></table>'
     )
 
@@ -150,8 +179,13 @@ def _total(title: str, total: Total, widest: int) -> str:
     drawn = _bar(total.size.raw, total.size.gzip, widest, limit)
     return (
         f'<tr><th scope="row">{title}</th><td class="{over}">{drawn}</td>'
-        f'<td class="amount">{escape(amount(total))}</td></tr>'
+        f'<td class="amount">{_amount(amount(total))}</td></tr>'
     )
+
+
+def _amount(text: str) -> str:
+    """An amount whose numbers keep their units on their line."""
+    return re.sub(r"(\d) (MiB|KiB|gzip)", "\\1\N{NO-BREAK SPACE}\\2", escape(text))
 
 
 def _bar(raw: int, gzip: int, widest: int, limit: float | None = None) -> str:
@@ -175,7 +209,7 @@ def _sizes(audit: Audit) -> str:
     bars = "".join(
         f'<tr><th scope="row">{escape(row.name)}</th>'
         f'<td class="{_class(row.verdict)}">{_bar(row.size.raw, row.size.gzip, widest)}</td>'
-        f'<td class="amount">{escape(size_text(row.size))}</td></tr>'
+        f'<td class="amount">{_amount(size_text(row.size))}</td></tr>'
         for row in rows
     )
     return (
@@ -186,6 +220,7 @@ def _sizes(audit: Audit) -> str:
 
 
 COLUMNS = ("Package", "Verdict", "Why", "Resolves", "Brings", "Raw", "Gzip", "Imported")
+NUMBERS = frozenset({"Brings", "Raw", "Gzip"})
 
 
 def _table(audit: Audit) -> str:
@@ -194,7 +229,10 @@ def _table(audit: Audit) -> str:
         for verdict in VERDICTS
         if audit.count(verdict)
     )
-    head = "".join(f'<th scope="col">{title}</th>' for title in COLUMNS)
+    head = "".join(
+        f'<th scope="col"{" class=number" if title in NUMBERS else ""}>{title}</th>'
+        for title in COLUMNS
+    )
     body = "".join(map(_row, audit.rows))
     return f"""\
 <div class="filters" hidden>
@@ -219,14 +257,15 @@ def _row(row: Row) -> str:
         if row.places
         else "nowhere"
     )
-    least = ("at least " if row.size.raw else "unknown") if row.size.unknown else ""
+    least = "unknown" if row.size.unknown and not row.size.raw else bound(row.size)
     return (
         f'<tr data-verdict="{verdict}">'
         f'<th scope="row" data-sort="{escape(row.name)}">{escape(row.name)}</th>'
         f'<td class="verdict {verdict}" data-sort="{VERDICTS.index(row.verdict)}">'
         f"{row.verdict}</td>"
         f'<td class="why" data-sort="{escape(row.why)}">{_why(row)}</td>'
-        f'<td data-label="Resolves" data-sort="{escape(version)}">{escape(version)}</td>'
+        f'<td data-label="Resolves" data-sort="{escape(version)}">'
+        f'{escape(version)}<span class="faint">{escape(declared(row))}</span></td>'
         f'<td class="number" data-label="Brings" data-sort="{row.transitive}">'
         f"{row.transitive if row.tree else ''}</td>"
         f'<td class="number" data-label="Raw" data-sort="{row.size.raw}">{least}{raw}</td>'
@@ -244,9 +283,18 @@ def _why(row: Row) -> str:
         if len(chain) > 1
     ]
     if row.verdict in {BLOCKED, OUTSIDE} and row.replacement and row.replacement.by:
-        parts.append(f"<p>Instead: {escape(row.replacement.by)}</p>")
+        parts.append(f"<p>Instead: {_prose(row.replacement.by)}</p>")
     parts += [f'<p class="faint">{escape(caution)}</p>' for caution in row.cautions]
+    if row.verdict in {BLOCKED, OUTSIDE}:
+        parts += map(_fact, row.facts)
     return "".join(parts)
+
+
+def _fact(fact: Fact) -> str:
+    source = escape(fact.source)
+    if fact.source.startswith("https://"):
+        source = f'<a href="{source}" rel="noreferrer">{source.removeprefix("https://")}</a>'
+    return f'<p class="faint">Source: {source} (<time>{fact.date:%Y-%m-%d}</time>)</p>'
 
 
 def _tree(row: Row) -> str:
@@ -291,7 +339,7 @@ class _Drawing:
 
 def _step(step: Step, code: Mapping[str, str]) -> str:
     moves = "".join(_move(move, code) for move in step.moves)
-    about = f"<p>{escape(step.about)}</p>" if step.about else ""
+    about = f"<p>{_prose(step.about)}</p>" if step.about else ""
     return f'<li><strong>{escape(step.title)}</strong>{about}<ul class="moves">{moves}</ul></li>'
 
 
@@ -303,10 +351,10 @@ def _move(move: Move, code: Mapping[str, str]) -> str:
         for path in move.code
     )
     places = ", ".join(f"<code>{escape(place)}</code>" for place in move.places)
-    action = escape(move.action)
-    parts = [f"<code>{action}</code>" if move.action.startswith("forge ") else action]
+    command = move.action.startswith("forge ")
+    parts = [f"<code>{escape(move.action)}</code>" if command else _prose(move.action)]
     if move.reason:
-        parts.append(f'<div class="faint">{escape(move.reason)}</div>')
+        parts.append(f'<div class="faint">{_prose(move.reason)}</div>')
     if links:
         parts.append(f"<div>Code: {links}</div>")
     if places:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from forge_scaffold.audit.analysis import UPLOAD_LIMIT, Audit, Row, Total
+from forge_scaffold.audit.judge import UPLOAD_LIMIT, Audit, Row, Total
 from forge_scaffold.audit.plan import Step
 from forge_scaffold.reports.audit_text import notes
 
@@ -58,8 +58,14 @@ def _row(row: Row) -> dict[str, Any]:
         "raw": row.size.raw if row.tree else None,
         "gzip": row.size.gzip if row.tree else None,
         "unmeasured": list(row.size.unknown),
+        "estimated": list(row.size.estimated),
         "cautions": list(row.cautions),
+        "migration": row.migration or None,
         "replacement": row.replacement.by or None if row.replacement else None,
+        "facts": [
+            {"says": fact.says, "date": f"{fact.date:%Y-%m-%d}", "source": fact.source}
+            for fact in row.facts
+        ],
         "imported": [{"path": str(place.path), "line": place.line} for place in row.places],
         "tree": {package.name: list(package.needs) for package in row.tree},
     }
@@ -72,5 +78,7 @@ def _total(total: Total) -> dict[str, Any]:
         "raw": total.size.raw,
         "gzip": total.size.gzip,
         "unmeasured": list(total.size.unknown),
+        "estimated": list(total.size.estimated),
+        "fits": total.size.fits,
         "failure": total.failure or None,
     }

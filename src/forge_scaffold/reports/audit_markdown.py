@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from forge_scaffold.audit.analysis import UPLOAD_LIMIT, Audit, Row
+from forge_scaffold.audit.judge import UPLOAD_LIMIT, Audit, Row
 from forge_scaffold.audit.plan import Step
 from forge_scaffold.reports.audit_text import (
     amount,
+    fits,
     headline,
     mebibytes,
     notes,
@@ -31,7 +32,8 @@ def _lines(audit: Audit, steps: Sequence[Step]) -> Iterator[str]:
     yield "| --- | --- |"
     yield f"| Before, on a server | {amount(audit.before)} |"
     yield f"| After, on Workers | {amount(audit.after)} |"
-    yield f"| Limit of an upload | {mebibytes(UPLOAD_LIMIT)} uncompressed |"
+    limit = f"{mebibytes(UPLOAD_LIMIT)} uncompressed: {fits(audit.after.size)}"
+    yield f"| Limit of an upload | {limit} |"
     yield ""
     yield "## Plan"
     for number, step in enumerate(steps, start=1):

@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from forge_scaffold.audit.analysis import (
+from forge_scaffold.audit.judge import (
     BLOCKED,
     OUTSIDE,
     READY,
@@ -47,7 +47,8 @@ def _lines(audit: Audit, steps: Sequence[Step], paint: Callable[..., str]) -> It
     yield paint("size", bold=True)
     for title, total in (("before, on a server", audit.before), ("after, on Workers", audit.after)):
         yield f"  {title:<20} {amount(total)}"
-    yield f"  {'limit of an upload':<20} {mebibytes(UPLOAD_LIMIT)} uncompressed"
+    limit = f"{mebibytes(UPLOAD_LIMIT)} uncompressed: {fits(audit.after.size)}"
+    yield f"  {'limit of an upload':<20} {limit}"
     yield ""
     yield paint("plan", bold=True)
     for number, step in enumerate(steps, start=1):
@@ -63,7 +64,7 @@ def _lines(audit: Audit, steps: Sequence[Step], paint: Callable[..., str]) -> It
 
 def _row(row: Row, paint: Callable[..., str]) -> Iterator[str]:
     facts = [
-        row.version or row.newest or row.dependency.declared,
+        (row.version or row.newest or row.dependency.declared) + declared(row),
         f"+{row.transitive} packages" if row.tree else "",
         f"{size_text(row.size)}" if row.tree else "",
     ]
@@ -74,12 +75,23 @@ def _row(row: Row, paint: Callable[..., str]) -> Iterator[str]:
     yield from _wrapped(row.why, 6)
     if row.verdict == BLOCKED and row.replacement and row.replacement.by:
         yield from _wrapped(f"instead: {row.replacement.by}", 6)
+    elif row.verdict == OUTSIDE and row.replacement and row.replacement.by:
+        yield from _wrapped(f"decide: {row.replacement.by}", 6)
+    if row.verdict in {BLOCKED, OUTSIDE}:
+        for fact in row.facts:
+            yield from _wrapped(f"source: {fact.source} ({fact.date:%Y-%m-%d})", 6)
     for caution in row.cautions:
         yield from _wrapped(f"mind: {caution}", 6)
     if row.places:
         shown = ", ".join(map(str, row.places[:PLACES]))
         more = f" and {len(row.places) - PLACES} more" if len(row.places) > PLACES else ""
         yield f"      {paint(f'imported in {shown}{more}', dim=True)}"
+
+
+def declared(row: Row) -> str:
+    """The version that the project is held to, where another one runs."""
+    held = row.dependency.held
+    return f" (declared {held})" if held and row.version not in {"", held} else ""
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
@@ -111,8 +123,18 @@ def size_text(size: Size) -> str:
     """Raw and compressed bytes; what could not be measured makes them a lower bound."""
     if size.unknown and not size.raw:
         return "size unknown"
-    least = "at least " if size.unknown else ""
-    return f"{least}{mebibytes(size.raw)} ({mebibytes(size.gzip)} gzip)"
+    return f"{bound(size)}{mebibytes(size.raw)} ({mebibytes(size.gzip)} gzip)"
+
+
+def bound(size: Size) -> str:
+    """How exact a size is, as the words before it."""
+    return "at least " if size.unknown else "about " if size.estimated else ""
+
+
+def fits(size: Size) -> str:
+    """Whether it can be uploaded, as the end of a sentence."""
+    words = {True: "it fits", False: "it does not fit", None: "the rest decides whether it fits"}
+    return f"{'by this estimate ' if size.estimated else ''}{words[size.fits]}"
 
 
 def places_text(row: Row) -> str:
@@ -142,7 +164,13 @@ def notes(audit: Audit) -> Iterator[str]:
             )
         if total.size.unknown:
             names = ", ".join(total.size.unknown)
-            yield f"{title}: without {names}: the sizes of Pyodide's own builds are not known."
+            yield f"{title}: without {names}, whose size is not known."
+        if total.size.estimated:
+            names = ", ".join(total.size.estimated)
+            yield (
+                f"{title}: {names}: built by Pyodide; the size is estimated from the release's "
+                "wheel for Linux, without shared libraries and tests."
+            )
     if audit.sources.unread:
         count = len(audit.sources.unread)
         yield f"{count} files are no Python that can be read: {audit.sources.unread[0]} ..."

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from forge_scaffold.checks.base import Finding, Severity
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.printable import printable
 from forge_scaffold.project import Project
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -24,7 +25,7 @@ def _command(finding: Finding) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from forge_scaffold.checks.base import Finding
+from forge_scaffold.checks.finding import Finding
 from forge_scaffold.project import Project
 
 

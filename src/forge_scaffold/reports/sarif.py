@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from forge_scaffold.checks import RULES
-from forge_scaffold.checks.base import Finding, Rule, Severity
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.rule import Rule
 from forge_scaffold.project import Project
 
 SCHEMA = (

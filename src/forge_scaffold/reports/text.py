@@ -1,10 +1,11 @@
 """Findings for a terminal: where, what, and the line with a caret under it."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from forge_scaffold.checks.base import Finding, Severity
-from forge_scaffold.printable import printable
+from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.printable import masked, printable
 from forge_scaffold.project import Project
 
 Paint = Callable[..., str]
@@ -42,7 +43,7 @@ def _excerpt(finding: Finding, project: Project, paint: Paint) -> Iterator[str]:
     bar = paint("|", fg="blue")
     arrow = paint("-->", fg="blue")
     yield f"{margin}{arrow} {printable(str(place.path))}:{place.line}:{place.column}"
-    line = project.line(place.path, place.line)
+    line = _without_secrets(project.line(place.path, place.line), finding)
     if not line.strip():
         return
     end = min(place.end or place.column + 1, len(line) + 1)
@@ -51,6 +52,17 @@ def _excerpt(finding: Finding, project: Project, paint: Paint) -> Iterator[str]:
     yield f"{margin} {bar}"
     yield f"{paint(number, fg='blue')} {bar} {line}"
     yield f"{margin} {bar} {' ' * (start - 1)}{caret}"
+
+
+def _without_secrets(line: str, finding: Finding) -> str:
+    """The line as it may stand in a log: what was found to be a secret is hidden, as in URLs."""
+    place = finding.place
+    if finding.rule == "WRA009":
+        return re.sub(r"([=:]\s*)[^\s=:].*", r"\1***", line, count=1)
+    if finding.rule in {"SEC002", "SEC003"} and place.end:
+        hidden = "*" * (place.end - place.column)
+        line = f"{line[: place.column - 1]}{hidden}{line[place.end - 1 :]}"
+    return masked(line)
 
 
 def _cut(line: str, column: int, width: int) -> tuple[str, int, int]:

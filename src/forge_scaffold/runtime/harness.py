@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forge_scaffold.errors import UserError
-from forge_scaffold.index import cache_folder, stop, whole_folder
+from forge_scaffold.packages.cache import cache_folder, whole_folder
+from forge_scaffold.packages.process import stop
 from forge_scaffold.render import render
 from forge_scaffold.sources import Source, current_template
 

@@ -11,15 +11,17 @@ from types import MappingProxyType
 
 from packaging.requirements import Requirement
 
-from forge_scaffold.audit import inputs
 from forge_scaffold.audit.imports import scan
-from forge_scaffold.audit.inputs import Dependency
-from forge_scaffold.audit.resolve import ENVIRONMENT, Index, Tree
-from forge_scaffold.distributions import modules_of
+from forge_scaffold.declarations import inputs
+from forge_scaffold.declarations.dependency import Dependency
+from forge_scaffold.declarations.locks import locked_versions
 from forge_scaffold.errors import UserError
-from forge_scaffold.index import cache_folder, environment, whole_folder
+from forge_scaffold.packages.cache import cache_folder, whole_folder
+from forge_scaffold.packages.distributions import modules_of
+from forge_scaffold.packages.process import environment
+from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
+from forge_scaffold.packages.resolve import Index, Tree
 from forge_scaffold.project import Project
-from forge_scaffold.pyodide import known_to_pyodide
 from forge_scaffold.runtime.harness import Progress, completed
 
 VENDORED = "python_modules"
@@ -100,7 +102,7 @@ def packages(project: Project, home: Path, progress: Progress, *, tests: bool) -
             notes.append(f"{VENDORED}/ is for Python {other}: it is not used, and stays as it is")
         platform = [] if any(each.name == SDK for each in own) else [sdk]
         needed = [*(each.declared for each in own), *platform]
-        locked = inputs.locked_versions(project.root)
+        locked = locked_versions(project.root)
         if platform:
             locked.pop(SDK, None)
         found = _installed(needed, progress, locked)

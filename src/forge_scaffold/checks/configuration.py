@@ -1,0 +1,39 @@
+"""The Worker's configuration, as rules ask for it."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from forge_scaffold.project import Project
+from forge_scaffold.wrangler import Environment, Wrangler
+
+# Since then Pyodide has no OpenSSL: its ssl draws no random bytes, and its hashlib derives no keys.
+_WITHOUT_OPENSSL = "3.14"
+
+
+@cache
+def known() -> Mapping[str, Any]:
+    """What wrangler knows: its keys, and which tables environments do not inherit."""
+    data = Path(__file__).parent / "data" / "wrangler.json"
+    found: Mapping[str, Any] = json.loads(data.read_text(encoding="utf-8"))
+    return found
+
+
+def python_worker(project: Project) -> Wrangler | None:
+    """The configuration, when it is that of a Python Worker."""
+    wrangler = project.wrangler
+    python = wrangler and (wrangler.main or "python_workers" in wrangler.flags)
+    return wrangler if python else None
+
+
+def every(wrangler: Wrangler | None) -> tuple[Environment, ...]:
+    """The top level and the environments; none without a configuration."""
+    return (wrangler.top, *wrangler.environments) if wrangler else ()
+
+
+def has_openssl(project: Project) -> bool | None:
+    """Whether the Worker's Python has OpenSSL; None when the configuration leaves it open."""
+    python = project.wrangler.python if project.wrangler else None
+    return None if python is None else python < _WITHOUT_OPENSSL

@@ -1,0 +1,408 @@
+"""SEC: secrets where others can read them. No message ever shows one."""
+
+import ast
+import base64
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.walk import is_env
+from forge_scaffold.checks.configuration import every, python_worker
+from forge_scaffold.checks.examples import BASE
+from forge_scaffold.checks.finding import Edit, Finding, Severity
+from forge_scaffold.checks.git import ignore_lines, ignored, tracked
+from forge_scaffold.checks.rule import Files, Rule, Subject
+from forge_scaffold.checks.words import SECRET_NAME, is_secret
+from forge_scaffold.documents import Place, Text
+from forge_scaffold.project import Project
+
+# Files of secrets, and the examples of them that are there to be copied.
+_SECRETS = re.compile(r"\.(?:dev\.vars|env)(?:\.[\w.-]+)?")
+_EXAMPLE = re.compile(r"\.(?:example|sample|template|dist|tpl)$|\.example\.")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?\w+\s*=\s*[\"']?[^\s\"'#]", re.MULTILINE)
+
+# What is looked into: what people write.
+_TEXTS = frozenset(
+    {
+        "", ".bash", ".bat", ".cfg", ".conf", ".css", ".csv", ".go", ".html", ".http", ".ini",
+        ".ipynb", ".java", ".js", ".json", ".jsonc", ".jsx", ".key", ".kt", ".log", ".md", ".mjs",
+        ".p8", ".pem", ".php", ".properties", ".ps1", ".py", ".pyi", ".rb", ".rs", ".rst", ".sh",
+        ".sql", ".svelte", ".tf", ".tfvars", ".toml", ".ts", ".tsx", ".txt", ".vue", ".xml",
+        ".yaml", ".yml", ".zsh",
+    }
+)  # fmt: skip
+_KEYS = frozenset({".key", ".p8", ".pem"})
+_LOCKS = frozenset(
+    {"package-lock.json", "pnpm-lock.yaml", "poetry.lock", "pylock.toml", "uv.lock", "yarn.lock"}
+)
+
+# Tokens that can be known by their shape, and whose they are.
+_SHAPES: Sequence[tuple[str, str]] = (
+    ("Anthropic", r"sk-ant-(?:api|admin|oat)\d\d-[\w-]{20,}"),
+    ("OpenAI", r"sk-(?:proj|svcacct|admin)-[\w-]{40,}|sk-[A-Za-z0-9]{32,}"),
+    ("AWS", r"(?:AKIA|ASIA)[0-9A-Z]{16}"),
+    ("GitHub", r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,}"),
+    ("GitLab", r"glpat-[\w-]{20,}"),
+    ("Google", r"AIza[\w-]{35}"),
+    ("Groq", r"gsk_[A-Za-z0-9]{40,}"),
+    ("Hugging Face", r"hf_[A-Za-z]{34}"),
+    ("npm", r"npm_[A-Za-z0-9]{36}"),
+    ("PyPI", r"pypi-AgEIcHlwaS5vcmc[\w-]{50,}"),
+    ("SendGrid", r"SG\.[\w-]{22}\.[\w-]{43}"),
+    ("Slack", r"xox[abprs]-[0-9A-Za-z-]{20,}"),
+    ("Stripe or Clerk", r"[rs]k_(?:live|test)_[0-9A-Za-z]{24,}"),
+    ("Stripe", r"whsec_[A-Za-z0-9+/]{32,}"),
+    ("Atlassian", r"ATATT3[\w-]{100,}=?[0-9A-F]{0,8}"),
+    ("Databricks", r"dapi[0-9a-f]{32}"),
+    ("DigitalOcean", r"do[opr]_v1_[0-9a-f]{64}"),
+    ("Docker", r"dckr_(?:pat|oat)_[\w-]{27,}"),
+    ("Doppler", r"dp\.(?:pt|st|ct|sa)\.[\w.-]{40,}"),
+    ("Google", r"GOCSPX-[\w-]{28}"),
+    ("Grafana", r"gl(?:sa_[A-Za-z0-9]{32}_[0-9a-f]{8}|c_[A-Za-z0-9+/]{32,})"),
+    ("HashiCorp Vault", r"hv[sb]\.[\w-]{90,}"),
+    ("Linear", r"lin_api_[A-Za-z0-9]{40}"),
+    ("New Relic", r"NRAK-[A-Z0-9]{27}"),
+    ("Notion", r"ntn_[A-Za-z0-9]{43,}"),
+    ("OpenRouter", r"sk-or-v1-[0-9a-f]{64}"),
+    ("Perplexity", r"pplx-[A-Za-z0-9]{48,}"),
+    ("PlanetScale", r"pscale_(?:tkn|oauth|pw)_[\w.=-]{32,}"),
+    ("Postman", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
+    ("Replicate", r"r8_[A-Za-z0-9]{37}"),
+    ("Sentry", r"sntry[su]_[\w=+/]{60,}"),
+    ("Shopify", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    ("Supabase", r"sb(?:p_[0-9a-f]{40}|_secret_[\w-]{28,})"),
+    ("xAI", r"xai-[A-Za-z0-9]{70,}"),
+    ("age", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    ("Telegram", r"\d{8,10}:AA[\w-]{33}"),
+    ("private key", r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=]{40,}"),
+    ("JSON Web Token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{40,}"),
+)
+# One of these is in every such token: much faster to look for.
+_HINTS = (
+    "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
+    "AIza", "gsk_", "hf_", "npm_", "pypi-", "SG.", "xox", "k_live_", "k_test_", ":AA",
+    "PRIVATE KEY", "eyJ", "whsec_", "ATATT3", "dapi", "_v1_", "dckr_", "dp.", "GOCSPX-", "glsa_",
+    "glc_", "hvs.", "hvb.", "lin_api_", "NRAK-", "ntn_", "pplx-", "pscale_", "PMAK-", "r8_",
+    "sntry", "shpat_", "shpca_", "shppa_", "shpss_", "sbp_", "sb_secret_", "xai-",
+    "AGE-SECRET-KEY-",
+)  # fmt: skip
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Any of the shapes, each in a group of its own."""
+    return re.compile(r"(?<![\w-])(?:" + "|".join(f"({pattern})" for _, pattern in _SHAPES) + r")")
+
+
+# A long word in quotes, and before it on its line a name that says it is secret.
+_WORD = re.compile(r"""["']([A-Za-z0-9+/_=-]{20,})["']""")
+_PASSWORD = re.compile(r"""://[^\s:/@"']{0,60}:([A-Za-z0-9+_=-]{12,100})@""")
+_NAMED = re.compile(
+    r"(?i)(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"
+    r"""\w*["']?(?:\s*[:=,]|\s*:[\w\s.\[\]|]{1,40}=)\s*$"""
+)
+_PUBLIC = re.compile(r"(?i)(?:^|[^a-z])(?:public|publishable|anon|site)_?-?(?:key|token)")
+
+# So much of a line before a word says what it is: a whole file may be one line.
+_BEFORE = 200
+_FAKE = re.compile(
+    r"(?i)example|fake|dummy|sample|mock|test|placeholder|changeme|your|xxxx|1234567"
+)
+
+
+def _written(project: Project) -> Iterator[tuple[PurePosixPath, str]]:
+    """What people wrote, with files of secrets left out: those are not to be shared at all."""
+    for path in project.files:
+        if _SECRETS.fullmatch(path.name):
+            written = _EXAMPLE.search(path.name) is not None
+        else:
+            known = path.suffix.lower() in _TEXTS and path.name not in _LOCKS
+            written = known and ".min." not in path.name
+            if path.suffix in _KEYS:
+                # A key of one's own machine is in its place where git leaves it out.
+                written = not ignored(str(path), ignore_lines(project.root))
+        if written:
+            yield path, project.shown(path)
+
+
+class SecretsCommitted(Rule):
+    """A file of secrets that is, or will be, committed.
+
+    `.dev.vars` and `.env` hold the secrets of your own machine. In git they are everybody's, and
+    stay so in its history. A file that git does not have yet is a warning, where no .gitignore
+    keeps it out.
+
+    Fix: `git rm --cached FILE`, a line in .gitignore, and new secrets in place of those committed.
+    `--fix` writes the line.
+    """
+
+    id = "SEC001"
+    fixable = True
+    failing: ClassVar[Files] = {".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n', ".gitignore": ""}
+    passing: ClassVar[Files] = {
+        ".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n',
+        ".gitignore": ".dev.vars*\n.env*\n",
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Files of secrets with values in them, against git's index and .gitignore."""
+        project = subject.project
+        found = [path for path in project.files if _SECRETS.fullmatch(path.name)]
+        for path in found:
+            if _EXAMPLE.search(path.name) or not _ASSIGNED.search(project.shown(path)):
+                continue
+            known = tracked(project.root)
+            if known is not None and str(path) in known:
+                yield self.finding(
+                    Place(path),
+                    f"{path.name} is committed: git rm --cached {path}, and replace what is in it",
+                )
+            elif not ignored(str(path), ignore_lines(project.root)):
+                yield self.finding(
+                    Place(path),
+                    f"{path.name} holds secrets, and no .gitignore keeps it out of git",
+                    severity=Severity.WARNING,
+                    edit=_ignore(project, path.name),
+                )
+
+
+def _ignore(project: Project, name: str) -> Edit:
+    path = PurePosixPath(".gitignore")
+    text = project.shown(path)
+    start = len(text)
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return Edit(path, start, start, f"{gap}{name}\n")
+
+
+class Token(Rule):
+    """A token in a file.
+
+    Keys of OpenAI, Anthropic, AWS, GitHub, Stripe and others, private keys and signed tokens are
+    known by their shape. Whoever reads the repository can use them.
+
+    Fix: take it out, replace it where it came from, and `wrangler secret put` the new one. What is
+    public, or made for a test, gets a comment: `# forge: ignore[SEC002]`.
+    """
+
+    id = "SEC002"
+    failing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nKEY = "sk-ant-api03-'
+        "R4nD0mL00k1ngT0k3nQ7"
+        '"\n\n\nasync def answer(env):\n    return KEY + httpx.__version__\n'
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        "    return env.ANTHROPIC_API_KEY + httpx.__version__\n",
+        "wrangler.toml": BASE["wrangler.toml"] + '\n[secrets]\nrequired = ["ANTHROPIC_API_KEY"]\n',
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Every text of the project."""
+        for path, text in _written(subject.project):
+            if not any(map(text.__contains__, _HINTS)):
+                continue
+            for match in _token().finditer(text):
+                whose = _SHAPES[(match.lastindex or 1) - 1][0]
+                token = match[0]
+                if _FAKE.search(token) or _entropy(token[8:]) < 3 or _public(token):
+                    continue
+                yield self.finding(
+                    Text(path, text).place_at(match.start(), 0 if "\n" in token else len(token)),
+                    f"a token ({whose}) in a file that others read; take it out and replace it",
+                )
+
+
+def _entropy(text: str) -> float:
+    """Bits a character (Shannon)."""
+    counts = Counter(text)
+    total = len(text) or 1
+    return -sum(count / total * math.log2(count / total) for count in counts.values())
+
+
+def _public(token: str) -> bool:
+    """Whether a JSON Web Token is one that front ends carry, such as Supabase's anonymous role."""
+    if not token.startswith("eyJ"):
+        return False
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return True
+    return not isinstance(claims, dict) or claims.get("role") == "anon"
+
+
+class RandomValue(Rule):
+    """A value that looks random under a name that says it is secret.
+
+    A key of one's own has no known shape, but people call it what it is: `password`, `api_key`,
+    `secret`.
+
+    Fix: take it out, replace it where it came from, and `wrangler secret put` the new one. What is
+    public, or made for a test, gets a comment: `# forge: ignore[SEC003]`.
+    """
+
+    id = "SEC003"
+    severity = Severity.WARNING
+    failing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nAPI_KEY = "u8Zk2Qx7Wm4Rt9Lp3Vn6Hs1B"\n\n\n'
+        "async def answer(env):\n    return API_KEY + httpx.__version__\n"
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": 'import httpx\n\nAPI_KEY = "MAIL_API_KEY"\n\n\n'
+        "async def answer(env):\n    return getattr(env, API_KEY, httpx.__version__)\n"
+    }
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Every text of the project, but for the variables that are WRA009's."""
+        worker = python_worker(subject.project)
+        named = [each for one in every(worker) for each in one.variables]
+        others = {(each.place.path, each.place.line) for each in named if is_secret(each.name)}
+        for path, text in _written(subject.project):
+            for match in _words(text):
+                value, start = match[1], match.start(1)
+                if not _random(value):
+                    continue
+                before = text[max(start - _BEFORE, 0) : start - 1].rpartition("\n")[2]
+                if _FAKE.search(before + value) or _token().search(value):
+                    continue
+                if _PUBLIC.search(before):
+                    continue
+                if match.re is _PASSWORD or _NAMED.search(before[-100:]):
+                    place = Text(path, text).place_at(start, len(value))
+                    if (place.path, place.line) not in others:
+                        yield self.finding(
+                            place,
+                            "what looks like a secret in a file that others read; take it out and "
+                            "replace it",
+                        )
+
+
+def _words(text: str) -> Iterator[re.Match[str]]:
+    """What may be a secret, each in a group: words in quotes, passwords of addresses."""
+    yield from _WORD.finditer(text)
+    if "://" in text:
+        yield from _PASSWORD.finditer(text)
+
+
+def _random(value: str) -> bool:
+    """Whether a string looks random: no words, some digits, and many different characters."""
+    digits = sum(character.isdigit() for character in value)
+    words = re.split(r"[-_./=+]", value)
+    plain = all(not word or word.isalpha() or word.isdigit() for word in words)
+    return digits >= 3 and digits < len(value) and not plain and _entropy(value) >= 3.5
+
+
+class SecretLogged(Rule):
+    """A secret on its way into a log.
+
+    Logs are kept, searched, and sent to others. The whole environment has every secret in it, and
+    `get_secret_value()` takes the wrapping off that keeps one out of a log.
+
+    Fix: log what happened, not what it happened with.
+    """
+
+    id = "SEC004"
+    calls = (
+        "js.console.*", "logging.*", "pprint.pp", "pprint.pprint", "print", "sys.stderr.write",
+        "sys.stdout.write",
+    )  # fmt: skip
+    methods = ("critical", "debug", "error", "exception", "info", "log", "warning")
+    nodes = (ast.ClassDef,)
+    failing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        '    print(f"started with {env}")\n    return httpx.__version__\n'
+    }
+    passing: ClassVar[Files] = {
+        "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
+        '    print("started")\n    return httpx.__version__\n'
+    }
+
+    def __init__(self) -> None:
+        self._bare = False
+        self._logged: list[Place] = []
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """What is handed to print and to loggers; settings that do not hide their secrets."""
+        if isinstance(node, ast.ClassDef):
+            if node.name.endswith("Settings") and any(map(_bare_secret, node.body)):
+                self._bare = True
+        elif isinstance(node, ast.Call):
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                for part in _logged(argument, scope):
+                    if what := _secret(part, scope):
+                        yield self.finding(scope.place(part), f"{what} goes into the log")
+                    elif _is_settings(part):
+                        self._logged.append(scope.place(part))
+
+    def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - it has seen all
+        """Settings that are logged, where their secrets are plain strings."""
+        for place in self._logged if self._bare else ():
+            yield self.finding(
+                place, "settings go into the log, and their secrets are plain strings: SecretStr"
+            )
+
+
+def _bare_secret(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        return False
+    kind = ast.unparse(node.annotation)
+    return is_secret(node.target.id) and re.search(r"\bstr\b", kind) is not None
+
+
+# What shows what it is given, as it is.
+_SHOWS = frozenset({"dict", "format", "json.dumps", "list", "repr", "str", "tuple", "vars"})
+
+
+def _logged(node: ast.expr, scope: Scope) -> Iterator[ast.expr]:
+    """What an argument shows: itself, or the parts that it is put together of."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        parts = _parts(node, scope)
+        if parts is None:
+            yield node
+        else:
+            pending += reversed(parts)
+
+
+def _parts(node: ast.expr, scope: Scope) -> list[ast.expr] | None:
+    """What is seen of an expression in its place; None for what is seen itself."""
+    parts: list[ast.expr] | None = None
+    match node:
+        case ast.JoinedStr() | ast.Dict():
+            parts = node.values
+        case ast.FormattedValue() | ast.NamedExpr() | ast.Starred():
+            parts = [node.value]
+        case ast.BinOp():
+            parts = [node.left, node.right]
+        case ast.List() | ast.Tuple() | ast.Set():
+            parts = node.elts
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="format" | "join")):
+            parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+        case ast.Call(func=ast.Name() | ast.Attribute()) if scope.name(node.func) in _SHOWS:
+            parts = node.args
+    return parts
+
+
+def _secret(node: ast.expr, scope: Scope) -> str | None:
+    if is_env(node, scope) or scope.name(node) == "os.environ":
+        return "the whole environment"
+    if isinstance(node, ast.Attribute) and is_env(node.value, scope):
+        return node.attr if SECRET_NAME.search(node.attr) else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return "a secret's value" if node.func.attr == "get_secret_value" else None
+    match node:
+        case ast.Call(func=ast.Name("getattr"), args=[owner, ast.Constant(str(name)), *_]):
+            return name if is_env(owner, scope) and SECRET_NAME.search(name) else None
+    return None
+
+
+def _is_settings(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
+    return name == "settings"

@@ -1,0 +1,86 @@
+"""Imports of the project's own modules lead to what is uploaded, or are found."""
+
+from pathlib import Path
+
+import pytest
+
+from forge_scaffold.checks.examples import files
+from tests.checks.support import told
+
+SHOP = {
+    "src/shop/__init__.py": "from shop.prices import PRICES as prices\n",
+    "src/shop/prices.py": "import sys\n\nPRICES, *REST = {}, 1\n\n\nclass Price:\n    pass\n",
+    "src/shop/lazy.py": "def __getattr__(name):\n    return name\n",
+    "src/shop/open.py": "from json import *\n",
+    "src/shop/deep/one.py": "ONE = 1\n",
+    "src/shop/stock.so": "",
+    "src/flat.py": "if True:\n    NAME = 1\nelse:\n    OTHER = 2\n",
+}
+SERVICE = "{}\nimport httpx\n\n\nasync def answer(env):\n    return httpx.__version__\n"
+
+
+def found(folder: Path, line: str, **more: str) -> list[str]:
+    service = SERVICE.format(line)
+    return told(folder, files({**SHOP, "src/service.py": service, **more}), "IMP001,IMP007,IMP008")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import shop, shop.prices, shop.deep.one, shop.stock",
+        "from shop import prices, lazy, deep, stock",
+        "from shop.prices import PRICES, REST, Price, sys, __name__ as name",
+        "from shop.lazy import anything",
+        "from shop.open import loads",
+        "from flat import NAME, OTHER",
+        "from shop.deep import one",
+        "from shop.prices import *",
+        "try:\n    from shop import missing\nexcept ImportError:\n    missing = None",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shop import missing",
+        "import sys\nsys.path.append('elsewhere')\nimport shop.missing",
+    ],
+)
+def test_what_is_there_is_silent(tmp_path: Path, line: str) -> None:
+    assert found(tmp_path, line) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("import shop.orders", "IMP008 shop.orders: there is no such module below src/"),
+        ("from shop.orders import total", "IMP008 shop.orders: there is no such module"),
+        ("from shop import taxes", "IMP008 taxes: neither a module of src/shop nor a name in"),
+        ("from shop.prices import Cost", "IMP008 Cost: src/shop/prices.py has no such name"),
+        ("from shop.deep import two", "IMP008 two: there is no such module in src/shop/deep/"),
+        ("from flat import inner", "IMP008 inner: src/flat.py has no such name"),
+        ("import flat.inner", "IMP008 flat.inner: there is no such module"),
+        ("from src.shop import prices", "IMP007 src: src/ is what is uploaded, and modules are"),
+    ],
+)
+def test_what_is_not_there_is_found(tmp_path: Path, line: str, problem: str) -> None:
+    (only,) = found(tmp_path, line)
+    assert problem in only
+
+
+def test_what_a_build_makes_is_not_missed(tmp_path: Path) -> None:
+    more = {".gitignore": ".dev.vars\n.env\n_version.py\n"}
+    assert found(tmp_path, "from shop._version import V\nimport shop.api_pb2", **more) == []
+
+
+def test_relative_imports_are_resolved(tmp_path: Path) -> None:
+    module = "from . import prices\nfrom .prices import PRICES\nfrom ..flat import NAME\n"
+    more = {"src/shop/deep/two.py": "from ..prices import Cost\nfrom .one import ONE\n"}
+    (only,) = found(tmp_path, "import shop.more", **{"src/shop/more.py": module, **more})
+    assert "two.py:1: IMP008 Cost: src/shop/prices.py has no such name" in only
+
+
+def test_a_dependency_is_no_folder_of_the_same_name(tmp_path: Path) -> None:
+    assert found(tmp_path, "import httpx.missing", **{"httpx/notes.py": ""}) == []
+
+
+def test_the_standard_library_is_the_workers(tmp_path: Path) -> None:
+    assert found(tmp_path, "from compression import zstd") == []
+    older = {"wrangler.toml": files({})["wrangler.toml"].replace("2026-11-01", "2025-10-01")}
+    service = SERVICE.format("from compression import zstd")
+    (only,) = told(tmp_path, files({"src/service.py": service, **older}), "IMP")
+    assert "compression: this module is new in Python 3.14, and this Worker's is 3.13" in only
