@@ -1,5 +1,9 @@
 """What `forge serve` and `forge test` decide before anything runs."""
 
+import os
+import subprocess
+import sys
+import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from forge_scaffold.cli.arguments import Command, Parameter
 from forge_scaffold.errors import UserError
 from forge_scaffold.packages.cache import whole_folder
 from forge_scaffold.project import Project
+from forge_scaffold.runtime.cache import UNUSED, prune
 from forge_scaffold.runtime.commands import NoTestsError, Run, prepared
 from forge_scaffold.runtime.harness import completed
 from forge_scaffold.runtime.packages import Packages, packages
@@ -113,3 +118,54 @@ def test_a_command_that_fails_shows_its_last_words(tmp_path: Path) -> None:
     assert completed(["true"], tmp_path) == ""
     assert completed(["sh", "-c", "echo first; echo >&2 last; exit 3"], tmp_path) == "first\nlast"
     assert completed(["false"], tmp_path) == "it ended with 1"
+
+
+HOME = "0123456789abcdef"
+
+
+def make_folders(cache: Path, *names: str) -> None:
+    """Folders that were used last a day longer ago than they are kept, with all inside of them."""
+    for name in names:
+        write(cache, {f"{name}/requirements/test.txt": ""})
+    old = time.time() - UNUSED - 24 * 60 * 60
+    for path in cache.rglob("*"):
+        os.utime(path, (old, old))
+
+
+def test_folders_that_were_not_used_for_long_are_removed(tmp_path: Path) -> None:
+    write(tmp_path, {"a-file": ""})
+    make_folders(tmp_path, HOME, "packages-1", "test-1", ".new-x", "fresh", f"fresh/{HOME}")
+    os.utime(tmp_path / "fresh")
+    prune(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a-file", "fresh"}
+    assert {path.name for path in (tmp_path / "fresh").iterdir()} == {"requirements"}
+
+
+def test_a_link_in_the_cache_leads_to_nothing_that_is_removed(tmp_path: Path) -> None:
+    make_folders(tmp_path, "elsewhere/packages-1", "cache/used")
+    (tmp_path / "cache/link").symlink_to(tmp_path / "elsewhere/packages-1")
+    prune(tmp_path / "cache")
+    assert (tmp_path / "elsewhere/packages-1/requirements/test.txt").is_file()
+
+
+def test_a_folder_in_use_stays_however_old_it_is(tmp_path: Path) -> None:
+    make_folders(tmp_path, f"installed/{HOME}")
+    # As `forge serve` does: it holds the folders, then becomes Node.
+    program = (
+        "import os, sys; from pathlib import Path; from forge_scaffold.runtime.cache import hold; "
+        "assert all([hold(Path(name)) for name in sys.argv[1:]]); "
+        "os.execvp('sh', ['sh', '-c', 'echo; read line'])"
+    )
+    held = [tmp_path / "installed", tmp_path / "installed" / HOME]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *held], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"\n"
+        assert time.time() - held[1].stat().st_mtime < UNUSED
+        make_folders(tmp_path)
+        prune(tmp_path)
+        assert (held[1] / "requirements/test.txt").is_file()
+        process.communicate(b"\n")
+    prune(tmp_path)
+    assert not held[0].exists()

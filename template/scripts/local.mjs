@@ -3,15 +3,15 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { pythonError, readable } from './log.mjs';
+import { requireFree } from './ports.mjs';
 import { vendor } from './requirements.mjs';
-import { developmentToken, hasStandins, localVars, startStandins } from './standins.mjs';
+import { developmentToken, hasModule, hasStandins, localVars, startStandins } from './standins.mjs';
 import { changes } from './watch.mjs';
 import { snapshotOf, startError, startWorkerd, STOPPED } from './workerd.mjs';
 import {
   localConfig,
   migrateAll,
   ownModules,
-  readConfig,
   sourceFolder,
   vendoredModules,
   workerOptions,
@@ -29,6 +29,8 @@ const DATA = `${STATE}/standins`; // beside what wrangler keeps
 /** Serves the Worker until Ctrl-C, again after each change, its data in wrangler's own local state. */
 export async function local(args) {
   const ports = parsePorts(args);
+  await requireFree(ports.port, '--port');
+  if (hasStandins()) await requireFree(ports['standins-port'], '--standins-port');
   await vendor();
   console.error('starting ...');
   const standins = hasStandins() ? await startStandins(ports['standins-port'], DATA) : undefined;
@@ -112,6 +114,7 @@ function answering(text, status = 503) {
 /** Serves the stand-ins for `npm run dev`, whose .dev.vars it writes unless there is one. */
 export async function standinsOnly(args) {
   const ports = parsePorts(args);
+  await requireFree(ports['standins-port'], '--standins-port');
   const { url, ended } = await startStandins(ports['standins-port'], DATA);
   const vars = Object.entries(localVars(url)).map(([name, value]) => `${name}="${value}"\n`);
   if (existsSync(DEV_VARS)) {
@@ -148,10 +151,8 @@ async function explain(worker, standins, when = '') {
     `curl -N ${worker}/v1/chat${auth}${json} -d '{${messages},"stream":true}'`,
   ];
   if (credentials) lines.push(`curl ${worker}/v1/me${auth}`);
-  if ('QUOTA_TOKENS_PER_DAY' in readConfig().vars) lines.push(`curl ${worker}/v1/quota${auth}`);
-  const stored = readConfig().d1_databases.length || 'TURSO_DATABASE_URL' in localVars(standins);
-  if (credentials && stored) lines.push(`curl ${worker}/v1/chats${auth}`);
-  if (readConfig().r2_buckets.length)
-    lines.push(`curl ${worker}/v1/files/README.md${auth} -T README.md`);
+  if (hasModule('quota')) lines.push(`curl ${worker}/v1/quota${auth}`);
+  if (credentials && hasModule('database/chats')) lines.push(`curl ${worker}/v1/chats${auth}`);
+  if (hasModule('files')) lines.push(`curl ${worker}/v1/files/README.md${auth} -T README.md`);
   console.log([...lines, '', 'Ctrl-C ends it.'].join('\n'));
 }

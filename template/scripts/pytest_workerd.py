@@ -31,6 +31,7 @@ OWN_OPTIONS = {
     *("plugins", "rootdir", "stepwise", "stepwise_skip", "xmlpath"),
 }
 EXAMPLES = Path(".hypothesis/examples")
+LONGEST = 24 * 60 * 60
 THERE = b"/session/metadata/project"
 
 
@@ -103,7 +104,7 @@ class Pool:
 
     def __init__(self, config: pytest.Config) -> None:
         address, count = os.environ["WORKERD_TESTS"].split("#")
-        silence = float(config.getini("workerd_timeout"))
+        silence = timeout(config.getini("workerd_timeout"))
         self.options = {
             name: value
             for name, value in vars(config.option).items()
@@ -348,6 +349,16 @@ def save_examples(changes: Mapping[str, str | None]) -> None:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(base64.b64decode(data))
+
+
+def timeout(text: str) -> float:
+    """The seconds that the option `workerd_timeout` gives. Raises pytest.UsageError."""
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) <= LONGEST:
+            return seconds
+    raise pytest.UsageError(
+        f"workerd_timeout={text!r}: give the seconds that a test may take, at most {LONGEST}"
+    )
 
 
 def is_plain(value: object) -> bool:

@@ -30,7 +30,7 @@ export async function revoke(args) {
   const { vars } = readConfig(environment(values));
   // src/service/auth/revocation.py asks for these keys.
   const key = `${kind}:${createHash('sha256').update(id).digest('hex')}`;
-  await ('UPSTASH_REDIS_REST_URL' in vars ? inRedis : inKV)(key, ttl, values);
+  await (hasModule('auth/upstash') ? inRedis : inKV)(key, ttl, values);
   const what = kind === 'jti' ? 'the token' : 'every token of the session';
   console.log(values.undo ? `${what} is no longer revoked` : `revoked ${what} for ${ttl} seconds`);
 }

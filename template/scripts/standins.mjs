@@ -3,12 +3,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { endWithThisProcess } from './processes.mjs';
+import { endWithThisProcess, OWN_GROUP } from './processes.mjs';
 import { indexEnvironment, uv } from './uv.mjs';
 import { readConfig } from './wrangler.mjs';
 
 const KEY = 'standin-key'; // the API key they take
 const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py
+
+// A project has the modules in src/service/providers of those that it was made with. Whatever else its variables are
+// called, they are its own.
+const PROVIDERS = ['anthropic', 'cohere', 'google', 'mistral', 'openai'];
 
 // By the module of src/service/auth that takes its tokens: where the issuer is, what its tokens
 // have to say, and the header that they come in.
@@ -44,10 +48,11 @@ export function hasStandins() {
 export async function startStandins(port = 0, data = '') {
   const command = ['python', '-m', 'dev.standins', '--port', String(port), '--until-eof'];
   const child = spawn(await uv(), ['run', '--quiet', ...command], {
+    ...OWN_GROUP,
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...indexEnvironment(), STANDINS_DATA: data },
   });
-  endWithThisProcess(child);
+  endWithThisProcess(child, { group: true });
   const ended = once(child, 'exit');
   for await (const line of createInterface({ input: child.stdout })) {
     return { url: JSON.parse(line).url, ended };
@@ -62,14 +67,18 @@ export async function startStandins(port = 0, data = '') {
 export function localVars(url) {
   const { vars, secrets } = readConfig();
   const local = { ENVIRONMENT: 'local', RETRY_DELAY: '0.001' }; // nobody needs to be waited for
-  for (const [name, value] of Object.entries(vars)) {
-    const [, provider, kind] = name.match(/^([A-Z]+)_(BASE_URL|MODELS?)$/) ?? [];
-    const place = kind === 'BASE_URL' && `/${provider.toLowerCase()}${new URL(value).pathname}`;
-    if (place) local[name] = url + place;
-    if (kind === 'MODEL') local[name] = MODEL;
-    if (kind === 'MODELS') local[name] = '*';
+  for (const provider of PROVIDERS.filter((name) => hasModule(`providers/${name}`))) {
+    const [address, model, models] = ['BASE_URL', 'MODEL', 'MODELS'].map(
+      (kind) => `${provider.toUpperCase()}_${kind}`,
+    );
+    // Any other value is left for the Worker to refuse.
+    if (URL.canParse(vars[address])) {
+      local[address] = `${url}/${provider}${new URL(vars[address]).pathname}`;
+    }
+    if (model in vars) local[model] = MODEL;
+    if (models in vars) local[models] = '*';
   }
-  if ('AI_GATEWAY_ID' in vars) {
+  if (hasModule('providers/gateway')) {
     local.AI_GATEWAY_BASE_URL = `${url}/gateway`;
     local.AI_GATEWAY_ACCOUNT_ID = '0'.repeat(32);
     local.AI_GATEWAY_ID = 'standin'; // others do worse: dev/standins/gateway.py
@@ -78,9 +87,9 @@ export function localVars(url) {
   if (issuer) Object.assign(local, { AUTH_ISSUER: url + issuer.path, ...issuer.vars });
   // The stand-in issuer signs with its own keys.
   for (const name of ['AUTH_JWKS_URL', 'AUTH_PUBLIC_KEY']) if (name in vars) local[name] = '';
-  if ('UPSTASH_REDIS_REST_URL' in vars) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;
+  if (hasModule('auth/upstash')) local.UPSTASH_REDIS_REST_URL = `${url}/upstash`;
   for (const name of secrets?.required ?? []) local[name] = KEY;
-  if ('TURSO_AUTH_TOKEN' in local) local.TURSO_DATABASE_URL = `${url}/turso/main`;
+  if (hasModule('database/turso')) local.TURSO_DATABASE_URL = `${url}/turso/main`;
   return local;
 }
 
@@ -97,6 +106,10 @@ export async function developmentToken(url, seconds) {
 }
 
 function findIssuer() {
-  const module = Object.keys(ISSUERS).find((name) => existsSync(`src/service/auth/${name}.py`));
-  return ISSUERS[module];
+  return ISSUERS[Object.keys(ISSUERS).find((name) => hasModule(`auth/${name}`))];
+}
+
+/** Whether this service has the module, which says what it was made with. */
+export function hasModule(name) {
+  return existsSync(`src/service/${name}.py`);
 }

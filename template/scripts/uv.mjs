@@ -43,6 +43,12 @@ export async function runUv(args, { input, stdin = 'ignore', env } = {}) {
   return code ?? 1;
 }
 
+/** As runUv, for a command that reads from the terminal, and whose Ctrl-C is its own. */
+export function runInteractively(args, env) {
+  process.removeAllListeners('SIGINT').on('SIGINT', () => {});
+  return runUv(args, { stdin: 'inherit', env });
+}
+
 /** The environment for uv and pip: a package index named to one of them holds for both. */
 export function indexEnvironment(env = process.env) {
   const index = env.UV_DEFAULT_INDEX ?? env.UV_INDEX_URL ?? env.PIP_INDEX_URL;
@@ -52,8 +58,10 @@ export function indexEnvironment(env = process.env) {
 }
 
 async function find() {
-  for (const candidate of ['uv', BROUGHT]) if (await isNewEnough(candidate)) return candidate;
-  return bring();
+  if (await isNewEnough('uv')) return 'uv';
+  // pywrangler looks for it there.
+  process.env.PATH = [path.dirname(BROUGHT), process.env.PATH].join(path.delimiter);
+  return (await isNewEnough(BROUGHT)) ? BROUGHT : bring();
 }
 
 async function isNewEnough(program) {

@@ -37,6 +37,7 @@ export function readConfig(env) {
  */
 export function localConfig() {
   const config = readConfig();
+  requireMain(config);
   const missing = [];
   const keep = (bindings, isHere, why) =>
     bindings.filter((binding) => {
@@ -60,6 +61,16 @@ export function localConfig() {
     hyperdrive: keep(config.hyperdrive, isConnected, unconnected),
   };
   return { config: local, missing };
+}
+
+function requireMain({ main, configPath }) {
+  const file = path.relative('', configPath);
+  const fix = 'name the main module of the Worker, such as src/entry.py';
+  if (!main) throw new Error(`${file}: main is missing; ${fix}`);
+  if (existsSync(main)) return;
+  const lines = readFileSync(configPath, 'utf8').split('\n');
+  const line = lines.findIndex((text) => /^[\s{]*["']?main["']?\s*[=:]/.test(text)) + 1;
+  throw new Error(`${file}:${line}: main = "${path.relative('', main)}": no such file; ${fix}`);
 }
 
 /** The names of the environments; undefined stands for the top level. */

@@ -38,7 +38,11 @@ def standins_url() -> Iterator[str]:
         return
     from dev.standins import Standins  # noqa: PLC0415 - needs threads and sockets
 
-    with Standins() as standins:
+    try:
+        standins = Standins()
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=1)  # once, not in each test that asks for them
+    with standins:
         yield standins.url
 
 

@@ -129,7 +129,13 @@ def test_a_file_that_cannot_be_used_is_named(
 
 
 @pytest.mark.parametrize("name", [path.stem for path in FOLDER.glob("*.txt")])
-def test_every_prompt_fits_its_variables(name: str) -> None:
+def test_every_prompt_is_registered_and_fits_its_variables(name: str) -> None:
+    if name not in PROMPTS:
+        pytest.fail(
+            f"src/prompts/{name}.txt is not registered: add it to PROMPTS in "
+            f'tests/custom/environment.py as "{name}", with the class of its variables',
+            pytrace=False,
+        )
     Prompt.load(name, PROMPTS[name])
 
 

@@ -53,6 +53,25 @@ def test_all_that_is_wrong_is_named_with_its_remedy() -> None:
     assert "wrangler.toml" in message
 
 
+@pytest.mark.parametrize(
+    ("environment", "option", "table"),
+    [
+        ("production", " --env production", "env.production."),
+        ("staging", " --env staging", "env.staging."),
+        ("preview", "", ""),
+        ("local", "", ""),
+        (None, "", ""),
+        ("of no\nenvironment", "", ""),
+    ],
+)
+def test_the_remedy_names_the_environment(environment: str | None, option: str, table: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Example.load({"EXAMPLE_COUNT": "x", "ENVIRONMENT": environment})
+    message = str(caught.value)
+    assert f"`npx wrangler secret put EXAMPLE_API_KEY{option}`" in message
+    assert f"`EXAMPLE_COUNT` under [{table}vars] of wrangler.toml" in message
+
+
 @given(st.text(min_size=8).filter(lambda text: text.strip() not in ("", "https://")))
 def test_no_refused_value_is_told(text: str) -> None:
     value = f"sEcReT{text}"
@@ -103,3 +122,5 @@ def test_only_one_name_is_local(name: str) -> None:
 def test_a_binding_that_is_not_there_is_named() -> None:
     with pytest.raises(SettingsError, match="DB is not bound"):
         binding({}, "DB")
+    with pytest.raises(SettingsError, match=r"in \[env\.staging\] of wrangler\.toml$"):
+        binding({"ENVIRONMENT": "staging"}, "DB")

@@ -153,8 +153,13 @@ def press_ctrl_c(process: subprocess.Popen[str], folder: Path) -> None:
     """Interrupt the process and all that it started in a folder, which is to end, all and soon."""
     os.killpg(process.pid, signal.SIGINT)
     process.wait(30)
-    deadline = time.monotonic() + 10
-    while left := _running(process.pid, folder):
+    nothing_left(process.pid, folder)
+
+
+def nothing_left(group: int, folder: Path) -> None:
+    """Wait for the end of a group of processes and of all that they started in a folder."""
+    deadline = time.monotonic() + 30
+    while left := _running(group, folder):
         assert time.monotonic() < deadline, f"something was left running: {left}"
         time.sleep(0.05)
 

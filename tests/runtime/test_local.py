@@ -1,20 +1,24 @@
 """The first chat on one's own machine: what `npm run local` prints, typed into a shell."""
 
 import json
+import os
 import re
+import signal
+import socket
 import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
 
-from tests.runtime.conftest import Make, environment, press_ctrl_c, read_to, run
-from tests.template.combinations import Combination
+from tests.runtime.conftest import Make, environment, nothing_left, press_ctrl_c, read_to, run
+from tests.template.combinations import Combination, everything
 
 COMBINATIONS: dict[str, Combination] = {
     "defaults": {},
@@ -160,11 +164,151 @@ def test_wrangler_dev_reads_every_address_from_dev_vars(
     assert written - {*config["vars"], *config["secrets"]["required"]} <= {"RETRY_DELAY"}
 
 
+@pytest.fixture(scope="module")
+def turso(make: Make) -> Path:
+    """A project whose stand-ins have a child of their own: libSQL's server."""
+    return make({"auth": "none", "database": "turso"})
+
+
+@pytest.mark.parametrize(
+    ("ended", "by"),
+    [
+        ("npm", signal.SIGTERM),
+        ("npm", signal.SIGHUP),
+        ("npm", signal.SIGKILL),
+        ("node", signal.SIGTERM),
+        ("node", signal.SIGKILL),
+        ("all", signal.SIGINT),
+        ("all", signal.SIGHUP),
+        ("all", signal.SIGKILL),
+    ],
+)
+def test_nothing_is_left_of_npm_run_local_however_it_ends(
+    turso: Path, ended: str, by: signal.Signals
+) -> None:
+    process = start(turso, "local")
+    assert process.stdout
+    read_to(process.stdout, "Ctrl-C ends it.")
+    running = {name: pid for pid, name in processes(turso)}
+    assert {"npm", "node", "uv", "python", "sqld", "workerd"} <= {*running}
+    if ended == "all":
+        os.killpg(process.pid, by)
+    else:
+        os.kill(running[ended], by)
+    process.communicate(timeout=60)
+    nothing_left(process.pid, turso)
+
+
+def test_libsql_s_server_ends_with_stand_ins_that_are_killed(turso: Path) -> None:
+    process = start(turso, "standins")
+    assert process.stdout
+    read_to(process.stdout, "Ctrl-C ends it.")
+    (turso / ".dev.vars").unlink()
+    running = {name: pid for pid, name in processes(turso)}
+    os.kill(running["python"], signal.SIGKILL)
+    process.communicate(timeout=60)
+    nothing_left(process.pid, turso)
+
+
+@pytest.mark.parametrize("option", ["--port", "--standins-port"])
+def test_who_holds_a_port_is_said_and_nothing_is_left(turso: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        process = start(turso, "local", option, port)
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert f"error: port {port} is in use by " in printed
+    assert f" (process {os.getpid()}); stop it, or choose another port with {option}" in printed
+    nothing_left(process.pid, turso)
+
+
+def test_a_main_module_that_is_not_there_is_named(make: Make) -> None:
+    project = make(COMBINATIONS["least"])
+    config = project / "wrangler.toml"
+    text = config.read_text().replace("src/entry.py", "src/none.py")
+    config.write_text(text)
+    line = text.splitlines().index('main = "src/none.py"') + 1
+    process = start(project, "local")
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (error,) = [each for each in printed.splitlines() if "error" in each.lower()]
+    assert error == (
+        f'error: wrangler.toml:{line}: main = "src/none.py": no such file; '
+        "name the main module of the Worker, such as src/entry.py"
+    )
+    nothing_left(process.pid, project)
+
+
+def test_only_variables_of_the_chosen_providers_are_theirs(make: Make) -> None:
+    project = make({**COMBINATIONS["least"], "database": "d1"})
+    config = project / "wrangler.toml"
+    own = {
+        "CRM_BASE_URL": "",
+        "CRM_MODEL": "own",
+        "OPENAI_BASE_URL": "none",
+        "AI_GATEWAY_ID": "own",
+    }
+    lines = "".join(f'{name} = "{value}"\n' for name, value in own.items())
+    mark = "# Your own variables of preview: below this line.\n"
+    config.write_text(config.read_text().replace(mark, mark + lines))
+    script = (
+        "import('./scripts/standins.mjs').then(({ localVars }) => "
+        "console.log(JSON.stringify(localVars('http://127.0.0.1:1'))))"
+    )
+    replaced = json.loads(run(project, "node_modules/.bin/node", "--eval", script))
+    assert not own.keys() & replaced.keys()
+    assert replaced["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1/anthropic/v1"
+    assert replaced["ANTHROPIC_MODEL"] == "standin-echo"
+
+
+@pytest.mark.parametrize("turn", range(len(everything())))
+def test_five_chats_at_a_time_are_answered_with_everything_switched_on(
+    make: Make, turn: int
+) -> None:
+    with started(make(everything()[turn]), "local") as printed:
+        token = re.search(r"^TOKEN=(.*)$", printed, re.MULTILINE)
+        chat = re.search(r"^curl \S+/v1/chat .*$", printed, re.MULTILINE)
+        assert chat
+        command = chat[0].replace("$TOKEN", token[1] if token else "")
+        headers = dict(each.split(": ", 1) for each in re.findall(r'-H "([^"]*)"', command))
+        body = {"messages": [{"role": "user", "content": "Hello!"}]}
+        url = f"{address(printed)}/v1/chat"
+
+        def ask_once(_: int) -> int:
+            return httpx.post(url, json=body, headers=headers, timeout=120).status_code
+
+        with ThreadPoolExecutor(5) as callers:
+            assert [*callers.map(ask_once, range(20))] == [200] * 20
+
+
 def address(printed: str, of: str = "Worker") -> str:
     """Where the Worker or the stand-ins are, as `npm run local` says."""
     found = re.search(rf"^{of} +(\S+)", printed, re.MULTILINE)
     assert found
     return found[1]
+
+
+def start(project: Path, script: str, *options: str) -> subprocess.Popen[str]:
+    """Run an npm script, on free ports but for those of the options, in a group of its own."""
+    return subprocess.Popen(
+        ["npm", "run", script, "--", "--port", "0", "--standins-port", "0", *options],
+        cwd=project,
+        env=environment(),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def processes(folder: Path) -> Iterator[tuple[int, str]]:
+    """The processes whose current folder this is, by the names of their programs."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                program, *_ = (process / "cmdline").read_text().split("\0")
+                yield int(process.name), Path(program.split(" ")[0]).name
 
 
 @contextmanager
@@ -173,15 +317,7 @@ def started(project: Path, script: str, log: list[str] | None = None) -> Iterato
 
     What it prints later is added to `log`, at once.
     """
-    process = subprocess.Popen(
-        ["npm", "run", script, "--", "--port", "0", "--standins-port", "0"],
-        cwd=project,
-        env=environment(),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start(project, script)
     assert process.stdout
     later = [] if log is None else log
     reader = Thread(target=later.extend, args=[process.stdout])

@@ -83,6 +83,15 @@ def test_what_fails_or_hangs_is_named_and_the_rest_is_run(small: Path) -> None:
     assert "4 failed, 1 passed" in printed
 
 
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
+def test_a_timeout_that_is_none_is_refused(small: Path, value: str) -> None:
+    process = npm(small, "test", "--", "-o", f"workerd_timeout={value}", "tests/test_health.py")
+    assert process.returncode == 4
+    told = f"ERROR: workerd_timeout='{value}': give the seconds that a test may take, at most 86400"
+    assert told in process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
+
+
 def test_tests_are_chosen_as_pytest_does(small: Path) -> None:
     write_tests(small, chosen=PASSING + "\n\n" + FAILING)
     file = "tests/test_chosen.py"

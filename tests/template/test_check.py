@@ -80,7 +80,7 @@ def test_its_ci_and_its_commits_run_forge_check(tmp_path: Path, make: Make) -> N
     hooks = {hook["id"]: hook for hook in local["hooks"]}
     (offered,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     hook = hooks["forge-check"]
-    assert hook["entry"] == "uv run python scripts/forge.py check"
+    assert hook["entry"] == "npm run --silent forge check"
     assert (hook["files"], hook["pass_filenames"]) == (offered["files"], False)
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forge_scaffold.errors import ForgeError, UserError
+from forge_scaffold.packages.cache import cache_folder
 from forge_scaffold.project import WRANGLER_FILES, Project
-from forge_scaffold.runtime.harness import NO_NPM, Progress, harness, node
+from forge_scaffold.runtime.cache import prune
+from forge_scaffold.runtime.harness import CACHE, NO_NPM, Progress, harness, node
 from forge_scaffold.runtime.packages import PYTHON, packages
 from forge_scaffold.wrangler import Wrangler
 
@@ -78,6 +80,7 @@ def prepared(script: str, path: Path, arguments: Sequence[str], progress: Progre
         raise NoTestsError(f"{path}: no tests: no file is called test_*.py or *_test.py")
     home = harness(progress)
     found = packages(project, home, progress, tests=script == "test")
+    prune(cache_folder(CACHE))
     return Run(
         [node(home), str(home / HARNESS), script, *arguments],
         project.root,

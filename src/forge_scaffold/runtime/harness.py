@@ -12,6 +12,7 @@ from forge_scaffold.errors import UserError
 from forge_scaffold.packages.cache import cache_folder, whole_folder
 from forge_scaffold.packages.process import stop
 from forge_scaffold.render import render
+from forge_scaffold.runtime.cache import hold
 from forge_scaffold.sources import Source, current_template
 
 Progress = Callable[[str], AbstractContextManager[None]]
@@ -24,6 +25,7 @@ ANSWERS = {
     "database": "none",
     "telemetry": "none",
 }
+CACHE = "runtime"  # below the user's cache folder
 FROM_NPM = ("package.json", ".npmrc")
 HARNESS = ("scripts", "requirements")
 
@@ -40,19 +42,21 @@ def harness(progress: Progress) -> Path:
         UserError: it cannot be installed; the message says why.
     """
     with current_template() as source:
-        installed = cache_folder("runtime") / _digest(source, FROM_NPM)
+        installed = cache_folder(CACHE) / _digest(source, FROM_NPM)
         home = installed / _digest(source, HARNESS)
-        if home.is_dir():
+        if hold(installed) and hold(home):
             return home
         with TemporaryDirectory(prefix="forge-") as scratch:
             project = Path(scratch, "project")
             render(source, ANSWERS, project)
-            if not installed.is_dir():
+            if not hold(installed):
                 with progress("Installing Node and workerd from npm, once (400 MB) ..."):
                     _install(project, installed)
+                hold(installed)
             with whole_folder(home) as folder:
                 for name in HARNESS:
                     shutil.copytree(project / name, folder / name)
+            hold(home)
     return home
 
 

@@ -22,7 +22,8 @@ from forge_scaffold.packages.process import environment
 from forge_scaffold.packages.pyodide import ENVIRONMENT, known_to_pyodide
 from forge_scaffold.packages.resolve import Index, Tree
 from forge_scaffold.project import Project
-from forge_scaffold.runtime.harness import Progress, completed
+from forge_scaffold.runtime.cache import hold
+from forge_scaffold.runtime.harness import CACHE, Progress, completed
 
 VENDORED = "python_modules"
 SDK = "workers-runtime-sdk"
@@ -159,7 +160,7 @@ def _installed(
     """
     constraints = "".join(f"{name}=={version}\n" for name, version in sorted(locked.items()))
     target = _folder("packages", [*requirements, constraints, *sorted(without)])
-    if not target.is_dir():
+    if not hold(target):
         title = f"Installing {len(requirements)} packages for Workers, once ..."
         with progress(title), whole_folder(target) as folder:
             (folder / "constraints.txt").write_text(constraints, "utf-8")
@@ -167,6 +168,7 @@ def _installed(
             if any(_UNREACHABLE in note for note in installed["notes"]):
                 installed["notes"].append(f"to ask it again, remove {target}")
             (folder / "installed.json").write_text(json.dumps(installed), "utf-8")
+        hold(target)
     kept = json.loads((target / "installed.json").read_text("utf-8"))
     return Installed(target / "modules", frozenset(kept["names"]), tuple(kept["notes"]))
 
@@ -196,11 +198,12 @@ def _fill(
 def _locked(lock: Path, progress: Progress) -> Path:
     """A folder with the packages of a lock of ours."""
     target = _folder("test", [lock.read_text("utf-8")])
-    if not target.is_dir():
+    if not hold(target):
         with progress("Installing pytest for Workers, once ..."), whole_folder(target) as folder:
             failure = _pip(folder, "--require-hashes", "--requirement", str(lock))
             if failure:
                 raise UserError(f"pytest could not be installed:\n{failure}")
+        hold(target)
     return target
 
 
@@ -265,7 +268,7 @@ def _pip(folder: Path, *arguments: str) -> str:
 
 def _folder(kind: str, content: Iterable[str]) -> Path:
     key = sha256("\n".join((known_to_pyodide()["platform"], *content)).encode())
-    return cache_folder("runtime") / f"{kind}-{key.hexdigest()[:16]}"
+    return cache_folder(CACHE) / f"{kind}-{key.hexdigest()[:16]}"
 
 
 def _pins(lock: Path) -> tuple[Dependency, ...]:

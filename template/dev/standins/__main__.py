@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("--until-eof", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     port = options.port
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: sys.exit(0))
     try:
         server = Server(port)
     except (OSError, OverflowError) as error:

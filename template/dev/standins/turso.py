@@ -77,6 +77,7 @@ class Sqld:
         self._options = options
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -87,6 +88,7 @@ class Sqld:
         """Start it unless it runs; it answers when this returns. Raises RuntimeError otherwise."""
         if self._process and self._process.poll() is None:
             return
+        self.kill()
         with (self._folder / "sqld.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [
@@ -96,6 +98,7 @@ class Sqld:
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+        self._guard = _guard(self._process)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -118,6 +121,10 @@ class Sqld:
         if self._process:
             self._process.kill()
             self._process.wait()
+        if self._guard:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     def post(self, body: bytes) -> tuple[int, str, bytes]:
         """Pass an exchange on; the answer's status, type and content."""
@@ -129,6 +136,15 @@ class Sqld:
             return answer.status, answer.headers.get("content-type", ""), answer.read()
         finally:
             connection.close()
+
+
+def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """A shell that kills a process when this one is killed: then the pipe from here ends."""
+    return subprocess.Popen(  # noqa: S603 - our own program
+        ["/bin/sh", "-c", 'read _; kill -s KILL "$0"', str(process.pid)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
 
 
 def sqld() -> Path:

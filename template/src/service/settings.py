@@ -16,6 +16,9 @@ from pydantic import ValidationInfo as Info
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _HOST = re.compile(rb"[\w.:-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOP_LEVEL = frozenset({"local", "preview"})
+"""The values of ENVIRONMENT that stand for wrangler.toml's top level."""
 
 
 class Environment(Protocol):
@@ -53,9 +56,11 @@ class Settings(BaseModel):
         except ValidationError as error:
             fields = cls.model_fields.values()
             secrets = {f.alias for f in fields if f.annotation in (SecretStr, SecretStr | None)}
+            environment = _environment(env)
             problems = [
-                _problem(str(e["loc"][0]), e["type"], e["msg"], secret=e["loc"][0] in secrets)
+                f"{name} {_what(e['type'], e['msg'])}: {_how(name, environment, name in secrets)}"
                 for e in error.errors(include_url=False, include_input=False)
+                for name in [str(e["loc"][0])]
             ]
             # Not chained: pydantic's own error can hold the values it refused.
             raise SettingsError(problems) from None
@@ -70,7 +75,9 @@ def binding(env: Environment, name: str) -> Any:
     """The platform's own object behind a binding. Raises SettingsError where there is none."""
     found = env.get(name)
     if found is None:
-        raise SettingsError([f"{name} is not bound: declare the binding in wrangler.toml"])
+        environment = _environment(env)
+        where = f"[env.{environment}] of wrangler.toml" if environment else "wrangler.toml"
+        raise SettingsError([f"{name} is not bound: declare the binding in {where}"])
     return found
 
 
@@ -85,12 +92,26 @@ def _value(env: Environment, name: str) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def _problem(name: str, kind: str, message: str, *, secret: bool) -> str:
-    what = "is not set" if kind == "missing" else f"is malformed ({message})"
+def _environment(env: Environment) -> str:
+    """The environment of wrangler.toml that this Worker runs in; empty for the top level."""
+    name = env.get("ENVIRONMENT")
+    named = isinstance(name, str) and _NAME.fullmatch(name) and name not in _TOP_LEVEL
+    return str(name) if named else ""
+
+
+def _what(kind: str, message: str) -> str:
+    return "is not set" if kind == "missing" else f"is malformed ({message})"
+
+
+def _how(name: str, environment: str, is_secret: bool) -> str:
+    """How to set a variable or a secret."""
+    option, table = (f" --env {environment}", f"env.{environment}.") if environment else ("", "")
     how = (
-        f"`npx wrangler secret put {name}`" if secret else f"`{name}` under [vars] of wrangler.toml"
+        f"`npx wrangler secret put {name}{option}`"
+        if is_secret
+        else f"`{name}` under [{table}vars] of wrangler.toml"
     )
-    return f"{name} {what}: set it with {how}, for local runs in .dev.vars"
+    return f"set it with {how}, for local runs in .dev.vars"
 
 
 def service_url(text: str, *, local: bool) -> str:
