@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -302,9 +303,9 @@ How to look at them: [Watch a service](../how-to/watch-a-service.md).
 | `_sample_interval` | how many points the row stands for |
 
 A number that is not known is -1, a text that is not known is empty. `route` is the path as it is declared. `outcome` is
-`ok`, `client-left`, `throttled` (no provider was asked), or the kind of error: `authentication`, `permission`,
-`rate-limited`, `overloaded`, `server-error`, `bad-request`, `timeout`, `connection`, `malformed-answer`, ... Times are in
-milliseconds, `fallback` and `stored` are 0 or 1. Columns are added at the end and never change their place.
+`ok`, `client-left`, `throttled` (no provider was asked), or the kind of error:
+{_kinds_of_error()}.
+Times are in milliseconds, `fallback` and `stored` are 0 or 1. Columns are added at the end and never change their place.
 
 ## Queries
 
@@ -312,6 +313,12 @@ Those of `dashboards/grafana.json`. `$dataset`, `$from`, `$to` (seconds since 19
 Grafana. The SQL is what [Analytics Engine has](https://developers.cloudflare.com/analytics/analytics-engine/sql-reference/) of
 ClickHouse's; every count is weighted by `_sample_interval`, for where there is much to write, the engine keeps a part.
 {panels}"""
+
+
+def _kinds_of_error() -> str:
+    module = TEMPLATE / "src" / "service" / "providers" / "base.py"
+    kinds = re.findall(r'(?m)^    kind = "([\w-]+)"$', module.read_text("utf-8"))
+    return ", ".join(f"`{kind}`" for kind in kinds)
 
 
 def _columns(kind: str) -> str:

@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"[0-9]{1,100}")
 
 _OPEN_TO_ALL = (
     "AUTH_AUTHORIZED_PARTIES is not set: name your front ends' origins, such as "
-    "https://app.example.com, under [vars] of wrangler.toml, or set AUTH_AUDIENCE"
+    "https://app.example.com, in wrangler.toml, or set AUTH_AUDIENCE"
 )
 
 
