@@ -86,6 +86,8 @@ def test_only_what_readers_need_is_published(site: Path) -> None:
         *(f"{address}index.html" for address in PAGES),
         "404.html",
         "recordings/local.cast",
+        "explanation/costs.json",
+        "explanation/costs.svg",
         "reference/answers.schema.json",
         "search.json",
         "sitemap.xml",
