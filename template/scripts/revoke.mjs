@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { environments, readConfig } from './wrangler.mjs';
-import { localVars } from './standins.mjs';
+import { hasModule, localVars } from './standins.mjs';
 
 const OPTIONS = {
   jti: { type: 'string' },

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from forge_scaffold.sources import own_template
 from tests.audit.conftest import Audited
 from tests.browser import Browser, browser
-from tests.support import REPOSITORY
 
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
 
@@ -86,8 +86,9 @@ def test_a_plans_link_opens_the_code_that_replaces_it(page: Browser) -> None:
     page.click("a[href='#code-src-service-retry-py']")
     assert page.js("document.getElementById('code-src-service-retry-py').open")
     shown = page.js("document.querySelector('#code-src-service-retry-py pre').textContent")
-    code = REPOSITORY / "template" / "src" / "service" / "retry.py"
-    assert shown == code.read_text(encoding="utf-8")
+    with own_template() as root:  # that of the newest release, as `forge new` renders it
+        code = root / "template" / "src" / "service" / "retry.py"
+        assert shown == code.read_text(encoding="utf-8")
 
 
 def test_the_tree_shows_the_way_to_what_blocks(page: Browser) -> None:

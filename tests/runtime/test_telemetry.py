@@ -181,7 +181,7 @@ def point_of(event: Json) -> Json:
     return {
         "indexes": [text_of(event, "index1")],
         "blobs": [text_of(event, f"blob{number}") for number in range(1, 7)],
-        "doubles": [event[f"double{number}"] for number in range(1, 9)],
+        "doubles": [event[f"double{number}"] for number in range(1, 10)],
     }
 
 
