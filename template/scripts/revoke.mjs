@@ -27,7 +27,7 @@ export async function revoke(args) {
   const { values } = parseArgs({ args, options: OPTIONS });
   const [kind, id] = named(values);
   const ttl = seconds(values.ttl);
-  const { vars } = readConfig(environment(values));
+  checkEnvironment(values);
   // src/service/auth/revocation.py asks for these keys.
   const key = `${kind}:${createHash('sha256').update(id).digest('hex')}`;
   await (hasModule('auth/upstash') ? inRedis : inKV)(key, ttl, values);
@@ -55,13 +55,12 @@ function seconds(text) {
   return ttl;
 }
 
-function environment({ env, local }) {
+function checkEnvironment({ env, local }) {
   if (env !== undefined && local) throw new Error('give --env or --local, not both');
   const names = environments();
   if (!names.includes(env)) {
     throw new Error(`--env needs to be ${names.filter(Boolean).join(' or ')}, as in wrangler.toml`);
   }
-  return env;
 }
 
 async function inKV(key, ttl, { env = '', local, undo }) {
