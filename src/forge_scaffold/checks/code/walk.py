@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from forge_scaffold.checks.code.calls import RUNNERS, Calls, Definition
 from forge_scaffold.checks.code.expressions import text_of
 from forge_scaffold.checks.code.facts import Facts, Import, Statement, Use
-from forge_scaffold.checks.code.guards import ends, truth
+from forge_scaffold.checks.code.guards import ends, programs, truth
 from forge_scaffold.checks.code.modules import Modules, asks_for_platform, brought
 from forge_scaffold.checks.code.scope import Call, Function, Scope
 from forge_scaffold.project import Project
@@ -452,6 +452,8 @@ def is_env(node: ast.AST, scope: Scope) -> bool:
 def _function(node: Function, scope: Scope) -> Inner:
     """Decorators and defaults run where the function is defined, its body when it is called."""
     yield from _outside(node, scope)
+    if not (scope.functions or scope.classes) and getattr(node, "name", "") in scope.programs:
+        scope = scope._replace(script=True)
     yield from _body(node, scope)
 
 
@@ -479,6 +481,8 @@ def _body(node: Function, scope: Scope, through: Call | None = None) -> Inner:
 
 
 def _module(node: ast.Module, scope: Scope) -> Inner:
+    if "__main__" in scope.module.text.content:
+        scope = scope._replace(programs=programs(scope.module, scope))
     return _block(node.body, scope)
 
 

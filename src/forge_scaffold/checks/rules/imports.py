@@ -168,7 +168,8 @@ class ImportNotAllowed(Rule):
     """An import of a package that is not on the allow-list.
 
     What is imported has to be there, whoever brought it: the list under `[tool.forge.allow]` says
-    what may be.
+    what may be. An import that may fail, in a `try` with `except ImportError`, or that only type
+    checkers read, brings nothing; a banned package is reported in the former, too.
 
     Fix: remove the import, or look at the package, then declare it and allow it.
     """
@@ -178,7 +179,12 @@ class ImportNotAllowed(Rule):
         "src/service.py": "import httpx\nimport requests\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + requests.__version__\n"
     }
-    passing: ClassVar[Files] = {}
+    passing: ClassVar[Files] = {
+        "src/service.py": "import json\nfrom typing import TYPE_CHECKING\n\nimport httpx\n\n"
+        "try:\n    import orjson\nexcept ImportError:\n    orjson = json\n\n"
+        "if TYPE_CHECKING:\n    import requests\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + str(orjson.loads(b'1'))\n"
+    }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Imports of packages against the list."""
@@ -188,9 +194,11 @@ class ImportNotAllowed(Rule):
         brought = {module for package in policy.transitive for module in modules_of(package)}
         bans = {module: ban for name, ban in policy.banned.items() for module in modules_of(name)}
         for each in _foreign(subject):
+            if each.typing:
+                continue
             if ban := bans.get(each.top):
                 yield self.finding(each.place, f"{each.top}: {ban}")
-            elif policy.own and each.top not in direct | brought:
+            elif policy.own and not each.optional and each.top not in direct | brought:
                 yield self.finding(
                     each.place,
                     f"{each.top}: imported but not on the allow-list; remove the import, or "
