@@ -67,7 +67,9 @@ class Scope(NamedTuple):
         place = self.through.place
         here = place.path == self.module.path
         where = f"line {place.line}" if here else f"{place.path}:{place.line}"
-        return f"at import time ({where} calls {self.through.name.lstrip('.')}())"
+        name = self.through.name.lstrip(".")
+        called = "a lambda" if name.startswith("lambda:") else f"{name}()"
+        return f"at import time ({where} calls {called})"
 
     @property
     def is_async(self) -> bool:

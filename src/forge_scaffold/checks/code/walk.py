@@ -293,17 +293,24 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
 
 
 def _note_early_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -> None:
+    if scope.import_time and isinstance(node.func, ast.Lambda):
+        _note_lambda(node.func, node, scope, record)
     if name and scope.import_time:
         record.calls.made.append(Call(name, node, scope))
         for argument in node.args if name in _APPLIES else ():
             if isinstance(argument, ast.Lambda):
-                called = f"lambda:{argument.lineno}:{argument.col_offset}"
-                record.calls.define_as(called, argument, scope)
+                _note_lambda(argument, argument, scope, record)
             else:
-                called = scope.name(argument) or ""
-            record.calls.made.append(Call(called, argument, scope))
+                record.calls.made.append(Call(scope.name(argument) or "", argument, scope))
         for argument in node.args if name in RUNNERS else ():
             _note_coroutine(argument, scope, record)
+
+
+def _note_lambda(function: ast.Lambda, call: ast.expr, scope: Scope, record: Record) -> None:
+    """Note the call of a function without a name."""
+    name = f"lambda:{function.lineno}:{function.col_offset}"
+    record.calls.define_as(name, function, scope)
+    record.calls.made.append(Call(name, call, scope))
 
 
 def _note_await(node: ast.Await, scope: Scope, record: Record) -> None:
@@ -333,6 +340,9 @@ def _note_decorators(node: Definition, scope: Scope, record: Record) -> None:
 def _note_class(node: ast.ClassDef, scope: Scope, record: Record) -> None:
     record.classes.add(node.name)
     _note_function(node, scope, record)
+    for base in node.bases if scope.import_time else ():
+        if name := scope.name(base):
+            record.calls.made.append(Call(f"{name}.__init_subclass__", base, scope))
 
 
 def _note_use(node: ast.Attribute, scope: Scope, record: Record) -> None:
