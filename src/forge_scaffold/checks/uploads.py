@@ -131,16 +131,19 @@ def _given(tree: ast.Module) -> frozenset[str] | None:
                 return None
         if isinstance(node, ast.Global):
             found.update(node.names)
-    for given in _top(tree):
-        if given == "*":
+    for statement in tree.body:
+        if isinstance(statement, ast.Delete):
+            found -= {each.id for each in statement.targets if isinstance(each, ast.Name)}
+        given = set(_top(statement))
+        if "*" in given:
             return None
-        found.add(given)
+        found |= given
     return frozenset(found)
 
 
-def _top(tree: ast.Module) -> Iterator[str]:
-    """What the statements outside of functions and classes give names to."""
-    pending: list[ast.AST] = list(tree.body)
+def _top(statement: ast.stmt) -> Iterator[str]:
+    """What a statement outside of functions and classes gives names to."""
+    pending: list[ast.AST] = [statement]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

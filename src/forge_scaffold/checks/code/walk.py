@@ -72,6 +72,19 @@ class Record:
         self.uses: list[Use] = []
         self.classes: set[str] = set()
         self.calls = Calls(modules)
+        self._attributes: dict[tuple[ast.ClassDef, str], str] = {}
+
+    def keep(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
+        """Note what a method gives an attribute of its instance: `self.store = env.STORE`."""
+        if scope.classes and isinstance(target, ast.Attribute) and is_self(target.value):
+            key = scope.classes[-1], target.attr
+            self._attributes[key] = "" if key in self._attributes else _binding(value, scope) or ""
+
+    def attribute(self, node: ast.expr, scope: Scope) -> str | None:
+        """The binding that an attribute of an instance is."""
+        if scope.classes and isinstance(node, ast.Attribute) and is_self(node.value):
+            return self._attributes.get((scope.classes[-1], node.attr))
+        return None
 
     @property
     def facts(self) -> Facts:
@@ -285,7 +298,9 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
         if text := text_of(second):
             default = name == "hasattr" or len(node.args) > 2
             record.uses.append(Use(text, scope.place(node), called=None, default=default))
-    elif isinstance(node.func, ast.Attribute) and (binding := _binding(node.func.value, scope)):
+    elif isinstance(node.func, ast.Attribute) and (
+        binding := _binding(node.func.value, scope) or record.attribute(node.func.value, scope)
+    ):
         owner = node.func.value
         use = Use(binding, scope.place(owner), node.func.attr, default=scope.looks_first)
         record.uses.append(use)
@@ -366,6 +381,9 @@ def _binding(node: ast.AST, scope: Scope) -> str | None:
     """The name in `self.env.NAME`, the same of a parameter `env` or the SDK's, or a variable's."""
     if isinstance(node, ast.Attribute) and node.attr.isupper() and is_env(node.value, scope):
         return node.attr
+    match node:
+        case ast.Call(func=ast.Name("getattr"), args=[owner, ast.Constant(str(name))]):
+            return name if name.isupper() and is_env(owner, scope) else None
     known = scope.local.get(node.id) if isinstance(node, ast.Name) else None
     return known.removeprefix(f"{ENV}.") if known and known.startswith(f"{ENV}.") else None
 
@@ -396,6 +414,7 @@ def _bind(node: _Binding, scope: Scope, record: Record) -> None:
     if scope.classes and not scope.functions:
         return
     for target in node.targets:
+        record.keep(target, node.value, scope)
         for name, value in _pairs(target, node.value):
             if isinstance(value, ast.Lambda):
                 record.calls.define_as(name, value, scope)
@@ -404,6 +423,11 @@ def _bind(node: _Binding, scope: Scope, record: Record) -> None:
                 table[name] = origin
             else:
                 _forget(name, scope)
+
+
+def is_self(node: ast.expr) -> bool:
+    """Whether an expression is the instance whose method it stands in."""
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:

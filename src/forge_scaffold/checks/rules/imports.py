@@ -257,6 +257,15 @@ def _version(python: str) -> tuple[int, ...]:
     return tuple(map(int, python.split(".")))
 
 
+# Parts of packages that need what Pyodide leaves out, though the packages are there.
+_PARTS = frozenset(
+    {
+        "concurrent.futures.interpreter", "concurrent.interpreters",
+        "multiprocessing.shared_memory", "multiprocessing.synchronize",
+    }
+)  # fmt: skip
+
+
 class MissingModule(Rule):
     """An import of a module that Workers do not have.
 
@@ -299,6 +308,16 @@ class MissingModule(Rule):
                 f"{each.top}: {what}{then}; do without it",
                 severity=Severity.WARNING if each.later else None,
             )
+        for statement in subject.facts.statements:
+            module = statement.module or ""
+            named = {module, *(f"{module}.{name}" for name in statement.names)} & _PARTS
+            for name in () if statement.excused else sorted(named):
+                then = "; what calls this fails" if statement.later else ""
+                yield self.finding(
+                    statement.place,
+                    f"{name}: Workers do not have this module{then}; do without it",
+                    severity=Severity.WARNING if statement.later else None,
+                )
 
 
 class ToolImport(Rule):

@@ -122,10 +122,22 @@ class OwnMissing(Rule):
         for each in subject.facts.statements:
             module = each.module or ""
             top = module.partition(".")[0]
+            if each.module is None and not each.excused and _too_far(each, subject):
+                yield self.finding(
+                    each.place,
+                    f"the import leads out of {subject.project.base}/, from where modules are "
+                    "named; leave the dots out",
+                    severity=_severity(each),
+                )
             if each.excused or not top or top in others or not uploads.find(top):
                 continue
             for problem in _problems(module, each.names, uploads, subject):
                 yield self.finding(each.place, problem, severity=_severity(each))
+
+
+def _too_far(statement: Statement, subject: Subject) -> bool:
+    """Whether a relative import has too many dots; how the main module is named is not ours."""
+    return statement.place.path.parent != subject.project.base
 
 
 def _generated(module: str, subject: Subject) -> bool:

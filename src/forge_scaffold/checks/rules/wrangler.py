@@ -420,7 +420,7 @@ class SecretInVars(Rule):
             values = table(environment.data, "vars")
             for named in environment.variables:
                 for name, value in _texts_in(named.name, values[named.name]):
-                    if is_secret(name) and _looks_real(value):
+                    if (is_secret(name) and _looks_real(value)) or _has_password(value):
                         yield self.finding(
                             named.place,
                             f"{name}: a secret among the variables; remove it, and "
@@ -444,6 +444,19 @@ def _looks_real(value: object) -> bool:
     if not isinstance(value, str) or _NAME.fullmatch(value):
         return False
     return len(value) >= 8 and not _PLACEHOLDER.search(value)
+
+
+# The password in an address, and whose machine it is for.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@]*:([^\s/@]{8,})@([^\s/:@]+)")
+_HERE = re.compile(r"localhost|127\.|0\.0\.|\[?::1|host\.docker|[^.]*$")
+
+
+def _has_password(value: object) -> bool:
+    """Whether a value is the address of somebody else's server, with a password in it."""
+    found = _ADDRESS.match(value) if isinstance(value, str) else None
+    if found is None or _HERE.match(found[2]):
+        return False
+    return _looks_real(found[1]) and not re.search("(?i)pass|secret|user", found[1])
 
 
 class SecretNotRequired(Rule):
