@@ -56,6 +56,7 @@ class RawArgument(Rule):
     """
 
     id = "RUN404"
+    since = "0.2.0"
     calls = (f"{_SUBTLE}*", *_REFUSED)
     failing: ClassVar[Files] = service(
         "import httpx\nfrom js import crypto\n\n\nasync def answer(env):\n"

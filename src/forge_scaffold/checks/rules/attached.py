@@ -33,6 +33,7 @@ class NotAttached(Rule):
     """
 
     id = "SIZ004"
+    since = "0.2.0"
     needs_worker = True
     calls = ("io.open", "open")
     methods = ("open", "read_bytes", "read_text")
@@ -159,6 +160,7 @@ class Idle(Rule):
     """
 
     id = "SIZ005"
+    since = "0.2.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {"src/dump.sql": f"-- {'-' * 2**20}\n"}

@@ -21,6 +21,7 @@ class Buffered(Rule):
     """
 
     id = "RUN701"
+    since = "0.1.0"
     severity = Severity.WARNING
     methods = ("put",)
     nodes = (ast.AsyncFunctionDef,)

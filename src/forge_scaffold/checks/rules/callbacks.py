@@ -27,6 +27,7 @@ class Callback(Rule):
     """
 
     id = "RUN403"
+    since = "0.2.0"
     calls = tuple(_LATER)
     methods = ("addEventListener",)
     failing: ClassVar[Files] = service(

@@ -47,6 +47,7 @@ class Environ(Rule):
     """
 
     id = "RUN201"
+    since = "0.1.0"
     nodes = (ast.Assign, ast.Compare, ast.Subscript)
     calls = ("os.environ.*", "os.environb.*", "os.getenv", "os.getenvb", "os.path.expandvars")
     reads = ("os.environ", "os.environb")
@@ -154,6 +155,7 @@ class EarlySettings(Rule):
     """
 
     id = "RUN202"
+    since = "0.1.0"
     import_time = True
     nodes = (ast.ClassDef, ast.Call)
     reads = ("self.env.*", "workers.env.*")

@@ -75,6 +75,7 @@ class Undeclared(Rule):
     """
 
     id = "IMP001"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport pydantic\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + pydantic.VERSION\n"
@@ -129,6 +130,7 @@ class Unused(Rule):
     """
 
     id = "IMP002"
+    since = "0.1.0"
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "src/service.py": 'async def answer(env):\n    return "Hello"\n',
@@ -175,6 +177,7 @@ class ImportNotAllowed(Rule):
     """
 
     id = "IMP003"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport requests\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + requests.__version__\n"
@@ -215,6 +218,7 @@ class ImportTransitive(Rule):
     """
 
     id = "IMP004"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import h11\nimport httpx\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + h11.__version__\n"
@@ -279,6 +283,7 @@ class MissingModule(Rule):
     """
 
     id = "IMP005"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import resource\n\nimport httpx\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + str(resource.getpagesize())\n"
@@ -329,6 +334,7 @@ class ToolImport(Rule):
     """
 
     id = "IMP006"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport pytest\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + pytest.__version__\n"

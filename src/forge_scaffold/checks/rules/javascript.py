@@ -26,6 +26,7 @@ class JavaScriptSource(Rule):
     """
 
     id = "RUN306"
+    since = "0.1.0"
     calls = (
         "js.Function", "js.Function.new", "js.eval", "js.globalThis.Function.new",
         "js.globalThis.eval", "pyodide.code.run_js",
@@ -64,6 +65,7 @@ class MapNotObject(Rule):
     """
 
     id = "RUN401"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("js.Headers.new", "js.Object.fromEntries", "pyodide.ffi.to_js", *_WITH_OPTIONS)
     nodes = (ast.Assign, ast.keyword)
@@ -163,6 +165,7 @@ class RawValue(Rule):
     """
 
     id = "RUN402"
+    since = "0.1.0"
     methods = ("bind", "put")
     failing: ClassVar[Files] = {
         "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")

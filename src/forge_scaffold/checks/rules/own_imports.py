@@ -54,6 +54,7 @@ class NotUploaded(Rule):
     """
 
     id = "IMP007"
+    since = "0.2.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/entry.py": _MAIN.replace("from service", "from shared.texts import GREETING  # noqa\n"
@@ -103,6 +104,7 @@ class OwnMissing(Rule):
     """
 
     id = "IMP008"
+    since = "0.2.0"
     failing: ClassVar[Files] = {
         "src/entry.py": _MAIN.replace("from service", "from shop.orders import total  # noqa\n"
                                       "from service"),

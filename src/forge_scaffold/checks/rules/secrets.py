@@ -158,6 +158,7 @@ class SecretsCommitted(Rule):
     """
 
     id = "SEC001"
+    since = "0.1.0"
     fixable = True
     failing: ClassVar[Files] = {".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n', ".gitignore": ""}
     passing: ClassVar[Files] = {
@@ -206,6 +207,7 @@ class Token(Rule):
     """
 
     id = "SEC002"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": 'import httpx\n\nKEY = "sk-ant-api03-'
         "R4nD0mL00k1ngT0k3nQ7"
@@ -263,6 +265,7 @@ class RandomValue(Rule):
     """
 
     id = "SEC003"
+    since = "0.1.0"
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "src/service.py": 'import httpx\n\nAPI_KEY = "u8Zk2Qx7Wm4Rt9Lp3Vn6Hs1B"\n\n\n'
@@ -331,6 +334,7 @@ class SecretLogged(Rule):
     """
 
     id = "SEC004"
+    since = "0.1.0"
     calls = (
         "js.console.*", "logging.*", "pprint.pp", "pprint.pprint", "print", "sys.stderr.write",
         "sys.stdout.write",

@@ -28,6 +28,7 @@ class Sleep(Rule):
     """
 
     id = "RUN301"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("time.sleep",)
     failing: ClassVar[Files] = service(
@@ -64,6 +65,7 @@ class SocketClient(Rule):
     """
 
     id = "RUN302"
+    since = "0.1.0"
     calls = (
         "asyncio.open_connection", "asyncio.open_unix_connection", "asyncio.start_server",
         "asyncio.start_unix_server", "ftplib.FTP", "ftplib.FTP_TLS",
@@ -115,6 +117,7 @@ class NestedLoop(Rule):
     """
 
     id = "RUN303"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("asyncio.Runner", "asyncio.run")
     methods = ("run_forever", "run_until_complete")
@@ -153,6 +156,7 @@ class Thread(Rule):
     """
 
     id = "RUN304"
+    since = "0.1.0"
     nodes = (ast.ClassDef,)
     methods = ("start",)
     calls = (
@@ -235,6 +239,7 @@ class Process(Rule):
     """
 
     id = "RUN305"
+    since = "0.1.0"
     calls = (
         "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
         "asyncio.subprocess.create_subprocess_exec", "asyncio.subprocess.create_subprocess_shell",
@@ -273,6 +278,7 @@ class MissingFunction(Rule):
     """
 
     id = "RUN307"
+    since = "0.2.0"
     calls = (
         "hashlib.pbkdf2_hmac", "hashlib.scrypt", "os.getrandom", "os.memfd_create", "shelve.open",
         "signal.alarm", "signal.pthread_kill", "signal.setitimer",

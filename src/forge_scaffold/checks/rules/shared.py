@@ -25,6 +25,7 @@ class SharedPrimitive(Rule):
     """
 
     id = "RUN601"
+    since = "0.1.0"
     import_time = True
     calls = (
         "anyio.CapacityLimiter", "anyio.Condition", "anyio.Event", "anyio.Lock",
@@ -69,6 +70,7 @@ class SharedClient(Rule):
     """
 
     id = "RUN602"
+    since = "0.1.0"
     import_time = True
     severity = Severity.WARNING
     calls = (
@@ -116,6 +118,7 @@ class SharedTask(Rule):
     """
 
     id = "RUN603"
+    since = "0.1.0"
     nodes = (
         ast.AnnAssign, ast.Assign, ast.AsyncFunctionDef, ast.FunctionDef, ast.Global, ast.NamedExpr
     )  # fmt: skip
@@ -309,6 +312,7 @@ class LostTask(Rule):
     """
 
     id = "RUN605"
+    since = "0.2.0"
     severity = Severity.WARNING
     nodes = (ast.Expr,)
     failing: ClassVar[Files] = {

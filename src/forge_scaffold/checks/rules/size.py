@@ -85,6 +85,7 @@ class TooLarge(Rule):
     """
 
     id = "SIZ001"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "pyproject.toml": BASE["pyproject.toml"] + '\n[tool.forge.check]\nbudget = "4 KiB"\n',
@@ -132,6 +133,7 @@ class Idle(Rule):
     """
 
     id = "SIZ002"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.NOTE
     failing: ClassVar[Files] = {"python_modules/httpx/_types.pyi": f"# {'-' * 300_000}\n"}
@@ -172,6 +174,7 @@ class LeftOut(Rule):
     """
 
     id = "SIZ003"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": BASE["wrangler.toml"] + '\n[python_modules]\nexclude = ["*.pth"]\n'

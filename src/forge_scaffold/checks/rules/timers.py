@@ -29,6 +29,7 @@ class DeadlinePerChunk(Rule):
     """
 
     id = "RUN405"
+    since = "0.2.0"
     severity = Severity.WARNING
     nodes = (ast.AsyncFor, ast.While)
     failing: ClassVar[Files] = service(

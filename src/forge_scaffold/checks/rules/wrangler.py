@@ -54,6 +54,7 @@ class NoPythonFlag(Rule):
     """
 
     id = "WRA001"
+    since = "0.1.0"
     fixable = True
     failing: ClassVar[Files] = {"wrangler.toml": toml({'["python_workers"]': "[]"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
@@ -101,6 +102,7 @@ class NoDate(Rule):
     """
 
     id = "WRA002"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {"wrangler.toml": toml({'compatibility_date = "2026-11-01"\n': ""})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
@@ -134,6 +136,7 @@ class OtherPython(Rule):
     """
 
     id = "WRA003"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": toml({"2026-11-01": "2026-03-01"}),
@@ -187,6 +190,7 @@ class UnknownKey(Rule):
     """
 
     id = "WRA004"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     fixable = True
@@ -254,6 +258,7 @@ class NoMain(Rule):
     """
 
     id = "WRA005"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"wrangler.toml": toml({"src/entry.py": "src/main.py"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
@@ -277,6 +282,7 @@ class UndeclaredBinding(Rule):
     """
 
     id = "WRA006"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
@@ -325,6 +331,7 @@ class UnusedBinding(Rule):
     """
 
     id = "WRA007"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -357,6 +364,7 @@ class NotRepeated(Rule):
     """
 
     id = "WRA008"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -406,6 +414,7 @@ class SecretInVars(Rule):
     """
 
     id = "WRA009"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": toml({}, '\n[vars]\nMAIL_API_KEY = "9f8c2b7e41d05a63"\n')
@@ -472,6 +481,7 @@ class SecretNotRequired(Rule):
     """
 
     id = "WRA010"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -532,6 +542,7 @@ class OutOfBounds(Rule):
     """
 
     id = "WRA011"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
@@ -628,6 +639,7 @@ class NotObserved(Rule):
     """
 
     id = "WRA012"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     fixable = True
@@ -685,6 +697,7 @@ class BoundTwice(Rule):
     """
 
     id = "WRA013"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": UndeclaredBinding.failing["src/service.py"],
@@ -723,6 +736,7 @@ class TwoFiles(Rule):
     """
 
     id = "WRA014"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -752,6 +766,7 @@ class NoClass(Rule):
     """
 
     id = "WRA015"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
