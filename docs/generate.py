@@ -212,7 +212,7 @@ def _section(rule: Rule) -> str:
 
 ## {rule.id}: {rule.title}
 
-*{rule.severity.capitalize()}{"; `--fix` fixes it" if rule.fixable else ""}.* {rule.reason}
+*{rule.severity.capitalize()}, since {rule.since}{"; `--fix` fixes it" if rule.fixable else ""}.* {rule.reason}
 
 **Fix:** {rule.fix}
 

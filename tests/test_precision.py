@@ -44,6 +44,20 @@ def test_all_sources_parse() -> None:
                 tomllib.loads(text)
 
 
+@pytest.fixture(scope="module")
+def results() -> list[Result]:
+    return [result(entry) for entry in CORPUS]
+
+
+def test_no_error_or_warning_is_false(results: list[Result]) -> None:
+    assert [text for one in results for text in (*one.errors, *one.warnings)] == []
+
+
+def test_most_faults_are_found(results: list[Result]) -> None:
+    faults = [one for one in results if one.rules]
+    assert sum(one.found for one in faults) >= 0.95 * len(faults)
+
+
 def entry(rules: tuple[str, ...], *diff: str) -> Entry:
     made = Entry("import_time", "of this test", rules, anywhere=False)
     made.add("src/service.py", list(diff))

@@ -16,6 +16,11 @@ EVERY = pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id
 
 
 @EVERY
+def test_a_rule_says_since_when_it_is_there(rule: Rule) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", rule.since)
+
+
+@EVERY
 def test_a_rule_objects_to_its_failing_example(rule: Rule, tmp_path: Path) -> None:
     _commit(rule, tmp_path)
     found = [each for each in checked(tmp_path, files(rule.failing)) if each.rule == rule.id]

@@ -70,8 +70,16 @@ def test_what_a_build_makes_is_not_missed(tmp_path: Path) -> None:
 def test_relative_imports_are_resolved(tmp_path: Path) -> None:
     module = "from . import prices\nfrom .prices import PRICES\nfrom ..flat import NAME\n"
     more = {"src/shop/deep/two.py": "from ..prices import Cost\nfrom .one import ONE\n"}
-    (only,) = found(tmp_path, "import shop.more", **{"src/shop/more.py": module, **more})
-    assert "two.py:1: IMP008 Cost: src/shop/prices.py has no such name" in only
+    lines = found(tmp_path, "import shop.more", **{"src/shop/more.py": module, **more})
+    name, out = lines
+    assert "two.py:1: IMP008 Cost: src/shop/prices.py has no such name" in name
+    assert "more.py:3: IMP008 the import leads out of src/" in out
+
+
+def test_a_name_that_is_deleted_is_gone(tmp_path: Path) -> None:
+    more = {"src/words.py": "one = two = three = 1\ndel one, two\ntwo = 2\n"}
+    (only,) = found(tmp_path, "from words import one, two, three", **more)
+    assert "one: src/words.py has no such name" in only
 
 
 def test_a_dependency_is_no_folder_of_the_same_name(tmp_path: Path) -> None:

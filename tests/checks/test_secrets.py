@@ -49,6 +49,20 @@ def test_a_secret_in_a_log(tmp_path: Path, line: str) -> None:
     assert logged(tmp_path, line) == ["MAIL_API_KEY"]
 
 
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("key = env.MAIL_API_KEY; print('key', key)", "MAIL_API_KEY"),
+        ("print(request.headers['Authorization'])", "Authorization"),
+        ("print(self.request.headers.get('cookie', ''))", "cookie"),
+        ("print(dict(request.headers))", "every header of the request"),
+        ("logging.info('%s', list(request.headers.items()))", "every header of the request"),
+    ],
+)
+def test_a_secret_that_is_on_its_way(tmp_path: Path, line: str, what: str) -> None:
+    assert logged(tmp_path, line) == [what]
+
+
 @pytest.mark.parametrize("line", ["print(env)", "print(vars(env))", "print({**os.environ})"])
 def test_the_whole_environment_in_a_log(tmp_path: Path, line: str) -> None:
     assert logged(tmp_path, line) == ["the whole environment"]
@@ -61,6 +75,10 @@ def test_the_whole_environment_in_a_log(tmp_path: Path, line: str) -> None:
         "print(bool(env.MAIL_API_KEY), 'MAIL_API_KEY')",
         "print(await ask(env.MAIL_API_KEY))",
         "print(env.MAIL_API_KEY is None)",
+        "key = env.MAIL_API_KEY; print(len(key))",
+        "key = env.MAIL_API_KEY; key = 'none'; print(key)",
+        "print(request.headers['Accept'], len(request.headers))",
+        "print(response.headers)",
         "raise ValueError(env.MAIL_API_KEY)",
         "sys.stdout.flush()",
     ],

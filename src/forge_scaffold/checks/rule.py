@@ -78,6 +78,7 @@ class Rule:
 
     Attributes:
         id: three letters of its family and a number; never given to another rule.
+        since: the version of Forge that brought it.
         severity: of its findings, unless they say otherwise.
         failing: files of a project, beside those of `checks.examples.BASE`, that it objects to.
         passing: the same without a flaw.
@@ -94,6 +95,7 @@ class Rule:
     """
 
     id: ClassVar[str]
+    since: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
     failing: ClassVar[Files]
     passing: ClassVar[Files]

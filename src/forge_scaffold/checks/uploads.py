@@ -1,11 +1,12 @@
 """What wrangler attaches to a Worker, and what can be imported of it."""
 
 import ast
+import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import PurePosixPath
 
-from forge_scaffold.project import Project
+from forge_scaffold.project import WRANGLER_FILES, Project, strings, tables
 
 # What gives a module names that its text does not show.
 _DYNAMIC = frozenset({"__getattr__", "__path__", "exec", "globals", "modules", "setattr", "vars"})
@@ -17,6 +18,54 @@ _ALWAYS = frozenset(
         "__package__", "__path__", "__spec__",
     }
 )  # fmt: skip
+
+
+# What wrangler attaches of its own accord, beside Python's modules.
+_DEFAULTS = (
+    {"type": "Text", "globs": ["**/*.txt", "**/*.html", "**/*.sql"]},
+    {"type": "Data", "globs": ["**/*.bin"]},
+    {"type": "CompiledWasm", "globs": ["**/*.wasm"]},
+)
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    """A glob of wrangler's: `**` for folders, `*` and `?` inside of one."""
+    parts = re.split(r"(\*\*/?|\*|\?)", glob)
+    translated = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(translated.get(part, re.escape(part)) for part in parts))
+
+
+def matches(globs: tuple[str, ...], path: str) -> bool:
+    """Whether one of the patterns matches a file."""
+    return any(_pattern(glob).fullmatch(path) for glob in globs)
+
+
+def attached(project: Project) -> Iterator[PurePosixPath]:
+    """The files that are uploaded beside Python's modules, as wrangler's rules have it."""
+    said = tables(project.wrangler.data.get("rules")) if project.wrangler else []
+    globs: list[str] = []
+    complete: set[object] = set()
+    for rule in (*said, *_DEFAULTS):
+        # A rule without `fallthrough` is the last of its type that counts.
+        if rule.get("type") not in complete:
+            globs += strings(rule.get("globs"))
+            if rule.get("fallthrough") is not True:
+                complete.add(str(rule.get("type")))
+    configuration = set(WRANGLER_FILES)
+    for path in project.files:
+        if path.suffix == ".py" or path in configuration or not path.is_relative_to(project.base):
+            continue
+        if matches(tuple(globs), str(path.relative_to(project.base))):
+            yield path
+
+
+def size_of(project: Project, path: PurePosixPath) -> int:
+    """A file's size in bytes."""
+    try:
+        return (project.root / path).stat().st_size
+    except OSError:
+        return 0
 
 
 class Uploads:
@@ -82,16 +131,19 @@ def _given(tree: ast.Module) -> frozenset[str] | None:
                 return None
         if isinstance(node, ast.Global):
             found.update(node.names)
-    for given in _top(tree):
-        if given == "*":
+    for statement in tree.body:
+        if isinstance(statement, ast.Delete):
+            found -= {each.id for each in statement.targets if isinstance(each, ast.Name)}
+        given = set(_top(statement))
+        if "*" in given:
             return None
-        found.add(given)
+        found |= given
     return frozenset(found)
 
 
-def _top(tree: ast.Module) -> Iterator[str]:
-    """What the statements outside of functions and classes give names to."""
-    pending: list[ast.AST] = list(tree.body)
+def _top(statement: ast.stmt) -> Iterator[str]:
+    """What a statement outside of functions and classes gives names to."""
+    pending: list[ast.AST] = [statement]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

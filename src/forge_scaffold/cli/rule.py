@@ -43,7 +43,7 @@ def _explain(name: str) -> None:
 
 
 def _explained(rule: "Rule") -> str:
-    heading = f"{rule.id}  {rule.title}  ({rule.severity.value})"
+    heading = f"{rule.id}  {rule.title}  ({rule.severity.value}, since {rule.since})"
     return "\n\n".join(
         [
             heading,

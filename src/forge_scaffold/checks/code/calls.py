@@ -31,6 +31,9 @@ RUNNERS = frozenset(
 # What runs of a class when it is called.
 _MAKERS = ("__new__", "__init__", "__post_init__", "model_post_init")
 
+# What gives a field what a call makes.
+_FIELDS = frozenset({"attr.field", "attrs.field", "dataclasses.field", "pydantic.Field"})
+
 # Through so many modules a name may be handed on; two that import it from each other never end.
 _HOPS = 20
 
@@ -52,6 +55,7 @@ class Calls:
     def __init__(self, modules: Modules) -> None:
         self.made: deque[Call] = deque()
         self._modules = modules
+        self._filled: dict[ast.ClassDef, list[Defined | None]] = {}
         self._defined: dict[tuple[PurePosixPath, ast.AST | None], dict[str, Defined]] = {}
 
     def define_as(self, name: str, node: ast.Lambda, scope: Scope) -> None:
@@ -78,6 +82,7 @@ class Calls:
         found = self._found(call.name, call.scope)
         if found and isinstance(found.node, ast.ClassDef):
             run = [self._method(found, name) for name in _MAKERS]
+            run += self._factories(found.node, found.scope)
         elif found and call.factory and not isinstance(found.node, ast.Lambda):
             inner = self._defined.get((found.scope.module.path, found.node), {})
             run = [found, *(inner.get(name) for name in _returned(found.node))]
@@ -88,6 +93,21 @@ class Calls:
             awaits = each and isinstance(each.node, ast.AsyncFunctionDef)
             if each and not isinstance(each.node, ast.ClassDef) and (call.awaited or not awaits):
                 yield each.node, each.scope
+
+    def _factories(self, node: ast.ClassDef, scope: Scope) -> list[Defined | None]:
+        """What fills the fields of an instance: `field(default_factory=list)`."""
+        if node not in self._filled:
+            inside = scope._replace(classes=(*scope.classes, node))
+            self._filled[node] = [
+                Defined(factory, inside)
+                for statement in node.body
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.Call)
+                if scope.name(statement.value.func) in _FIELDS
+                for keyword in statement.value.keywords
+                if keyword.arg in {"default_factory", "factory"}
+                for factory in [_called(keyword.value)]
+            ]
+        return self._filled[node]
 
     def _method(self, defined: Defined, name: str) -> Defined | None:
         """A method of a class: its own, or that of the first base that has it."""
@@ -123,6 +143,15 @@ class Calls:
                 return None
             path, name = module, f"{self._modules.names[module][head]}{dot}{tail}"
         return None
+
+
+def _called(factory: ast.expr) -> ast.Lambda:
+    """A function that calls one that is only named."""
+    if isinstance(factory, ast.Lambda):
+        return factory
+    call = ast.copy_location(ast.Call(factory, [], []), factory)
+    nothing = ast.arguments([], [], None, [], [], None, [])
+    return ast.copy_location(ast.Lambda(nothing, call), factory)
 
 
 def _full_name(node: Definition, scope: Scope) -> str:

@@ -2,11 +2,13 @@
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from forge_scaffold.checks.code.modules import PLATFORM
 from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.project import Module
 
 _VALUES: Mapping[str, object] = {
     "TYPE_CHECKING": False,
@@ -46,6 +48,40 @@ def truth(test: ast.expr, scope: Scope) -> bool | None:
     """Whether a condition holds in a Worker; None where that is open."""
     value = _value(test, scope, _DEEPEST)
     return None if value is _OPEN else bool(value)
+
+
+def programs(module: Module, scope: Scope) -> frozenset[str]:
+    """The functions of a module that nothing but `if __name__ == "__main__"` calls."""
+    used: dict[str, set[str | None]] = {}
+    functions: set[str] = set()
+    for statement in module.tree.body:
+        owner: str | None = ""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            owner = statement.name
+            # The runtime calls these, and a decorator may hand its function to anybody.
+            if not statement.decorator_list and not owner.startswith("on_"):
+                functions.add(owner)
+        elif isinstance(statement, ast.If) and truth(statement.test, scope) is False:
+            owner = None
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.setdefault(node.id, set()).add(owner)
+    found = {name for name in functions & used.keys() if not _named_elsewhere(name, module, scope)}
+    while True:
+        left = {
+            name for name in found if used[name] <= {None, name, *found} and used[name] - {name}
+        }
+        if left == found:
+            return frozenset(found)
+        found = left
+
+
+def _named_elsewhere(name: str, module: Module, scope: Scope) -> bool:
+    """Whether another module may use a function of this one."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    stem = module.path.parent.name if module.path.stem == "__init__" else module.path.stem
+    texts = (each.text.content for each in scope.project.modules if each is not module)
+    return any(stem in text and word.search(text) for text in texts)
 
 
 def is_platform(module: str) -> bool:

@@ -37,6 +37,7 @@ class Scope(NamedTuple):
         typing: inside `if TYPE_CHECKING`.
         script: inside `if __name__ == "__main__"`, which no Worker runs.
         looks_first: inside a `try` that expects an AttributeError or KeyError.
+        programs: the module's functions that only run when it is the program.
         branch: inside an `if`.
         import_time: whether it runs while the module is imported, before any request.
         through: the call at import time that runs the function around the node, if one does.
@@ -53,6 +54,7 @@ class Scope(NamedTuple):
     typing: bool = False
     script: bool = False
     looks_first: bool = False
+    programs: frozenset[str] = frozenset()
     branch: bool = False
     import_time: bool = True
     through: "Call | None" = None
@@ -65,7 +67,9 @@ class Scope(NamedTuple):
         place = self.through.place
         here = place.path == self.module.path
         where = f"line {place.line}" if here else f"{place.path}:{place.line}"
-        return f"at import time ({where} calls {self.through.name.lstrip('.')}())"
+        name = self.through.name.lstrip(".")
+        called = "a lambda" if name.startswith("lambda:") else f"{name}()"
+        return f"at import time ({where} calls {called})"
 
     @property
     def is_async(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from forge_scaffold.checks.code.calls import RUNNERS, Calls, Definition
 from forge_scaffold.checks.code.expressions import text_of
 from forge_scaffold.checks.code.facts import Facts, Import, Statement, Use
-from forge_scaffold.checks.code.guards import ends, truth
+from forge_scaffold.checks.code.guards import ends, programs, truth
 from forge_scaffold.checks.code.modules import Modules, asks_for_platform, brought
 from forge_scaffold.checks.code.scope import Call, Function, Scope
 from forge_scaffold.project import Project
@@ -72,6 +72,19 @@ class Record:
         self.uses: list[Use] = []
         self.classes: set[str] = set()
         self.calls = Calls(modules)
+        self._attributes: dict[tuple[ast.ClassDef, str], str] = {}
+
+    def keep(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
+        """Note what a method gives an attribute of its instance: `self.store = env.STORE`."""
+        if scope.classes and isinstance(target, ast.Attribute) and is_self(target.value):
+            key = scope.classes[-1], target.attr
+            self._attributes[key] = "" if key in self._attributes else _binding(value, scope) or ""
+
+    def attribute(self, node: ast.expr, scope: Scope) -> str | None:
+        """The binding that an attribute of an instance is."""
+        if scope.classes and isinstance(node, ast.Attribute) and is_self(node.value):
+            return self._attributes.get((scope.classes[-1], node.attr))
+        return None
 
     @property
     def facts(self) -> Facts:
@@ -285,7 +298,9 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
         if text := text_of(second):
             default = name == "hasattr" or len(node.args) > 2
             record.uses.append(Use(text, scope.place(node), called=None, default=default))
-    elif isinstance(node.func, ast.Attribute) and (binding := _binding(node.func.value, scope)):
+    elif isinstance(node.func, ast.Attribute) and (
+        binding := _binding(node.func.value, scope) or record.attribute(node.func.value, scope)
+    ):
         owner = node.func.value
         use = Use(binding, scope.place(owner), node.func.attr, default=scope.looks_first)
         record.uses.append(use)
@@ -293,17 +308,24 @@ def _note_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -
 
 
 def _note_early_call(node: ast.Call, scope: Scope, name: str | None, record: Record) -> None:
+    if scope.import_time and isinstance(node.func, ast.Lambda):
+        _note_lambda(node.func, node, scope, record)
     if name and scope.import_time:
         record.calls.made.append(Call(name, node, scope))
         for argument in node.args if name in _APPLIES else ():
             if isinstance(argument, ast.Lambda):
-                called = f"lambda:{argument.lineno}:{argument.col_offset}"
-                record.calls.define_as(called, argument, scope)
+                _note_lambda(argument, argument, scope, record)
             else:
-                called = scope.name(argument) or ""
-            record.calls.made.append(Call(called, argument, scope))
+                record.calls.made.append(Call(scope.name(argument) or "", argument, scope))
         for argument in node.args if name in RUNNERS else ():
             _note_coroutine(argument, scope, record)
+
+
+def _note_lambda(function: ast.Lambda, call: ast.expr, scope: Scope, record: Record) -> None:
+    """Note the call of a function without a name."""
+    name = f"lambda:{function.lineno}:{function.col_offset}"
+    record.calls.define_as(name, function, scope)
+    record.calls.made.append(Call(name, call, scope))
 
 
 def _note_await(node: ast.Await, scope: Scope, record: Record) -> None:
@@ -333,6 +355,9 @@ def _note_decorators(node: Definition, scope: Scope, record: Record) -> None:
 def _note_class(node: ast.ClassDef, scope: Scope, record: Record) -> None:
     record.classes.add(node.name)
     _note_function(node, scope, record)
+    for base in node.bases if scope.import_time else ():
+        if name := scope.name(base):
+            record.calls.made.append(Call(f"{name}.__init_subclass__", base, scope))
 
 
 def _note_use(node: ast.Attribute, scope: Scope, record: Record) -> None:
@@ -356,6 +381,9 @@ def _binding(node: ast.AST, scope: Scope) -> str | None:
     """The name in `self.env.NAME`, the same of a parameter `env` or the SDK's, or a variable's."""
     if isinstance(node, ast.Attribute) and node.attr.isupper() and is_env(node.value, scope):
         return node.attr
+    match node:
+        case ast.Call(func=ast.Name("getattr"), args=[owner, ast.Constant(str(name))]):
+            return name if name.isupper() and is_env(owner, scope) else None
     known = scope.local.get(node.id) if isinstance(node, ast.Name) else None
     return known.removeprefix(f"{ENV}.") if known and known.startswith(f"{ENV}.") else None
 
@@ -386,6 +414,7 @@ def _bind(node: _Binding, scope: Scope, record: Record) -> None:
     if scope.classes and not scope.functions:
         return
     for target in node.targets:
+        record.keep(target, node.value, scope)
         for name, value in _pairs(target, node.value):
             if isinstance(value, ast.Lambda):
                 record.calls.define_as(name, value, scope)
@@ -394,6 +423,11 @@ def _bind(node: _Binding, scope: Scope, record: Record) -> None:
                 table[name] = origin
             else:
                 _forget(name, scope)
+
+
+def is_self(node: ast.expr) -> bool:
+    """Whether an expression is the instance whose method it stands in."""
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -452,6 +486,8 @@ def is_env(node: ast.AST, scope: Scope) -> bool:
 def _function(node: Function, scope: Scope) -> Inner:
     """Decorators and defaults run where the function is defined, its body when it is called."""
     yield from _outside(node, scope)
+    if not (scope.functions or scope.classes) and getattr(node, "name", "") in scope.programs:
+        scope = scope._replace(script=True)
     yield from _body(node, scope)
 
 
@@ -479,6 +515,8 @@ def _body(node: Function, scope: Scope, through: Call | None = None) -> Inner:
 
 
 def _module(node: ast.Module, scope: Scope) -> Inner:
+    if "__main__" in scope.module.text.content:
+        scope = scope._replace(programs=programs(scope.module, scope))
     return _block(node.body, scope)
 
 

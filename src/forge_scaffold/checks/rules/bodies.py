@@ -21,6 +21,7 @@ class Buffered(Rule):
     """
 
     id = "RUN701"
+    since = "0.1.0"
     severity = Severity.WARNING
     methods = ("put",)
     nodes = (ast.AsyncFunctionDef,)
@@ -156,6 +157,8 @@ class _Bodies:
                 held = self._held.get(node.id) or (_Held("request") if _asks(node.id) else None)
             case ast.Attribute(attr=name) if name in self._buckets:
                 held = _Held("bucket", name)
+            case ast.Attribute(value=owner, attr="js_object"):
+                held = self._what(owner)
             case ast.Attribute(attr=name) if _asks(name):
                 held = _Held("request")
             case ast.Call(func=ast.Attribute() as method):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.values import kind
 from forge_scaffold.checks.examples import service
 from forge_scaffold.checks.finding import Finding
 from forge_scaffold.checks.rule import Files, Rule
@@ -26,6 +27,7 @@ class Callback(Rule):
     """
 
     id = "RUN403"
+    since = "0.2.0"
     calls = tuple(_LATER)
     methods = ("addEventListener",)
     failing: ClassVar[Files] = service(
@@ -52,8 +54,8 @@ class Callback(Rule):
             return
         callback = node.args[index]
         if _is_function(callback, scope):
-            plain = not isinstance(callback, ast.Lambda)
-            shown = ast.unparse(callback) if plain else "the lambda"
+            plain = isinstance(callback, ast.Name | ast.Attribute)
+            shown = ast.unparse(callback) if plain else "this function"
             yield self.finding(
                 scope.place(callback),
                 f"{shown} is called after this call has returned, and is gone by then; hand over "
@@ -62,8 +64,8 @@ class Callback(Rule):
 
 
 def _is_function(node: ast.expr, scope: Scope) -> bool:
-    """Whether an expression is a lambda, a function defined around it, or a method of its class."""
-    if isinstance(node, ast.Lambda):
+    """Whether it is a lambda, a partial, a function defined around it, or a method of its class."""
+    if kind(node, scope) == "function":
         return True
     if isinstance(node, ast.Attribute):
         mine = isinstance(node.value, ast.Name) and node.value.id == "self"

@@ -27,6 +27,7 @@ class PlainHttpx(Rule):
     """
 
     id = "RUN604"
+    since = "0.1.0"
     needs_worker = True
     calls = (
         "httpx.AsyncClient", "httpx.Client", "httpx.delete", "httpx.get", "httpx.head",

@@ -49,6 +49,7 @@ class NotAllowed(Rule):
     """
 
     id = "DEP001"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "requests>=2,<3")}
     passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
 
@@ -92,6 +93,7 @@ class OutsideRange(Rule):
     """
 
     id = "DEP002"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28")}
     passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
 
@@ -131,6 +133,7 @@ class OnlyTransitive(Rule):
     """
 
     id = "DEP003"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "h11>=0.16")}
     passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
 
@@ -160,6 +163,7 @@ class NotReleased(Rule):
     """
 
     id = "DEP004"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "pyproject.toml": _dependencies("httpx @ git+https://example.org/httpx.git")
     }
@@ -221,6 +225,7 @@ class NoRequirement(Rule):
     """
 
     id = "DEP005"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "./vendored")}
     passing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1")}
 
@@ -247,6 +252,7 @@ class NoWheel(Rule):
     """
 
     id = "DEP006"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "pyproject.toml": _dependencies("httpx>=0.28,<1"),
         "uv.lock": """\
@@ -352,6 +358,7 @@ class Tool(Rule):
     """
 
     id = "DEP007"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pytest>=9")}
     passing: ClassVar[Files] = {
         "pyproject.toml": _dependencies(
@@ -397,6 +404,7 @@ class RequirementsFile(Rule):
     """
 
     id = "DEP008"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"requirements.txt": "httpx>=0.28,<1\n"}
     passing: ClassVar[Files] = {"requirements/worker.in": "httpx>=0.28,<1\n"}
 
@@ -432,6 +440,7 @@ class StaleLock(Rule):
     """
 
     id = "DEP009"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "pyproject.toml": _dependencies("httpx>=0.28,<1"),
         "requirements/worker.txt": f"httpx==0.27.2 {_HASH}\n",
@@ -492,6 +501,7 @@ class LooseLock(Rule):
     """
 
     id = "DEP010"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"requirements/worker.txt": "httpx==0.28.1\n"}
     passing: ClassVar[Files] = {"requirements/worker.txt": f"httpx==0.28.1 {_HASH}\n"}
 
@@ -522,6 +532,7 @@ class LockedTooMuch(Rule):
     """
 
     id = "DEP011"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "requirements/worker.txt": f"httpx==0.28.1 {_HASH}\nrequests==2.32.5 {_HASH}\n"
     }
@@ -556,6 +567,7 @@ class Ancient(Rule):
     """
 
     id = "DEP012"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic<3")}
     passing: ClassVar[Files] = {
         "pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic>=2.12,<3"),
@@ -623,6 +635,7 @@ class BannedPackage(Rule):
     """
 
     id = "DEP013"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "forge.toml": '[ban]\nrequests = { reason = "blocks the event loop", instead = "httpx" }\n',
         "pyproject.toml": _dependencies("httpx>=0.28,<1", "requests>=2,<3"),
@@ -648,6 +661,7 @@ class Namesake(Rule):
     """
 
     id = "DEP014"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "pyproject.toml": BASE["pyproject.toml"]
         + '\n[dependency-groups]\ndev = ["pywrangler>=0.0.2"]\n'

@@ -40,6 +40,7 @@ class PlainDeploy(Rule):
     """
 
     id = "WRA018"
+    since = "0.2.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "package.json": '{ "scripts": { "deploy": "npx wrangler deploy" } }\n',

@@ -30,6 +30,7 @@ class LegacyHandler(Rule):
     """
 
     id = "RUN501"
+    since = "0.1.0"
     needs_worker = True
     nodes = (
         ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign, ast.AnnAssign, ast.ImportFrom,
@@ -135,6 +136,7 @@ class NoDefault(Rule):
     """
 
     id = "RUN502"
+    since = "0.1.0"
     needs_worker = True
     nodes = (ast.ClassDef,)
     failing: ClassVar[Files] = {

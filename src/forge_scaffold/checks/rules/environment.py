@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from forge_scaffold.checks.code.expressions import text_of
 from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.walk import ENV
 from forge_scaffold.checks.examples import BASE, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
 
 if TYPE_CHECKING:
     from forge_scaffold.documents import Place
+
+
+_MAPPINGS = frozenset({"os.environ", "os.environb"})
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,16 @@ class Environ(Rule):
 
     Workers have variables, secrets and bindings in their own environment object; `os.environ` has
     none of them. `os.environ[...]` raises KeyError; what is read with `get` is a warning: it is
-    never there.
+    never there. `os.path.expandvars` leaves every `$NAME` as it is.
 
     Fix: read `self.env.NAME`, or `env.NAME` after `from workers import env`, in the request.
     """
 
     id = "RUN201"
+    since = "0.1.0"
     nodes = (ast.Assign, ast.Compare, ast.Subscript)
-    calls = ("os.environ.*", "os.getenv")
-    reads = ("os.environ",)
+    calls = ("os.environ.*", "os.environb.*", "os.getenv", "os.getenvb", "os.path.expandvars")
+    reads = ("os.environ", "os.environb")
     failing: ClassVar[Files] = service(
         "import os\n\nimport httpx\n\n\nasync def answer(env):\n"
         '    return os.environ["GREETING"] + httpx.__version__\n'
@@ -70,8 +75,10 @@ class Environ(Rule):
             self._whole.append((scope, scope.place(node)))
         elif isinstance(node, ast.Assign):
             # What is read through the variable is met where that is done.
-            if scope.name(node.value) == "os.environ":
+            if scope.name(node.value) in _MAPPINGS:
                 self._parts.add(scope.place(node.value))
+        elif isinstance(node, ast.Call) and scope.name(node.func) == "os.path.expandvars":
+            self._whole.append((scope, scope.place(node)))
         elif read := _environ_read(node, scope):
             self._parts.add(scope.place(read.mapping))
             if read.writes:
@@ -105,25 +112,31 @@ class Environ(Rule):
 def _environ_read(node: ast.AST, scope: Scope) -> _EnvironRead | None:
     """What an expression takes from os.environ, or puts there."""
     if isinstance(node, ast.Subscript):
-        if scope.name(node.value) != "os.environ" or not scope.imported(node.value):
+        if scope.name(node.value) not in _MAPPINGS or not scope.imported(node.value):
             return None
         writes = not isinstance(node.ctx, ast.Load)
-        return _EnvironRead(node.value, text_of(node.slice), default=False, writes=writes)
+        return _EnvironRead(node.value, _variable(node.slice), default=False, writes=writes)
     if isinstance(node, ast.Compare):
-        name, mapping = text_of(node.left), node.comparators[0]
-        asks = name and scope.name(mapping) == "os.environ" and scope.imported(mapping)
+        name, mapping = _variable(node.left), node.comparators[0]
+        asks = name and scope.name(mapping) in _MAPPINGS and scope.imported(mapping)
         return _EnvironRead(mapping, name, default=True, writes=False) if asks else None
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
         return None
-    first = text_of(node.args[0]) if node.args else None
+    first = _variable(node.args[0]) if node.args else None
     method = (scope.name(node.func) or "").rpartition(".")[2]
     mapping = node.func.value if isinstance(node.func, ast.Attribute) else node.func
     # What takes all of it is not known by a name.
-    if method in {"get", "getenv", "pop", "setdefault", "update"}:
+    if method in {"get", "getenv", "getenvb", "pop", "setdefault", "update"}:
         default = method != "pop" or len(node.args) > 1
         writes = method in {"setdefault", "update"}
         return _EnvironRead(mapping, first, default=default, writes=writes)
     return None
+
+
+def _variable(node: ast.expr) -> str | None:
+    """The name of a variable, where it is plainly one; `os.environb` has bytes for names."""
+    raw = node.value if isinstance(node, ast.Constant) else None
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else text_of(node)
 
 
 def _of_builds(name: str | None) -> bool:
@@ -142,9 +155,10 @@ class EarlySettings(Rule):
     """
 
     id = "RUN202"
+    since = "0.1.0"
     import_time = True
     nodes = (ast.ClassDef, ast.Call)
-    reads = ("workers.env.*",)
+    reads = ("self.env.*", "workers.env.*")
     failing: ClassVar[Files] = {
         **service(
             "import httpx\nfrom workers import env\n\nGREETING = env.GREETING\n\n\n"
@@ -170,7 +184,14 @@ class EarlySettings(Rule):
             bases = [name for base in node.bases if (name := scope.name(base))]
             self._classes.append((node.name, bases))
         elif isinstance(node, ast.Attribute):
-            yield self._frozen(f"env.{node.attr}", node, scope)
+            if scope.name(node.value) == ENV:
+                # A function that gets the environment is right: its call comes too early.
+                if scope.through:
+                    what = f"{scope.through.name.lstrip('.')}() reads env.{node.attr}"
+                    message = f"{what} at import time: it is frozen into the deployment"
+                    yield self.finding(scope.through.place, f"{message}; call it in the request")
+            else:
+                yield self._frozen(f"env.{node.attr}", node, scope)
         elif isinstance(node, ast.Call) and (name := scope.name(node.func)):
             if name == "getattr" and node.args and scope.name(node.args[0]) == "workers.env":
                 yield self._frozen("getattr(env, ...)", node, scope)

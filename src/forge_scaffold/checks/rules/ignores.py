@@ -24,6 +24,7 @@ class StaleIgnore(Rule):
     """
 
     id = "PRJ002"
+    since = "0.2.0"
     severity = Severity.NOTE
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\nSTARTED = None  # forge: ignore[RUN102]\n\n\n"

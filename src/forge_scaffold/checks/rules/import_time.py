@@ -32,6 +32,7 @@ class Entropy(Rule):
     """
 
     id = "RUN101"
+    since = "0.1.0"
     import_time = True
     calls = (
         "email.utils.make_msgid", "js.crypto.getRandomValues", "js.crypto.randomUUID",
@@ -97,6 +98,7 @@ class Clock(Rule):
     """
 
     id = "RUN102"
+    since = "0.1.0"
     import_time = True
     severity = Severity.WARNING
     calls = (
@@ -137,6 +139,7 @@ class EarlyRequest(Rule):
     """
 
     id = "RUN103"
+    since = "0.1.0"
     import_time = True
     calls = (
         "ftplib.FTP", "ftplib.FTP_TLS", "httpx.delete", "httpx.get", "httpx.head", "httpx.patch",
@@ -185,6 +188,7 @@ class EarlyObject(Rule):
     """
 
     id = "RUN104"
+    since = "0.1.0"
     import_time = True
     calls = (
         "js.Array", "js.Array.of", "js.JSON.parse", "js.Object", "js.Object.assign",
@@ -270,6 +274,7 @@ class EarlyTask(Rule):
     """
 
     id = "RUN105"
+    since = "0.1.0"
     import_time = True
     calls = (
         "asyncio.Runner", "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather",
@@ -322,6 +327,7 @@ class EarlyFile(Rule):
     """
 
     id = "RUN106"
+    since = "0.2.0"
     import_time = True
     nodes = (ast.Assign,)
     calls = (
@@ -393,6 +399,7 @@ class EarlyContext(Rule):
     """
 
     id = "RUN107"
+    since = "0.2.0"
     import_time = True
     nodes = (ast.Assign,)
     calls = ("decimal.getcontext", "decimal.setcontext")

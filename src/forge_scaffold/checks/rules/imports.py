@@ -75,6 +75,7 @@ class Undeclared(Rule):
     """
 
     id = "IMP001"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport pydantic\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + pydantic.VERSION\n"
@@ -129,6 +130,7 @@ class Unused(Rule):
     """
 
     id = "IMP002"
+    since = "0.1.0"
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "src/service.py": 'async def answer(env):\n    return "Hello"\n',
@@ -168,17 +170,24 @@ class ImportNotAllowed(Rule):
     """An import of a package that is not on the allow-list.
 
     What is imported has to be there, whoever brought it: the list under `[tool.forge.allow]` says
-    what may be.
+    what may be. An import that may fail, in a `try` with `except ImportError`, or that only type
+    checkers read, brings nothing; a banned package is reported in the former, too.
 
     Fix: remove the import, or look at the package, then declare it and allow it.
     """
 
     id = "IMP003"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport requests\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + requests.__version__\n"
     }
-    passing: ClassVar[Files] = {}
+    passing: ClassVar[Files] = {
+        "src/service.py": "import json\nfrom typing import TYPE_CHECKING\n\nimport httpx\n\n"
+        "try:\n    import orjson\nexcept ImportError:\n    orjson = json\n\n"
+        "if TYPE_CHECKING:\n    import requests\n\n\nasync def answer(env):\n"
+        "    return httpx.__version__ + str(orjson.loads(b'1'))\n"
+    }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Imports of packages against the list."""
@@ -188,9 +197,11 @@ class ImportNotAllowed(Rule):
         brought = {module for package in policy.transitive for module in modules_of(package)}
         bans = {module: ban for name, ban in policy.banned.items() for module in modules_of(name)}
         for each in _foreign(subject):
+            if each.typing:
+                continue
             if ban := bans.get(each.top):
                 yield self.finding(each.place, f"{each.top}: {ban}")
-            elif policy.own and each.top not in direct | brought:
+            elif policy.own and not each.optional and each.top not in direct | brought:
                 yield self.finding(
                     each.place,
                     f"{each.top}: imported but not on the allow-list; remove the import, or "
@@ -207,6 +218,7 @@ class ImportTransitive(Rule):
     """
 
     id = "IMP004"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import h11\nimport httpx\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + h11.__version__\n"
@@ -249,6 +261,15 @@ def _version(python: str) -> tuple[int, ...]:
     return tuple(map(int, python.split(".")))
 
 
+# Parts of packages that need what Pyodide leaves out, though the packages are there.
+_PARTS = frozenset(
+    {
+        "concurrent.futures.interpreter", "concurrent.interpreters",
+        "multiprocessing.shared_memory", "multiprocessing.synchronize",
+    }
+)  # fmt: skip
+
+
 class MissingModule(Rule):
     """An import of a module that Workers do not have.
 
@@ -262,6 +283,7 @@ class MissingModule(Rule):
     """
 
     id = "IMP005"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import resource\n\nimport httpx\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + str(resource.getpagesize())\n"
@@ -291,6 +313,16 @@ class MissingModule(Rule):
                 f"{each.top}: {what}{then}; do without it",
                 severity=Severity.WARNING if each.later else None,
             )
+        for statement in subject.facts.statements:
+            module = statement.module or ""
+            named = {module, *(f"{module}.{name}" for name in statement.names)} & _PARTS
+            for name in () if statement.excused else sorted(named):
+                then = "; what calls this fails" if statement.later else ""
+                yield self.finding(
+                    statement.place,
+                    f"{name}: Workers do not have this module{then}; do without it",
+                    severity=Severity.WARNING if statement.later else None,
+                )
 
 
 class ToolImport(Rule):
@@ -302,6 +334,7 @@ class ToolImport(Rule):
     """
 
     id = "IMP006"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\nimport pytest\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + pytest.__version__\n"

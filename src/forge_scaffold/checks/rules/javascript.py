@@ -6,10 +6,13 @@ from typing import ClassVar
 
 from forge_scaffold.checks.code.expressions import names_given, text_of
 from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.values import origin
+from forge_scaffold.checks.code.walk import ENV
 from forge_scaffold.checks.configuration import python_worker
 from forge_scaffold.checks.examples import BASE, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule
+from forge_scaffold.project import Project
 from forge_scaffold.wrangler import FIRST_PYTHON
 
 
@@ -23,6 +26,7 @@ class JavaScriptSource(Rule):
     """
 
     id = "RUN306"
+    since = "0.1.0"
     calls = (
         "js.Function", "js.Function.new", "js.eval", "js.globalThis.Function.new",
         "js.globalThis.eval", "pyodide.code.run_js",
@@ -61,6 +65,7 @@ class MapNotObject(Rule):
     """
 
     id = "RUN401"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("js.Headers.new", "js.Object.fromEntries", "pyodide.ffi.to_js", *_WITH_OPTIONS)
     nodes = (ast.Assign, ast.keyword)
@@ -160,6 +165,7 @@ class RawValue(Rule):
     """
 
     id = "RUN402"
+    since = "0.1.0"
     methods = ("bind", "put")
     failing: ClassVar[Files] = {
         "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")
@@ -180,14 +186,18 @@ class RawValue(Rule):
         ),
     }
 
+    def __init__(self) -> None:
+        self._old: bool | None = None
+
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Literals in calls inside the functions that Workers had before there was an SDK."""
-        function = scope.functions[0] if scope.functions else None
-        name = getattr(function, "name", "")
-        if not isinstance(node, ast.Call) or scope.classes or not name.startswith("on_"):
+        """Literals in calls that are made of the functions that Workers had before the SDK."""
+        if not isinstance(node, ast.Call) or scope.classes or not scope.functions:
             return
-        decorators = getattr(function, "decorator_list", [])
-        if any(scope.name(each) == "workers.handler" for each in decorators):
+        function = scope.functions[0]
+        if getattr(function, "name", "").startswith("on_"):
+            if any(_is_handler(each) for each in getattr(function, "decorator_list", [])):
+                return
+        elif not (_of_binding(node, scope) and self._nothing_converts(scope.project)):
             return
         for argument in node.args:
             if raw := _raw(argument, scope):
@@ -197,6 +207,30 @@ class RawValue(Rule):
                     f"{raw} to {_method(node)}: nothing converts it here; pass {instead}, or use "
                     "the SDK's WorkerEntrypoint",
                 )
+
+    def _nothing_converts(self, project: Project) -> bool:
+        """Whether the Worker has handlers of old, and no class or decorator of the SDK's."""
+        if self._old is None:
+            nodes = [each for module in project.modules for each in module.tree.body]
+            handlers = [each for each in nodes if getattr(each, "name", "").startswith("on_")]
+            bases = {ast.unparse(base) for each in nodes for base in getattr(each, "bases", [])}
+            wrapped = any(base.endswith(("Entrypoint", "DurableObject")) for base in bases)
+            decorators = [each for node in handlers for each in getattr(node, "decorator_list", [])]
+            self._old = bool(handlers) and not wrapped and not any(map(_is_handler, decorators))
+        return self._old
+
+
+def _is_handler(decorator: ast.expr) -> bool:
+    return ast.unparse(decorator).rpartition(".")[2] == "handler"
+
+
+def _of_binding(node: ast.Call, scope: Scope) -> bool:
+    """Whether a call is `env.NAME.put(...)`, or the `bind` of what `env.NAME.prepare(...)` made."""
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    made = origin(owner, scope)
+    if isinstance(made, ast.Call) and getattr(made.func, "attr", "") == "prepare":
+        made = made.func.value if isinstance(made.func, ast.Attribute) else made
+    return not isinstance(made, ast.arg) and (scope.name(made) or "").startswith(f"{ENV}.")
 
 
 def _raw(node: ast.expr, scope: Scope) -> str | None:

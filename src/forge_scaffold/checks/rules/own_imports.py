@@ -54,6 +54,7 @@ class NotUploaded(Rule):
     """
 
     id = "IMP007"
+    since = "0.2.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/entry.py": _MAIN.replace("from service", "from shared.texts import GREETING  # noqa\n"
@@ -103,6 +104,7 @@ class OwnMissing(Rule):
     """
 
     id = "IMP008"
+    since = "0.2.0"
     failing: ClassVar[Files] = {
         "src/entry.py": _MAIN.replace("from service", "from shop.orders import total  # noqa\n"
                                       "from service"),
@@ -122,10 +124,22 @@ class OwnMissing(Rule):
         for each in subject.facts.statements:
             module = each.module or ""
             top = module.partition(".")[0]
+            if each.module is None and not each.excused and _too_far(each, subject):
+                yield self.finding(
+                    each.place,
+                    f"the import leads out of {subject.project.base}/, from where modules are "
+                    "named; leave the dots out",
+                    severity=_severity(each),
+                )
             if each.excused or not top or top in others or not uploads.find(top):
                 continue
             for problem in _problems(module, each.names, uploads, subject):
                 yield self.finding(each.place, problem, severity=_severity(each))
+
+
+def _too_far(statement: Statement, subject: Subject) -> bool:
+    """Whether a relative import has too many dots; how the main module is named is not ours."""
+    return statement.place.path.parent != subject.project.base
 
 
 def _generated(module: str, subject: Subject) -> bool:

@@ -20,6 +20,7 @@ class BrokenFile(Rule):
     """
 
     id = "PRJ001"
+    since = "0.1.0"
     last = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env:\n    return httpx.__version__\n"

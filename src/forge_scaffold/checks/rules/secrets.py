@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.code.scope import Scope
-from forge_scaffold.checks.code.walk import is_env
+from forge_scaffold.checks.code.walk import ENV, is_env
 from forge_scaffold.checks.configuration import every, python_worker
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Edit, Finding, Severity
@@ -79,7 +79,14 @@ _SHAPES: Sequence[tuple[str, str]] = (
     ("Supabase", r"sb(?:p_[0-9a-f]{40}|_secret_[\w-]{28,})"),
     ("xAI", r"xai-[A-Za-z0-9]{70,}"),
     ("age", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
-    ("Telegram", r"\d{8,10}:AA[\w-]{33}"),
+    ("Telegram", r"(?:bot)?\d{8,10}:AA[\w-]{33}"),
+    ("Slack", r"hooks\.slack\.com/(?:services|workflows|triggers)(?:/[A-Za-z0-9]{8,}){3,}"),
+    ("Discord", r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"),
+    # What Cloudflare gives has no shape of its own, but a name.
+    (
+        "Cloudflare",
+        r"(?:CLOUDFLARE|CF)_API_(?:TOKEN|KEY)[\"']?\s*[:=]\s*[\"']?[\w-]{37,40}(?![\w-])",
+    ),
     ("private key", r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=]{40,}"),
     ("JSON Web Token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{40,}"),
 )
@@ -90,7 +97,7 @@ _HINTS = (
     "PRIVATE KEY", "eyJ", "whsec_", "ATATT3", "dapi", "_v1_", "dckr_", "dp.", "GOCSPX-", "glsa_",
     "glc_", "hvs.", "hvb.", "lin_api_", "NRAK-", "ntn_", "pplx-", "pscale_", "PMAK-", "r8_",
     "sntry", "shpat_", "shpca_", "shppa_", "shpss_", "sbp_", "sb_secret_", "xai-",
-    "AGE-SECRET-KEY-",
+    "AGE-SECRET-KEY-", "hooks.slack.com", "/api/webhooks/", "CLOUDFLARE_API_", "CF_API_",
 )  # fmt: skip
 
 
@@ -107,6 +114,14 @@ _NAMED = re.compile(
     r"(?i)(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"
     r"""\w*["']?(?:\s*[:=,]|\s*:[\w\s.\[\]|]{1,40}=)\s*$"""
 )
+# A line of a format that needs no quotes.
+_UNQUOTED = frozenset({".conf", ".ini", ".properties", ".tfvars", ".yaml", ".yml"})
+_VALUE = re.compile(
+    r"(?im)^[\s-]*[\w.-]*(?:api_?key|secret|token|passwd|password|private_?key|access_?key)"
+    r"\s*[:=][ \t]*([A-Za-z0-9+/_=-]{20,})[ \t]*(?:#.*)?$"
+)
+# What needs no name before it.
+_TELL = frozenset({_PASSWORD, _VALUE})
 _PUBLIC = re.compile(r"(?i)(?:^|[^a-z])(?:public|publishable|anon|site)_?-?(?:key|token)")
 
 # So much of a line before a word says what it is: a whole file may be one line.
@@ -143,6 +158,7 @@ class SecretsCommitted(Rule):
     """
 
     id = "SEC001"
+    since = "0.1.0"
     fixable = True
     failing: ClassVar[Files] = {".dev.vars": 'MAIL_API_KEY="9f8c2b7e41d05a63"\n', ".gitignore": ""}
     passing: ClassVar[Files] = {
@@ -191,6 +207,7 @@ class Token(Rule):
     """
 
     id = "SEC002"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "src/service.py": 'import httpx\n\nKEY = "sk-ant-api03-'
         "R4nD0mL00k1ngT0k3nQ7"
@@ -248,6 +265,7 @@ class RandomValue(Rule):
     """
 
     id = "SEC003"
+    since = "0.1.0"
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         "src/service.py": 'import httpx\n\nAPI_KEY = "u8Zk2Qx7Wm4Rt9Lp3Vn6Hs1B"\n\n\n'
@@ -264,16 +282,18 @@ class RandomValue(Rule):
         named = [each for one in every(worker) for each in one.variables]
         others = {(each.place.path, each.place.line) for each in named if is_secret(each.name)}
         for path, text in _written(subject.project):
-            for match in _words(text):
+            for match in _words(text, path):
                 value, start = match[1], match.start(1)
                 if not _random(value):
                     continue
                 before = text[max(start - _BEFORE, 0) : start - 1].rpartition("\n")[2]
-                if _FAKE.search(before + value) or _token().search(value):
+                if _FAKE.search(before + value) or _token().search(
+                    f"{before}{text[start - 1]}{value}"
+                ):
                     continue
                 if _PUBLIC.search(before):
                     continue
-                if match.re is _PASSWORD or _NAMED.search(before[-100:]):
+                if match.re in _TELL or _NAMED.search(before[-100:]):
                     place = Text(path, text).place_at(start, len(value))
                     if (place.path, place.line) not in others:
                         yield self.finding(
@@ -283,11 +303,13 @@ class RandomValue(Rule):
                         )
 
 
-def _words(text: str) -> Iterator[re.Match[str]]:
-    """What may be a secret, each in a group: words in quotes, passwords of addresses."""
+def _words(text: str, path: PurePosixPath) -> Iterator[re.Match[str]]:
+    """What may be a secret, each in a group: words in quotes, passwords of addresses, values."""
     yield from _WORD.finditer(text)
     if "://" in text:
         yield from _PASSWORD.finditer(text)
+    if path.suffix in _UNQUOTED:
+        yield from _VALUE.finditer(text)
 
 
 def _random(value: str) -> bool:
@@ -298,16 +320,21 @@ def _random(value: str) -> bool:
     return digits >= 3 and digits < len(value) and not plain and _entropy(value) >= 3.5
 
 
+_EVERY_HEADER = "every header of the request"
+
+
 class SecretLogged(Rule):
     """A secret on its way into a log.
 
     Logs are kept, searched, and sent to others. The whole environment has every secret in it, and
-    `get_secret_value()` takes the wrapping off that keeps one out of a log.
+    `get_secret_value()` takes the wrapping off that keeps one out of a log. A request's headers are
+    how secrets come: `Authorization`, cookies, keys.
 
     Fix: log what happened, not what it happened with.
     """
 
     id = "SEC004"
+    since = "0.1.0"
     calls = (
         "js.console.*", "logging.*", "pprint.pp", "pprint.pprint", "print", "sys.stderr.write",
         "sys.stdout.write",
@@ -336,7 +363,10 @@ class SecretLogged(Rule):
             for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
                 for part in _logged(argument, scope):
                     if what := _secret(part, scope):
-                        yield self.finding(scope.place(part), f"{what} goes into the log")
+                        # Not every request brings a secret in them.
+                        mild = Severity.WARNING if what == _EVERY_HEADER else None
+                        message = f"{what} goes into the log"
+                        yield self.finding(scope.place(part), message, severity=mild)
                     elif _is_settings(part):
                         self._logged.append(scope.place(part))
 
@@ -391,16 +421,59 @@ def _parts(node: ast.expr, scope: Scope) -> list[ast.expr] | None:
 
 
 def _secret(node: ast.expr, scope: Scope) -> str | None:
+    """What an expression is that must not be logged."""
     if is_env(node, scope) or scope.name(node) == "os.environ":
         return "the whole environment"
-    if isinstance(node, ast.Attribute) and is_env(node.value, scope):
-        return node.attr if SECRET_NAME.search(node.attr) else None
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return "a secret's value" if node.func.attr == "get_secret_value" else None
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get_secret_value"
+    ):
+        return "a secret's value"
+    name = _variable(node, scope)
+    return name if name and SECRET_NAME.search(name) else _header(node)
+
+
+def _variable(node: ast.expr, scope: Scope) -> str | None:
+    """The name in `env.NAME`, `getattr(env, "NAME")`, or of what a name was given from there."""
     match node:
+        case ast.Attribute(value=owner, attr=name) if is_env(owner, scope):
+            return name
         case ast.Call(func=ast.Name("getattr"), args=[owner, ast.Constant(str(name)), *_]):
-            return name if is_env(owner, scope) and SECRET_NAME.search(name) else None
+            return name if is_env(owner, scope) else None
+        case ast.Name(id):
+            known = scope.local.get(id) or ""
+            return known.removeprefix(f"{ENV}.") if known.startswith(f"{ENV}.") else None
     return None
+
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "cf-access-jwt-assertion", "cookie", "proxy-authorization", "x-api-key"}
+)
+
+
+def _header(node: ast.expr) -> str | None:
+    """The secret header of a request that an expression is; or all of them."""
+    match node:
+        case (
+            ast.Subscript(value=owner, slice=ast.Constant(str(name)))
+            | ast.Call(
+                func=ast.Attribute(value=owner, attr="get"), args=[ast.Constant(str(name)), *_]
+            )
+        ):
+            return name if _is_headers(owner) and name.lower() in _SECRET_HEADERS else None
+        case ast.Call(func=ast.Attribute(value=owner, attr="items")):
+            return _EVERY_HEADER if _is_headers(owner) else None
+    return _EVERY_HEADER if _is_headers(node) else None
+
+
+def _is_headers(node: ast.expr) -> bool:
+    """Whether an expression is the headers of a request."""
+    if not isinstance(node, ast.Attribute) or node.attr != "headers":
+        return False
+    owner = node.value
+    name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+    return name in {"req", "request"}
 
 
 def _is_settings(node: ast.expr) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from forge_scaffold.checks.code.expressions import names_given
 from forge_scaffold.checks.code.scope import Scope
+from forge_scaffold.checks.code.values import origin
 from forge_scaffold.checks.configuration import has_openssl
 from forge_scaffold.checks.examples import service
 from forge_scaffold.checks.finding import Finding, Severity
@@ -27,6 +28,7 @@ class Sleep(Rule):
     """
 
     id = "RUN301"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("time.sleep",)
     failing: ClassVar[Files] = service(
@@ -63,6 +65,7 @@ class SocketClient(Rule):
     """
 
     id = "RUN302"
+    since = "0.1.0"
     calls = (
         "asyncio.open_connection", "asyncio.open_unix_connection", "asyncio.start_server",
         "asyncio.start_unix_server", "ftplib.FTP", "ftplib.FTP_TLS",
@@ -106,13 +109,15 @@ class SocketClient(Rule):
 class NestedLoop(Rule):
     """A loop inside the loop.
 
-    A coroutine already runs in an event loop. `asyncio.run` and `run_until_complete` stop there
-    with an error, or, where the runtime can switch stacks, hold everything else up.
+    A request already runs in an event loop. `asyncio.run` and `run_until_complete` stop there
+    with an error, or, where the runtime can switch stacks, hold everything else up. A `main()` is
+    left alone: it may be a program's.
 
     Fix: `await` it.
     """
 
     id = "RUN303"
+    since = "0.1.0"
     severity = Severity.WARNING
     calls = ("asyncio.Runner", "asyncio.run")
     methods = ("run_forever", "run_until_complete")
@@ -126,11 +131,19 @@ class NestedLoop(Rule):
     )
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
-        """Calls in coroutines."""
-        if isinstance(node, ast.Call) and scope.is_async and scope.is_later:
+        """Calls in coroutines, and in functions that are no program's."""
+        if isinstance(node, ast.Call) and scope.is_later and not _of_program(scope):
             yield self.finding(
                 scope.place(node), f"{scope.shown(node)}: a loop runs already; await it"
             )
+
+
+def _of_program(scope: Scope) -> bool:
+    """Whether a function may be where a program starts."""
+    outermost = scope.functions[0]
+    if scope.is_async or isinstance(outermost, ast.Lambda):
+        return not scope.is_async
+    return outermost.name in {"cli", "main", "run"} or bool(outermost.decorator_list)
 
 
 class Thread(Rule):
@@ -143,6 +156,9 @@ class Thread(Rule):
     """
 
     id = "RUN304"
+    since = "0.1.0"
+    nodes = (ast.ClassDef,)
+    methods = ("start",)
     calls = (
         "_thread.start_new_thread", "concurrent.futures.ProcessPoolExecutor",
         "concurrent.futures.ThreadPoolExecutor", "logging.handlers.QueueListener",
@@ -161,15 +177,40 @@ class Thread(Rule):
         "    await asyncio.to_thread(print)\n    return httpx.__version__\n"
     )
 
+    def __init__(self) -> None:
+        self._threads: set[str] = set()
+        self._starts: list[tuple[str, Place]] = []
+
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls, wherever they run; but for executors that nothing but run_in_executor gets."""
-        if isinstance(node, ast.Call) and not scope.typing and not scope.script:
+        if isinstance(node, ast.ClassDef):
+            if {scope.name(base) for base in node.bases} & _STARTED:
+                self._threads.add(node.name)
+        elif isinstance(node, ast.Call) and not scope.is_dead:
+            if scope.name(node.func) not in self.calls:
+                owner = node.func.value if isinstance(node.func, ast.Attribute) else node
+                made = origin(owner, scope)
+                if isinstance(made, ast.Call) and (name := scope.name(made.func)):
+                    self._starts.append((name.rpartition(".")[2], scope.place(node)))
+                return
             if scope.shown(node).endswith("Executor()") and _runs_inline(node, scope):
                 return
             yield self.finding(
                 scope.place(node),
                 f"{scope.shown(node)}: a Worker cannot start threads or processes; use coroutines",
             )
+
+    def check(self, subject: Subject) -> Iterator[Finding]:  # noqa: ARG002 - it has seen all
+        """Starts of what the project derives from threads."""
+        for name, place in self._starts:
+            if name in self._threads:
+                yield self.finding(
+                    place, f"{name}().start(): a Worker cannot start threads; use coroutines"
+                )
+
+
+# What starts when its `start` is called.
+_STARTED = frozenset({"multiprocessing.Process", "threading.Thread", "threading.Timer"})
 
 
 def _runs_inline(executor: ast.Call, scope: Scope) -> bool:
@@ -198,6 +239,7 @@ class Process(Rule):
     """
 
     id = "RUN305"
+    since = "0.1.0"
     calls = (
         "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
         "asyncio.subprocess.create_subprocess_exec", "asyncio.subprocess.create_subprocess_shell",
@@ -236,6 +278,7 @@ class MissingFunction(Rule):
     """
 
     id = "RUN307"
+    since = "0.2.0"
     calls = (
         "hashlib.pbkdf2_hmac", "hashlib.scrypt", "os.getrandom", "os.memfd_create", "shelve.open",
         "signal.alarm", "signal.pthread_kill", "signal.setitimer",

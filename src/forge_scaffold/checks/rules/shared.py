@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from forge_scaffold.checks.code.expressions import names_given
 from forge_scaffold.checks.code.scope import Scope
-from forge_scaffold.checks.examples import service
+from forge_scaffold.checks.code.values import origin
+from forge_scaffold.checks.examples import BASE, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.httpx import has_transport
 from forge_scaffold.checks.rule import Files, Rule
@@ -24,6 +25,7 @@ class SharedPrimitive(Rule):
     """
 
     id = "RUN601"
+    since = "0.1.0"
     import_time = True
     calls = (
         "anyio.CapacityLimiter", "anyio.Condition", "anyio.Event", "anyio.Lock",
@@ -68,6 +70,7 @@ class SharedClient(Rule):
     """
 
     id = "RUN602"
+    since = "0.1.0"
     import_time = True
     severity = Severity.WARNING
     calls = (
@@ -106,14 +109,20 @@ class SharedTask(Rule):
     """What belongs to a request, kept by it in a module.
 
     A task belongs to the request that made it: another one that awaits it hangs, and when the first
-    is answered the task is stopped. It is the same with a lock or a pooled client that the first
-    request makes and keeps for all, in a global name, a dict of the module, or a cached function.
+    is answered the task is stopped. It is the same with a lock, a future or a pooled client that
+    the first request makes and keeps for all, with a response of fetch and with the request itself:
+    in a global name, a dict, list or set of the module, an attribute of a class, or a cached
+    function. A cached coroutine can be awaited once.
 
     Fix: await it in its own request, or hand it to `wait_until`; keep the value, not the task.
     """
 
     id = "RUN603"
-    nodes = (ast.AnnAssign, ast.Assign, ast.FunctionDef, ast.Global, ast.NamedExpr)
+    since = "0.1.0"
+    nodes = (
+        ast.AnnAssign, ast.Assign, ast.AsyncFunctionDef, ast.FunctionDef, ast.Global, ast.NamedExpr
+    )  # fmt: skip
+    methods = ("add", "append", "appendleft", "setdefault")
     failing: ClassVar[Files] = service(
         "import asyncio\n\nimport httpx\n\nloading = None\n\n\nasync def load():\n"
         "    return httpx.__version__\n\n\nasync def answer(env):\n    global loading\n"
@@ -132,41 +141,72 @@ class SharedTask(Rule):
         """Assignments to what a module keeps, and what cached functions return."""
         if isinstance(node, ast.Global):
             self._kept_names.update((*_owner(scope), name) for name in node.names)
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from self._cached(node, scope)
+        elif isinstance(node, ast.Call):
+            yield from self._put(node, scope)
         elif not isinstance(node, ast.AnnAssign | ast.Assign | ast.NamedExpr):
             return
         elif not scope.functions:
-            if isinstance(node.value, ast.Dict | ast.Call):
+            if isinstance(node.value, _CONTAINERS) and not scope.classes:
                 self._kept_names.update((*_owner(scope), name) for name in names_given(node))
-        elif isinstance(node.value, ast.BoolOp | ast.Call | ast.IfExp):
+        elif node.value:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for name in filter(None, (self._shared(target, scope) for target in targets)):
                 yield from self._kept(name, node.value, scope)
 
-    def _cached(self, node: ast.FunctionDef, scope: Scope) -> Iterator[Finding]:
-        if any(_caches(decorator, scope) for decorator in node.decorator_list):
+    def _cached(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope
+    ) -> Iterator[Finding]:
+        for decorator in node.decorator_list:
+            if not _caches(decorator, scope):
+                continue
+            if isinstance(node, ast.AsyncFunctionDef):
+                yield self.finding(
+                    scope.place(decorator),
+                    f"{node.name}() is cached, and that keeps its coroutine, which can be awaited "
+                    "once and by one request; keep the value",
+                )
+                continue
             for each in node.body:
                 if isinstance(each, ast.Return) and each.value:
                     yield from self._kept(f"{node.name}()", each.value, scope)
+
+    def _put(self, node: ast.Call, scope: Scope) -> Iterator[Finding]:
+        """What a method adds to a container of the module."""
+        container = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if not scope.functions or not node.args or not isinstance(container, ast.Name):
+            return
+        if self._of_module(container.id, scope) and not _waited(node.args[-1], scope):
+            yield from self._kept(container.id, node.args[-1], scope)
+
+    def _of_module(self, name: str, scope: Scope) -> bool:
+        return name not in scope.local and (scope.module.path, None, name) in self._kept_names
 
     def _shared(self, target: ast.expr, scope: Scope) -> str | None:
         """The name of the module's that an assignment in a function changes."""
         if isinstance(target, ast.Name):
             return target.id if (*_owner(scope), target.id) in self._kept_names else None
-        base = target.value if isinstance(target, ast.Subscript) else None
+        base = getattr(target, "value", None)
         if not isinstance(base, ast.Name) or base.id in scope.local:
             return None
-        return base.id if (scope.module.path, None, base.id) in self._kept_names else None
+        if isinstance(target, ast.Attribute):
+            classes = (each for each in scope.module.tree.body if isinstance(each, ast.ClassDef))
+            return ast.unparse(target) if any(each.name == base.id for each in classes) else None
+        return base.id if self._of_module(base.id, scope) else None
 
     def _kept(self, name: str, value: ast.expr, scope: Scope) -> Iterator[Finding]:
-        if call := _of_request(value, scope):
+        if found := _of_request(value, scope):
+            node, what, severity = found
             yield self.finding(
-                scope.place(call),
-                f"{name} keeps {scope.shown(call)} for other requests, and it belongs to the one "
-                "that made it; keep plain values",
-                severity=Severity.WARNING if _is_client(call, scope) else None,
+                scope.place(node),
+                f"{name} keeps {what} for other requests, and it belongs to the one that made it; "
+                "keep plain values",
+                severity=severity,
             )
+
+
+_CONTAINERS = (ast.Call, ast.Dict, ast.List, ast.Set)
 
 
 def _owner(scope: Scope) -> tuple[PurePosixPath, ast.AST | None]:
@@ -177,7 +217,13 @@ def _owner(scope: Scope) -> tuple[PurePosixPath, ast.AST | None]:
 _CACHES = frozenset({"functools.cache", "functools.lru_cache"})
 
 
+_FETCHES = frozenset({"js.fetch", "workers.fetch"})
+
+
 _TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
+
+
+_WAITS = frozenset({"waitUntil", "wait_until"})
 
 
 def _caches(decorator: ast.expr, scope: Scope) -> bool:
@@ -185,8 +231,8 @@ def _caches(decorator: ast.expr, scope: Scope) -> bool:
     return scope.name(function) in _CACHES
 
 
-def _of_request(node: ast.expr, scope: Scope) -> ast.Call | None:
-    """The call that makes a task, a lock or a client, in a value that is one at least sometimes."""
+def _of_request(node: ast.expr, scope: Scope) -> tuple[ast.expr, str, Severity | None] | None:
+    """What belongs to a request in a value that is one at least sometimes: where, what, how bad."""
     pending = [node]
     while pending:
         node = pending.pop()
@@ -194,9 +240,52 @@ def _of_request(node: ast.expr, scope: Scope) -> ast.Call | None:
             pending += reversed(node.values)
         elif isinstance(node, ast.IfExp):
             pending += (node.orelse, node.body)
-        elif isinstance(node, ast.Call) and _belongs(node, scope):
-            return node
+        elif found := _plainly(node, scope):
+            return (node, *found)
     return None
+
+
+def _plainly(node: ast.expr, scope: Scope) -> tuple[str, Severity | None] | None:
+    """What a value is that belongs to a request, and how bad it is to keep."""
+    value = origin(node, scope)
+    if isinstance(value, ast.arg):
+        return ("a request", Severity.WARNING) if _is_request(value) else None
+    call = value.value if isinstance(value, ast.Await) else value
+    if not isinstance(call, ast.Call):
+        return None
+    if isinstance(value, ast.Await):
+        answers = scope.name(call.func) in _FETCHES
+        return (f"the response of {scope.shown(call)}", None) if answers else None
+    if _belongs(call, scope):
+        return scope.shown(call), Severity.WARNING if _is_client(call, scope) else None
+    iterates = isinstance(node, ast.Name) and _iterates(node.id, scope)
+    return (f"the iterator of {scope.shown(call)}", None) if iterates else None
+
+
+def _is_request(parameter: ast.arg) -> bool:
+    kind = ast.unparse(parameter.annotation) if parameter.annotation else "Request"
+    return parameter.arg in {"req", "request"} and kind.strip("\"'").endswith("Request")
+
+
+def _iterates(name: str, scope: Scope) -> bool:
+    """Whether a function takes the next item of what a name of its own stands for."""
+    for node in ast.walk(scope.functions[-1]):
+        asked: ast.expr | None = node.iter if isinstance(node, ast.AsyncFor) else None
+        if isinstance(node, ast.Call) and scope.name(node.func) == "anext" and node.args:
+            asked = node.args[0]
+        if isinstance(asked, ast.Name) and asked.id == name:
+            return True
+    return False
+
+
+def _waited(node: ast.expr, scope: Scope) -> bool:
+    """Whether a function hands what a name stands for to wait_until."""
+    calls = (each for each in ast.walk(scope.functions[-1]) if isinstance(each, ast.Call))
+    return isinstance(node, ast.Name) and any(
+        getattr(call.func, "attr", getattr(call.func, "id", "")) in _WAITS
+        and any(isinstance(each, ast.Name) and each.id == node.id for each in call.args)
+        for call in calls
+    )
 
 
 def _belongs(node: ast.Call, scope: Scope) -> bool:
@@ -210,3 +299,69 @@ def _belongs(node: ast.Call, scope: Scope) -> bool:
 
 def _is_client(node: ast.Call, scope: Scope) -> bool:
     return scope.name(node.func) in SharedClient.calls
+
+
+class LostTask(Rule):
+    """A task that nothing waits for.
+
+    When a request is answered, what still runs for it is stopped: a task that a handler starts
+    before it returns does its first steps at best. A handler that waits for something else after
+    it, or streams its answer, may give it the time, and is left alone.
+
+    Fix: `wait_until(coroutine)` of `workers`, or `self.ctx.waitUntil(...)`.
+    """
+
+    id = "RUN605"
+    since = "0.2.0"
+    severity = Severity.WARNING
+    nodes = (ast.Expr,)
+    failing: ClassVar[Files] = {
+        "src/entry.py": BASE["src/entry.py"]
+        .replace("from workers", "import asyncio\n\nfrom workers")
+        .replace("        return", "        asyncio.create_task(answer(self.env))\n        return")
+        .replace("Response(await answer(self.env))", 'Response("ok")'),
+    }
+    passing: ClassVar[Files] = {
+        "src/entry.py": BASE["src/entry.py"]
+        .replace(
+            "import Response, WorkerEntrypoint", "import Response, WorkerEntrypoint, wait_until"
+        )
+        .replace("        return", "        wait_until(answer(self.env))\n        return")
+        .replace("Response(await answer(self.env))", 'Response("ok")'),
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Calls whose task is dropped, in handlers that wait for nothing afterwards."""
+        call = node.value if isinstance(node, ast.Expr) else None
+        if not isinstance(call, ast.Call) or not scope.functions:
+            return
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if scope.name(call.func) not in _TASKS and method != "create_task":
+            return
+        handler = scope.functions[0]
+        if not isinstance(handler, ast.AsyncFunctionDef) or not _is_handler(handler, scope):
+            return
+        inside = list(ast.walk(handler))
+        later = any(
+            isinstance(each, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.Yield)
+            and each.lineno > call.lineno
+            for each in inside
+        )
+        names = {getattr(each, "id", getattr(each, "attr", "")) for each in inside}
+        if not later and not any("Stream" in name or "WebSocket" in name for name in names):
+            yield self.finding(
+                scope.place(call),
+                f"{scope.shown(call)}: the task is stopped when the request is answered; hand the "
+                "coroutine to wait_until",
+            )
+
+
+_HANDLERS = frozenset({"email", "fetch", "queue", "scheduled", "tail"})
+
+
+def _is_handler(function: ast.AsyncFunctionDef, scope: Scope) -> bool:
+    """Whether the runtime calls a function."""
+    if scope.classes:
+        bases = {ast.unparse(base).rpartition(".")[2] for base in scope.classes[-1].bases}
+        return function.name in _HANDLERS and "WorkerEntrypoint" in bases
+    return function.name.removeprefix("on_") in _HANDLERS and function.name.startswith("on_")

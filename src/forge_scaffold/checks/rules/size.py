@@ -4,13 +4,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import ClassVar
 
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.options import bytes_of
 from forge_scaffold.checks.rule import Files, Rule, Subject
+from forge_scaffold.checks.uploads import attached, matches, size_of
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.distributions import PLATFORM_MODULES
 from forge_scaffold.project import MANIFEST, Project, strings, table
@@ -43,19 +43,6 @@ def excluded(wrangler: Wrangler | None) -> tuple[str, ...]:
     return strings(said) if isinstance(said, list) else _DEFAULT
 
 
-@cache
-def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob of wrangler's: `**` for folders, `*` and `?` inside of one."""
-    parts = re.split(r"(\*\*/?|\*|\?)", glob)
-    translated = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(translated.get(part, re.escape(part)) for part in parts))
-
-
-def leaves_out(globs: tuple[str, ...], path: str) -> bool:
-    """Whether one of the patterns leaves a file out."""
-    return any(_pattern(glob).fullmatch(path) for glob in globs)
-
-
 def _files(project: Project) -> Iterator[tuple[str, int]]:
     """Every vendored file: its path inside python_modules, its size in bytes."""
     pending = [("", str(project.root / VENDORED))]
@@ -76,11 +63,13 @@ def _uploaded(project: Project, globs: tuple[str, ...]) -> Counter[str]:
     """Bytes to upload: of each package that is vendored, and of the Worker itself."""
     sizes: Counter[str] = Counter()
     for path, size in _files(project):
-        if not leaves_out(globs, path):
+        if not matches(globs, path):
             name = path.partition("/")[0]
             sizes[re.sub(r"-[^-]+\.dist-info$", "", name)] += size
     for module in project.modules:
         sizes["the Worker's own modules"] += len(module.text.content.encode())
+    for file in attached(project):
+        sizes[str(file)] += size_of(project, file)
     return sizes
 
 
@@ -89,12 +78,14 @@ class TooLarge(Rule):
 
     Cloudflare takes 64 MiB, uncompressed; a project sets a budget of its own with `budget` under
     `[tool.forge.check]`: size is start-up time. What is counted is what lies in python_modules,
-    less what `[python_modules] exclude` leaves out, and the Worker's modules.
+    less what `[python_modules] exclude` leaves out, the Worker's modules, and what wrangler's
+    `[[rules]]` attach beside them: `.txt`, `.html`, `.sql`, `.bin` and `.wasm` by default.
 
     Fix: leave out what is not read, drop a dependency, or raise the budget.
     """
 
     id = "SIZ001"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "pyproject.toml": BASE["pyproject.toml"] + '\n[tool.forge.check]\nbudget = "4 KiB"\n',
@@ -109,8 +100,6 @@ class TooLarge(Rule):
         """The sum against the platform's limit and the project's."""
         project = subject.project
         wrangler = subject.worker
-        if not (project.root / VENDORED).is_dir():
-            return
         sizes = _uploaded(project, excluded(wrangler))
         total = sizes.total()
         said = table(project.settings, "check").get("budget")
@@ -144,6 +133,7 @@ class Idle(Rule):
     """
 
     id = "SIZ002"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.NOTE
     failing: ClassVar[Files] = {"python_modules/httpx/_types.pyi": f"# {'-' * 300_000}\n"}
@@ -163,7 +153,7 @@ class Idle(Rule):
         idle: Counter[str] = Counter()
         for path, size in _files(project):
             kind = next((glob for glob, idle in _IDLE.items() if idle.search(path)), None)
-            if kind and not leaves_out(globs, path):
+            if kind and not matches(globs, path):
                 idle[kind] += size
         if idle.total() >= _WORTH:
             patterns = ", ".join(f'"{glob}"' for glob, _ in idle.most_common())
@@ -184,6 +174,7 @@ class LeftOut(Rule):
     """
 
     id = "SIZ003"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": BASE["wrangler.toml"] + '\n[python_modules]\nexclude = ["*.pth"]\n'
@@ -213,7 +204,7 @@ class LeftOut(Rule):
         }
         for index, glob in enumerate(strings(said)):
             place = wrangler.document.place_of_item("python_modules", "exclude", index)
-            lost = [path for path in self.SDK if leaves_out((glob,), path)]
-            lost += [name for path, name in needed.items() if leaves_out((glob,), path)]
+            lost = [path for path in self.SDK if matches((glob,), path)]
+            lost += [name for path, name in needed.items() if matches((glob,), path)]
             if lost:
                 yield self.finding(place, f"{glob}: leaves out {lost[0]}, which the Worker needs")

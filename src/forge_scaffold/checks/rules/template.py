@@ -45,6 +45,7 @@ class Conflict(Rule):
     """
 
     id = "TPL001"
+    since = "0.1.0"
     failing: ClassVar[Files] = {
         "README.md": "<<<<<<< before updating\nA Worker.\n=======\nAnother Worker.\n"
         ">>>>>>> after updating\n"
@@ -76,6 +77,7 @@ class Rejected(Rule):
     """
 
     id = "TPL002"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"src/service.py.rej": "@@ -1,1 +1,1 @@\n-old\n+new\n"}
     passing: ClassVar[Files] = {}
 
@@ -100,6 +102,7 @@ class EditedAnswers(Rule):
     """
 
     id = "TPL003"
+    since = "0.1.0"
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
         ".copier-answers.yml": "_src_path: https://example.org/forge.git\n_commit: v1.0.0\n"
@@ -169,6 +172,7 @@ class Drifted(Rule):
     """
 
     id = "TPL004"
+    since = "0.1.0"
     severity = Severity.NOTE
     failing: ClassVar[Files] = {
         "scripts/test.mjs": 'console.log("changed");\n',
@@ -213,6 +217,7 @@ class BelowTheTop(Rule):
     """
 
     id = "TPL005"
+    since = "0.1.0"
     severity = Severity.NOTE
     failing: ClassVar[Files] = {
         ".git/HEAD": "ref: refs/heads/main\n",
@@ -259,6 +264,7 @@ class ChangedByUpdate(Rule):
     """
 
     id = "TPL006"
+    since = "0.1.0"
     severity = Severity.WARNING
     committed: ClassVar[Files] = {
         ".copier-answers.yml": "_commit: v1.0.0\n_src_path: https://example.org/forge.git\n"

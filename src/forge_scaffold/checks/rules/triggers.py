@@ -87,6 +87,7 @@ class NoHandler(Rule):
     """
 
     id = "WRA016"
+    since = "0.2.0"
     needs_worker = True
     failing: ClassVar[Files] = {"wrangler.toml": toml({}, _CRON)}
     passing: ClassVar[Files] = {
@@ -128,6 +129,7 @@ class NoTrigger(Rule):
     """
 
     id = "WRA017"
+    since = "0.2.0"
     needs_worker = True
     severity = Severity.NOTE
     failing: ClassVar[Files] = {"src/entry.py": NoHandler.passing["src/entry.py"]}

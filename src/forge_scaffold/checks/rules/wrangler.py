@@ -54,6 +54,7 @@ class NoPythonFlag(Rule):
     """
 
     id = "WRA001"
+    since = "0.1.0"
     fixable = True
     failing: ClassVar[Files] = {"wrangler.toml": toml({'["python_workers"]': "[]"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
@@ -101,6 +102,7 @@ class NoDate(Rule):
     """
 
     id = "WRA002"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {"wrangler.toml": toml({'compatibility_date = "2026-11-01"\n': ""})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
@@ -134,6 +136,7 @@ class OtherPython(Rule):
     """
 
     id = "WRA003"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": toml({"2026-11-01": "2026-03-01"}),
@@ -187,6 +190,7 @@ class UnknownKey(Rule):
     """
 
     id = "WRA004"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     fixable = True
@@ -254,6 +258,7 @@ class NoMain(Rule):
     """
 
     id = "WRA005"
+    since = "0.1.0"
     failing: ClassVar[Files] = {"wrangler.toml": toml({"src/entry.py": "src/main.py"})}
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
@@ -277,6 +282,7 @@ class UndeclaredBinding(Rule):
     """
 
     id = "WRA006"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
@@ -325,6 +331,7 @@ class UnusedBinding(Rule):
     """
 
     id = "WRA007"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -357,6 +364,7 @@ class NotRepeated(Rule):
     """
 
     id = "WRA008"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -406,6 +414,7 @@ class SecretInVars(Rule):
     """
 
     id = "WRA009"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "wrangler.toml": toml({}, '\n[vars]\nMAIL_API_KEY = "9f8c2b7e41d05a63"\n')
@@ -420,7 +429,7 @@ class SecretInVars(Rule):
             values = table(environment.data, "vars")
             for named in environment.variables:
                 for name, value in _texts_in(named.name, values[named.name]):
-                    if is_secret(name) and _looks_real(value):
+                    if (is_secret(name) and _looks_real(value)) or _has_password(value):
                         yield self.finding(
                             named.place,
                             f"{name}: a secret among the variables; remove it, and "
@@ -446,6 +455,19 @@ def _looks_real(value: object) -> bool:
     return len(value) >= 8 and not _PLACEHOLDER.search(value)
 
 
+# The password in an address, and whose machine it is for.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@]*:([^\s/@]{8,})@([^\s/:@]+)")
+_HERE = re.compile(r"localhost|127\.|0\.0\.|\[?::1|host\.docker|[^.]*$")
+
+
+def _has_password(value: object) -> bool:
+    """Whether a value is the address of somebody else's server, with a password in it."""
+    found = _ADDRESS.match(value) if isinstance(value, str) else None
+    if found is None or _HERE.match(found[2]):
+        return False
+    return _looks_real(found[1]) and not re.search("(?i)pass|secret|user", found[1])
+
+
 class SecretNotRequired(Rule):
     """A secret that the code reads and the configuration does not require.
 
@@ -459,6 +481,7 @@ class SecretNotRequired(Rule):
     """
 
     id = "WRA010"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -519,6 +542,7 @@ class OutOfBounds(Rule):
     """
 
     id = "WRA011"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
@@ -615,6 +639,7 @@ class NotObserved(Rule):
     """
 
     id = "WRA012"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     fixable = True
@@ -672,6 +697,7 @@ class BoundTwice(Rule):
     """
 
     id = "WRA013"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": UndeclaredBinding.failing["src/service.py"],
@@ -710,6 +736,7 @@ class TwoFiles(Rule):
     """
 
     id = "WRA014"
+    since = "0.1.0"
     needs_worker = True
     severity = Severity.WARNING
     failing: ClassVar[Files] = {
@@ -739,6 +766,7 @@ class NoClass(Rule):
     """
 
     id = "WRA015"
+    since = "0.1.0"
     needs_worker = True
     failing: ClassVar[Files] = {
         "src/service.py": "import httpx\n\n\nasync def answer(env):\n"
