@@ -5,12 +5,14 @@ import inspect
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.code.facts import Facts
 from forge_scaffold.checks.code.scope import Scope
 from forge_scaffold.checks.configuration import python_worker
 from forge_scaffold.checks.finding import Edit, Finding, Severity
+from forge_scaffold.checks.uploads import attached
 from forge_scaffold.declarations.worker import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.versions import Releases
@@ -46,6 +48,11 @@ class Subject:
         if wrangler is None:
             raise LookupError("a rule that asks for the Worker has to say that it needs one")
         return wrangler
+
+    @cached_property
+    def attached(self) -> tuple[PurePosixPath, ...]:
+        """The files that are uploaded beside Python's modules."""
+        return tuple(attached(self.project))
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:

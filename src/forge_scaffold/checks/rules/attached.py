@@ -11,7 +11,7 @@ from forge_scaffold.checks.code.values import origin
 from forge_scaffold.checks.examples import BASE, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
-from forge_scaffold.checks.uploads import attached, size_of
+from forge_scaffold.checks.uploads import size_of
 from forge_scaffold.documents import Place
 
 _READING = (
@@ -62,7 +62,7 @@ class NotAttached(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """What is read, where it is a file of the project that stays at home."""
         project = subject.project
-        uploaded = set(attached(project)) if self._read else set()
+        uploaded = set(subject.attached) if self._read else set()
         for path, place in self._read:
             if path.suffix != ".py" and path not in uploaded and project.has(str(path)):
                 kind = path.suffix or path.name
@@ -171,7 +171,7 @@ class Idle(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Attached files whose name, ending or folder no module has."""
         project = subject.project
-        for path in attached(project):
+        for path in subject.attached:
             size = size_of(project, path)
             if size < self.WORTH or path.suffix == ".wasm":
                 continue

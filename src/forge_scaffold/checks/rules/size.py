@@ -10,7 +10,7 @@ from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.options import bytes_of
 from forge_scaffold.checks.rule import Files, Rule, Subject
-from forge_scaffold.checks.uploads import attached, matches, size_of
+from forge_scaffold.checks.uploads import matches, size_of
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.distributions import PLATFORM_MODULES
 from forge_scaffold.project import MANIFEST, Project, strings, table
@@ -59,8 +59,9 @@ def _files(project: Project) -> Iterator[tuple[str, int]]:
                 yield f"{prefix}{entry.name}", entry.stat().st_size
 
 
-def _uploaded(project: Project, globs: tuple[str, ...]) -> Counter[str]:
+def _uploaded(subject: Subject, globs: tuple[str, ...]) -> Counter[str]:
     """Bytes to upload: of each package that is vendored, and of the Worker itself."""
+    project = subject.project
     sizes: Counter[str] = Counter()
     for path, size in _files(project):
         if not matches(globs, path):
@@ -68,7 +69,7 @@ def _uploaded(project: Project, globs: tuple[str, ...]) -> Counter[str]:
             sizes[re.sub(r"-[^-]+\.dist-info$", "", name)] += size
     for module in project.modules:
         sizes["the Worker's own modules"] += len(module.text.content.encode())
-    for file in attached(project):
+    for file in subject.attached:
         sizes[str(file)] += size_of(project, file)
     return sizes
 
@@ -100,7 +101,7 @@ class TooLarge(Rule):
         """The sum against the platform's limit and the project's."""
         project = subject.project
         wrangler = subject.worker
-        sizes = _uploaded(project, excluded(wrangler))
+        sizes = _uploaded(subject, excluded(wrangler))
         total = sizes.total()
         said = table(project.settings, "check").get("budget")
         budget = bytes_of(said) if isinstance(said, str) else None

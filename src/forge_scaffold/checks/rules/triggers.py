@@ -118,12 +118,18 @@ class NoHandler(Rule):
                 )
 
 
+# The functions that the runtime called before there were classes.
+_OLD = frozenset({"on_email", "on_fetch", "on_queue", "on_scheduled", "on_tail"})
+
+
 class NoTrigger(Rule):
     """A handler that nothing in the configuration calls.
 
     `scheduled` runs when a cron says so, `queue` when the Worker consumes one. Without a trigger
     the code never runs, unless one was made in the dashboard. A handler that only calls another
-    function is taken for one that waits for triggers to come.
+    function is taken for one that waits for triggers to come. What calls `email` and `tail` is not
+    in a Worker's own configuration. `on_email`, `on_tail` and their like are the names of functions
+    of old: in a class nothing calls them, and that is a warning.
 
     Fix: `[triggers] crons = [...]`, `[[queues.consumers]]`, or take the method out.
     """
@@ -152,4 +158,12 @@ class NoTrigger(Rule):
                 yield self.finding(
                     module.text.place_of(handler, method.lineno),
                     f"{handler}: nothing in the configuration calls it",
+                )
+        for name, method in _methods(default).items():
+            handler = name.removeprefix("on_")
+            if name in _OLD and handler not in called and f".{name}" not in module.text.content:
+                yield self.finding(
+                    module.text.place_of(name, method.lineno),
+                    f"{name}: nothing calls it in a class; the method's name is {handler}",
+                    severity=Severity.WARNING,
                 )
