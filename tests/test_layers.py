@@ -174,7 +174,7 @@ INSIDE = {
         "httpx": {"rule"},
         "ignores": set[str](),
         "options": {"finding", "ignores"},
-        "rule": {"code", "configuration", "finding"},
+        "rule": {"code", "configuration", "finding", "uploads"},
         "rules": {
             "code",
             "configuration",

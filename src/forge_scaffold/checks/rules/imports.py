@@ -186,7 +186,7 @@ class ImportNotAllowed(Rule):
         "src/service.py": "import json\nfrom typing import TYPE_CHECKING\n\nimport httpx\n\n"
         "try:\n    import orjson\nexcept ImportError:\n    orjson = json\n\n"
         "if TYPE_CHECKING:\n    import requests\n\n\nasync def answer(env):\n"
-        "    return httpx.__version__ + str(orjson.loads(b'1'))\n"
+        '    return httpx.__version__ + str(orjson.loads(b"1"))\n'
     }
 
     def check(self, subject: Subject) -> Iterator[Finding]:
