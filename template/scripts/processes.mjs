@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 const GRACE_MS = 3000;
 const PARENT_MS = 500;
 const WINDOWS = process.platform === 'win32';
+const GONE = 'gone';
 const children = new Map(); // each with what to signal to kill it
 
 /** For `spawn`: gives the process a group of its own, which Windows does not have. */
@@ -55,7 +56,7 @@ export function killWithThisProcess(child, target = child.pid) {
 export function whenParentEnds(end) {
   const before = parents();
   const timer = setInterval(() => {
-    if (parents() === before) return;
+    if (before !== GONE && parents() === before) return;
     clearInterval(timer);
     end();
   }, PARENT_MS);
@@ -68,10 +69,13 @@ function parents() {
   if (process.platform !== 'linux' || !process.env.npm_lifecycle_event) return `${parent}`;
   try {
     const [, option] = readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0');
+    if (option !== '-c') return `${parent}`;
     const [, npm] = readFileSync(`/proc/${parent}/stat`, 'utf8').match(/\) \w (\d+)/);
-    return option === '-c' ? `${parent} ${npm}` : `${parent}`;
+    // Stopped before its shell began, npm has left that to the first process. In a container it is the first.
+    const isAdopted = npm === '1' && !/npm|yarn|bun/.test(readFileSync('/proc/1/cmdline', 'utf8'));
+    return isAdopted ? GONE : `${parent} ${npm}`;
   } catch {
-    return 'none'; // it ended just now
+    return GONE; // it ended just now
   }
 }
 
