@@ -6,7 +6,8 @@ from textwrap import dedent, indent
 import pytest
 
 from forge_scaffold.checks.examples import files
-from tests.checks.support import told
+from forge_scaffold.checks.finding import Severity
+from tests.checks.support import checked, told
 
 IMPORTS = """\
 import asyncio
@@ -92,6 +93,13 @@ def test_what_javascript_can_read(tmp_path: Path, parameters: str, body: str) ->
 )
 def test_what_requests_must_not_share(tmp_path: Path, source: str) -> None:
     assert found(tmp_path, source) == ["RUN603"]
+
+
+def test_a_set_of_tasks_may_only_hold_on_to_them(tmp_path: Path) -> None:
+    source = within("work", "task = asyncio.create_task(work())\nTASKS.add(task)")
+    module = f"{IMPORTS}\n\n{source}{USED}"
+    (finding,) = checked(tmp_path, files({"src/service.py": module}), "RUN603")
+    assert finding.severity is Severity.WARNING
 
 
 @pytest.mark.parametrize(

@@ -66,20 +66,23 @@ def programs(module: Module, scope: Scope) -> frozenset[str]:
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 used.setdefault(node.id, set()).add(owner)
-    found = {name for name in functions & used.keys() if not _named_elsewhere(name, module, scope)}
+    found = functions & used.keys()
     while True:
         left = {
             name for name in found if used[name] <= {None, name, *found} and used[name] - {name}
         }
         if left == found:
-            return frozenset(found)
+            break
         found = left
+    return frozenset(name for name in found if not _named_elsewhere(name, module, scope))
 
 
 def _named_elsewhere(name: str, module: Module, scope: Scope) -> bool:
     """Whether another module may use a function of this one."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
     stem = module.path.parent.name if module.path.stem == "__init__" else module.path.stem
+    if stem not in scope.modules.imported:
+        return False
+    word = re.compile(rf"\b{re.escape(name)}\b")
     texts = (each.text.content for each in scope.project.modules if each is not module)
     return any(stem in text and word.search(text) for text in texts)
 

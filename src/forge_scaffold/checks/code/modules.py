@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from forge_scaffold.project import Project
@@ -23,6 +24,7 @@ class Modules:
     def __init__(self, project: Project) -> None:
         self.names: dict[PurePosixPath, dict[str, str]] = {}
         self._base = project.base
+        self._modules = project.modules
         self._paths: dict[str, PurePosixPath] = {}
         self._deepest = 0
         self._told = {module.path: _told(module.tree) for module in project.modules}
@@ -34,6 +36,18 @@ class Modules:
             self._paths[".".join(parts)] = module.path
             self._deepest = max(self._deepest, len(parts))
         self._tops = {name.partition(".")[0] for name in self._paths}
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The last parts of all that the project's modules import."""
+        return frozenset(
+            part
+            for module in self._modules
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in (getattr(node, "module", None) or "", *(each.name for each in node.names))
+            for part in [name.rpartition(".")[2]]
+        )
 
     def absolute(self, name: str, path: PurePosixPath) -> str:
         """A name with a module's relative import resolved; dots tell how far up it begins."""

@@ -178,7 +178,10 @@ class SharedTask(Rule):
         if not scope.functions or not node.args or not isinstance(container, ast.Name):
             return
         if self._of_module(container.id, scope) and not _waited(node.args[-1], scope):
-            yield from self._kept(container.id, node.args[-1], scope)
+            # A set may only hold on to a task that its request waits for elsewhere.
+            holds = isinstance(node.func, ast.Attribute) and node.func.attr == "add"
+            for each in self._kept(container.id, node.args[-1], scope):
+                yield each._replace(severity=Severity.WARNING) if holds else each
 
     def _of_module(self, name: str, scope: Scope) -> bool:
         return name not in scope.local and (scope.module.path, None, name) in self._kept_names
