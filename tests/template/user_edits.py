@@ -220,7 +220,7 @@ ELSEWHERE = (
     Edit(
         "a setting in `README.md`",
         "README.md",
-        r"\| `ANTHROPIC_MODEL`",
+        r"\| `ANTHROPIC_MODELS`",
         "| `GREETING` | variable | how callers are greeted |\n",
     ),
 )
