@@ -235,7 +235,10 @@ def refuse(error: ValidationError) -> NoReturn:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         raise Problem(400, f"The body is not JSON: {problems[0]['msg']}") from None
-    errors = [{"pointer": pointer(p["loc"]), "detail": p["msg"]} for p in problems]
+    errors = [
+        {"pointer": pointer(p["loc"]), "detail": p["msg"].removeprefix("Value error, ")}
+        for p in problems
+    ]
     raise Problem(422, "The request has invalid fields.", errors=errors) from None
 
 
