@@ -92,7 +92,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _title(family: str) -> str:
-    return family.replace("_", " ").capitalize()
+    return family.replace("_", " ").capitalize().replace("Javascript", "JavaScript")
 
 
 def _row(title: str, results: Sequence[Result]) -> str:

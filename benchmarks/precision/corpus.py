@@ -20,10 +20,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from forge_scaffold.checks import examples
+
 FAULTS = Path(__file__).parent / "faults"
 MARK = "  # <-"
 
 BASE: Mapping[str, str] = {
+    **examples.BASE,
     "pyproject.toml": """\
 [project]
 name = "example"
@@ -39,15 +42,6 @@ transitive = ["anyio", "h11", "httpcore", "idna"]
 httpx = ">=0.27.2,<1"
 pydantic = ">=2.10,<3"
 """,
-    "wrangler.toml": """\
-name = "example"
-main = "src/entry.py"
-compatibility_date = "2026-11-01"
-compatibility_flags = ["python_workers"]
-
-[observability]
-enabled = true
-""",
     "src/entry.py": """\
 import httpx
 import pydantic
@@ -61,8 +55,8 @@ class Default(WorkerEntrypoint):
         return Response(f"{service.__name__} {httpx.__version__} {pydantic.VERSION}")
 """,
     "src/service.py": '"""The service."""\n',
-    ".gitignore": ".dev.vars\n.env\n",
 }
+"""The project that entries change: that of the rules' examples, with pydantic."""
 
 CHARACTERS: Mapping[str, str] = {
     "alnum": string.ascii_letters + string.digits,

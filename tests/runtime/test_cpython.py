@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,15 +30,7 @@ def test_a_project_passes_its_checks_as_its_readme_says(make: Make) -> None:
 def test_without_npm_install_the_tests_fail_once_with_a_sentence(make: Make) -> None:
     project = make({"database": "turso"})
     (project / "node_modules").unlink()
-    process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"],
-        cwd=project,
-        env=environment(),
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert process.returncode == 1
+    process = failed(project, "-p", "no:cacheprovider")
     printed = process.stdout + process.stderr
     assert printed.count("libSQL's server is not installed: run `npm install`") == 1
     assert "error" not in printed.lower()
@@ -47,8 +40,18 @@ def test_without_npm_install_the_tests_fail_once_with_a_sentence(make: Make) -> 
 def test_an_unregistered_prompt_says_what_to_register(make: Make) -> None:
     project = make({})
     shutil.copy(project / "src/prompts/assistant.txt", project / "src/prompts/greeting.txt")
+    process = failed(project, "tests/test_prompts.py")
+    assert (
+        "src/prompts/greeting.txt is not registered: add it to PROMPTS in "
+        'tests/custom/environment.py as "greeting", with the class of its variables'
+    ) in process.stdout
+    assert "1 failed" in process.stdout
+
+
+def failed(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest in which tests fail."""
     process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "tests/test_prompts.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *arguments],
         cwd=project,
         env=environment(),
         capture_output=True,
@@ -56,8 +59,4 @@ def test_an_unregistered_prompt_says_what_to_register(make: Make) -> None:
         text=True,
     )
     assert process.returncode == 1
-    assert (
-        "src/prompts/greeting.txt is not registered: add it to PROMPTS in "
-        'tests/custom/environment.py as "greeting", with the class of its variables'
-    ) in process.stdout
-    assert "1 failed" in process.stdout
+    return process

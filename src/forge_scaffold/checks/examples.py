@@ -47,6 +47,23 @@ async def answer(env):
     ".gitignore": ".dev.vars\n.env\n",
 }
 
+OWN_TRANSPORT = """\
+import httpx
+from workers import fetch
+
+
+class Fetch(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request):
+        answer = await fetch(str(request.url), method=request.method)
+        return httpx.Response(answer.status, content=await answer.bytes())
+
+
+async def answer(env):
+    async with httpx.AsyncClient(transport=Fetch()) as client:
+        return (await client.get("https://example.org")).text
+"""
+"""A module whose httpx client calls out with the Worker's own fetch."""
+
 
 def files(changes: Mapping[str, str]) -> dict[str, str]:
     """The files of a whole example."""

@@ -162,8 +162,8 @@ class _Turns:
             self._turn, self._again = turn.without(name), True
             return
         is_last = len(turn.failed) == len(self._names) - 1
-        is_other_s = bool(turn.failed) and isinstance(error, BadRequestError)
-        if is_last or not (error.is_passed_on or is_other_s):
+        fallback_refuses = bool(turn.failed) and isinstance(error, BadRequestError)
+        if is_last or not (error.is_passed_on or fallback_refuses):
             raise self._first_error or error
 
 

@@ -31,7 +31,7 @@ def explain(context: Context) -> Explain:
             case Problem():
                 return error
             case ProviderError():
-                return provider_problem(error, in_detail=is_local(context.env))
+                return provider_problem(error, in_detail=_is_local(context.env))
         return _failure(error, context.env)
 
     return problem

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from forge_scaffold.checks.code.scope import Scope
-from forge_scaffold.checks.examples import service
+from forge_scaffold.checks.examples import OWN_TRANSPORT, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.httpx import Whose, has_transport, httpx_of
 from forge_scaffold.checks.rule import Files, Rule, Subject
@@ -43,16 +43,7 @@ class PlainHttpx(Rule):
     }
     passing: ClassVar[Files] = {
         **failing,
-        **service(
-            "import httpx\nfrom workers import fetch\n\n\n"
-            "class Fetch(httpx.AsyncBaseTransport):\n"
-            "    async def handle_async_request(self, request):\n"
-            "        answer = await fetch(str(request.url), method=request.method)\n"
-            "        return httpx.Response(answer.status, content=await answer.bytes())\n\n\n"
-            "async def answer(env):\n"
-            "    async with httpx.AsyncClient(transport=Fetch()) as client:\n"
-            '        return (await client.get("https://example.org")).text\n'
-        ),
+        **service(OWN_TRANSPORT),
     }
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from forge_scaffold.checks.code.expressions import names_given
 from forge_scaffold.checks.code.scope import Scope
 from forge_scaffold.checks.code.values import origin
-from forge_scaffold.checks.examples import BASE, service
+from forge_scaffold.checks.examples import BASE, OWN_TRANSPORT, service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.httpx import has_transport
 from forge_scaffold.checks.rule import Files, Rule
@@ -82,16 +82,7 @@ class SharedClient(Rule):
         "import httpx\n\nclient = httpx.AsyncClient()\n\n\nasync def answer(env):\n"
         '    return (await client.get("https://example.org")).text\n'
     )
-    passing: ClassVar[Files] = service(
-        "import httpx\nfrom workers import fetch\n\n\n"
-        "class Fetch(httpx.AsyncBaseTransport):\n"
-        "    async def handle_async_request(self, request):\n"
-        "        answer = await fetch(str(request.url), method=request.method)\n"
-        "        return httpx.Response(answer.status, content=await answer.bytes())\n\n\n"
-        "async def answer(env):\n"
-        "    async with httpx.AsyncClient(transport=Fetch()) as client:\n"
-        '        return (await client.get("https://example.org")).text\n'
-    )
+    passing: ClassVar[Files] = service(OWN_TRANSPORT)
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls at import time, without a transport."""
