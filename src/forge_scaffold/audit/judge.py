@@ -328,7 +328,7 @@ def _cautions(name: str, probe: Probe, tree: Tree | None) -> Iterable[str]:
         yield f"with older releases of what it needs: {why}"
     elif tree is probe.older:
         own = any(package.name == name and package.from_pyodide for package in tree)
-        why = "Pyodide builds that one" if own else _blocked(name, Probe(blockers=probe.blockers))
+        why = f"Pyodide builds {version}" if own else _blocked(name, Probe(blockers=probe.blockers))
         yield f"held back at {version}, the newest is {probe.newest}: {why}"
     built = [package.name for package in tree if package.from_pyodide]
     if built:
