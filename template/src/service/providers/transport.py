@@ -93,7 +93,9 @@ class Stopwatch:
 
     def _set_timer(self, when: float) -> None:
         self.stop()
-        self._timer, self._fires_at = self._loop.call_at(when, self._fire), when
+        # Not `call_at`: Pyodide refuses a time that is past, be it by a microsecond.
+        delay = max(0.0, when - self._loop.time())
+        self._timer, self._fires_at = self._loop.call_later(delay, self._fire), when
 
     def _fire(self) -> None:
         self._timer = None
