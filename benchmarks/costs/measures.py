@@ -254,13 +254,15 @@ DEPLOYED = (
     "full",
     "fastapi",
     "sqlalchemy",
+    "by-hand-all",
 )
+CHATTING = ("by-hand", "by-hand-all", "minimal", "default", "full")
 
 MEASURES: Mapping[str, Measure] = {
     "cold": Measure(cold, DEPLOYED),
     "upload": Measure(upload, DEPLOYED),
-    "chat": Measure(chat, ("by-hand", "minimal", "default", "full", "fastapi", "sqlalchemy")),
-    "share": Measure(share, ("by-hand", "minimal", "default", "full")),
+    "chat": Measure(chat, (*CHATTING, "fastapi", "sqlalchemy")),
+    "share": Measure(share, CHATTING),
     "memory": Measure(memory, ("default", "full", "fastapi", "by-hand")),
     "tests": Measure(tests, ("default",)),
 }

@@ -53,6 +53,13 @@ delete workerOptions.modulesRules;
 // No limit is to end a measurement.
 for (const limit of Object.values(workerOptions.ratelimits)) limit.simple.limit = MANY;
 const vars = localVars(options.standins);
+// What is not ours has none of the modules by which the scripts know a provider and an issuer.
+if (workerOptions.bindings.OPENAI_BASE_URL) {
+  vars.OPENAI_BASE_URL ??= `${options.standins}/openai/v1`;
+  vars.OPENAI_MODEL ??= 'standin-echo';
+}
+const foreignIssuer = workerOptions.bindings.AUTH_ISSUER && !vars.AUTH_ISSUER;
+if (foreignIssuer) vars.AUTH_ISSUER = `${options.standins}/clerk`;
 if (workerOptions.bindings.QUOTA_REQUESTS_PER_DAY) {
   vars.QUOTA_REQUESTS_PER_DAY = vars.QUOTA_TOKENS_PER_DAY = String(MANY);
 }
@@ -106,6 +113,10 @@ const headers = {};
 if (credentials) {
   const [name, scheme] = credentials.header.split(':');
   headers[name] = `${scheme} ${credentials.token}`.trim();
+} else if (foreignIssuer) {
+  const body = JSON.stringify({ ttl: 8 * HOURS });
+  const answer = await fetch(`${vars.AUTH_ISSUER}/token`, { method: 'POST', body });
+  headers.authorization = `Bearer ${(await answer.json()).token}`;
 }
 const { port } = await miniflare.unsafeGetDirectURL('main');
 console.log(JSON.stringify({ port: Number(port), headers }));

@@ -42,12 +42,14 @@ HOME = "full"
 class Alternative:
     """A Worker from apps/: its requirements, and its modules, the main one first.
 
-    What is `trimmed` leaves out of its packages whatever our own Workers do.
+    What is `trimmed` leaves out of its packages whatever our own Workers do. One that
+    `authenticates` its callers is told who issues their tokens.
     """
 
     requirements: Sequence[str]
     modules: Sequence[str]
     trimmed: bool = False
+    authenticates: bool = False
 
 
 ALTERNATIVES: Mapping[str, Alternative] = {
@@ -58,6 +60,7 @@ ALTERNATIVES: Mapping[str, Alternative] = {
         ("fastapi", "httpx", "sqlalchemy"), ("fastapi_sqlalchemy", "fastapi_httpx")
     ),
     "by-hand": Alternative((), ("by_hand",)),
+    "by-hand-all": Alternative((), ("by_hand_all", "by_hand"), authenticates=True),
     "minimal-packages": Alternative(("httpx", "pydantic"), ("packages_minimal",), trimmed=True),
     "full-packages": Alternative(
         ("httpx", "pydantic", "sqlalchemy"), ("packages_full",), trimmed=True
@@ -205,15 +208,18 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
         f"[dependency-groups]\nplatform = {json.dumps(platform)}\n"
         'test = ["iniconfig"]\n'  # the scripts vendor two groups, and pip refuses an empty one
     )
+    issuer = 'AUTH_ISSUER = "https://issuer.example"\n' if alternative.authenticates else ""
     (folder / "wrangler.toml").write_text(
         f'name = "costs-{name}"\nmain = "src/{alternative.modules[0]}.py"\n'
         f'compatibility_date = "{ours.config["compatibility_date"]}"\n'
         f"compatibility_flags = {json.dumps(ours.config['compatibility_flags'])}\n"
         '[vars]\nOPENAI_BASE_URL = "https://api.openai.com/v1"\nOPENAI_MODEL = "gpt-6-luna"\n'
+        f"{issuer}"
         '[secrets]\nrequired = ["OPENAI_API_KEY"]\n'
         '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "db"\n'
         '[[ratelimits]]\nname = "RATE_LIMITER"\nnamespace_id = "1001"\n'
         "simple = { limit = 60, period = 60 }\n"
+        '[[analytics_engine_datasets]]\nbinding = "ANALYTICS"\n'
         f"[python_modules]\nexclude = {json.dumps(excluded)}\n"
     )
     shutil.copytree(home.folder / "migrations", folder / "migrations")

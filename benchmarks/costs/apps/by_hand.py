@@ -1,4 +1,4 @@
-"""The default project's chat by hand, on the SDK alone: what no Worker that does this can save.
+"""The default project's chat by hand, on the SDK alone, without what surrounds it.
 
 It reads the request, asks the rate limiter and OpenAI, stores the chat in D1 and answers; nobody is
 authenticated, nothing is validated, retried or recorded.
@@ -26,8 +26,11 @@ class Default(WorkerEntrypoint):
         """Answer."""
         if request.method != "POST":
             return Response("ok")
-        body = await request.json()
-        await self.env.RATE_LIMITER.limit({"key": "anybody"})
+        return await self.chat(await request.json(), "")
+
+    async def chat(self, body, caller):
+        """Ask OpenAI."""
+        await self.env.RATE_LIMITER.limit({"key": caller or "anybody"})
         upstream = await js.fetch(
             f"{self.env.OPENAI_BASE_URL}/chat/completions",
             js.JSON.parse(
@@ -45,27 +48,33 @@ class Default(WorkerEntrypoint):
         )
         if body.get("stream"):
             pipe = js.IdentityTransformStream.new()
-            self.ctx.waitUntil(asyncio.ensure_future(self._copy(body, upstream, pipe.writable)))
+            copying = self._copy(body, upstream, pipe.writable, caller)
+            self.ctx.waitUntil(asyncio.ensure_future(copying))
             headers = {"content-type": "text/event-stream"}
             return Response(pipe.readable, headers=headers)
         answer = json.loads(await upstream.text())
         text = answer["choices"][0]["message"]["content"]
-        await self._store(body, text)
+        await self.keep(body, text, caller, answer["usage"])
         return Response.json({"text": text})
 
-    async def _copy(self, body, upstream, writable):
+    async def _copy(self, body, upstream, writable, caller):
         reader, writer = upstream.body.getReader(), writable.getWriter()
         chunks = []
         while not (part := await reader.read()).done:
             chunk = part.value.to_bytes()
             chunks.append(chunk)
-            await writer.write(to_js(chunk))
-        await self._store(body, b"".join(chunks).decode())
+            await writer.write(to_js(self.sent(chunk)))
+        await self.keep(body, b"".join(chunks).decode(), caller, {})
         await writer.close()
 
-    async def _store(self, body, text):
+    def sent(self, chunk):
+        """What the client gets of a chunk of OpenAI's stream."""
+        return chunk
+
+    async def keep(self, body, text, caller, _usage):
+        """Store the chat."""
         messages = json.dumps(body["messages"])
         now = int(time.time() * 1000)
         model = self.env.OPENAI_MODEL
-        values = (uuid4().hex, "", now, "openai", model, messages, text, "stop")
+        values = (uuid4().hex, caller, now, "openai", model, messages, text, "stop")
         await self.env.DB.prepare(INSERT).bind(*values).run()
