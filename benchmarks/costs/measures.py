@@ -72,17 +72,29 @@ class Bench:
 
 
 def cold(bench: Bench) -> None:
-    """Cold starts from a snapshot, and warm health checks in the same processes."""
+    """Cold starts from a snapshot."""
     names = MEASURES["cold"].workers
     for worker, figures in bench.each(*names):
         figures.snapshot_bytes = worker.snapshot.stat().st_size
     for _ in bench.rounds("cold start"):
         for worker, figures in bench.each(*names):
-            with restored(worker, bench.home) as (running, seconds), running.client() as client:
+            with restored(worker, bench.home) as seconds:
                 figures.cold_s.append(seconds)
-                for _ in range(bench.effort.warm_up):
+
+
+def health(bench: Bench) -> None:
+    """Warm health checks, of Workers that have their bindings."""
+    with ExitStack() as stack:
+        served = _served(bench, "health", stack)
+        for running, _ in served:
+            with running.client() as client:
+                for _ in range(3 * bench.effort.warm_up):
                     client.ask("/healthz")
-                figures.healthz_ms.append(bench.repeat(lambda: client.ask("/healthz")))
+        for _ in bench.rounds("health"):
+            for running, figures in served:
+                with running.client() as client:
+                    client.ask("/healthz")  # connects
+                    figures.healthz_ms.append(bench.repeat(lambda: client.ask("/healthz")))
 
 
 def upload(bench: Bench) -> None:
@@ -122,21 +134,28 @@ def share(bench: Bench) -> None:
     database, is its own share.
     """
     with ExitStack() as stack:
-        url = stack.enter_context(standins(bench.home))
-        served: list[tuple[Running, Figures]] = []
-        for worker, figures in bench.each(*MEASURES["share"].workers):
-            progress(f"share: starting {worker.name}")
-            running = stack.enter_context(in_miniflare(worker, bench.home, url, instant=True))
+        served = _served(bench, "share", stack)
+        for running, _ in served:
             with running.client() as client:
                 for _ in range(2 * bench.effort.warm_up):
                     _chat(client)
                 for _ in range(STREAMS):
                     _stream(client, LONG)
-            served.append((running, figures))
         for _ in bench.rounds("share"):
             for running, figures in served:
                 with running.client() as client:  # workerd closes one that is idle for long
                     _share_of(bench, running, client, figures)
+
+
+def _served(bench: Bench, measure: str, stack: ExitStack) -> list[tuple[Running, Figures]]:
+    """A measure's Workers, all at once, with a provider that answers at once."""
+    url = stack.enter_context(standins(bench.home))
+    served = []
+    for worker, figures in bench.each(*MEASURES[measure].workers):
+        progress(f"{measure}: starting {worker.name}")
+        running = stack.enter_context(in_miniflare(worker, bench.home, url, instant=True))
+        served.append((running, figures))
+    return served
 
 
 def _share_of(bench: Bench, running: Running, client: Client, figures: Figures) -> None:
@@ -254,12 +273,12 @@ DEPLOYED = (
     "full",
     "fastapi",
     "sqlalchemy",
-    "by-hand-all",
 )
 CHATTING = ("by-hand", "by-hand-all", "minimal", "default", "full")
 
 MEASURES: Mapping[str, Measure] = {
     "cold": Measure(cold, DEPLOYED),
+    "health": Measure(health, (*DEPLOYED, "by-hand-all")),
     "upload": Measure(upload, DEPLOYED),
     "chat": Measure(chat, (*CHATTING, "fastapi", "sqlalchemy")),
     "share": Measure(share, CHATTING),

@@ -109,18 +109,18 @@ def make_snapshot(worker: Worker, home: Home) -> None:
 
 
 @contextmanager
-def restored(worker: Worker, home: Home) -> Iterator[tuple[Running, float]]:
+def restored(worker: Worker, home: Home) -> Iterator[float]:
     """Start workerd alone from the Worker's snapshot; the Worker has no bindings.
 
     Returns:
-        The Worker, and the seconds from the start of the process to its first 200.
+        The seconds from the start of the process to its first 200.
     """
-    with _serving(worker, home, "--python-load-snapshot", worker.snapshot.name) as running:
-        yield running
+    with _serving(worker, home, "--python-load-snapshot", worker.snapshot.name) as seconds:
+        yield seconds
 
 
 @contextmanager
-def _serving(worker: Worker, home: Home, *options: str) -> Iterator[tuple[Running, float]]:
+def _serving(worker: Worker, home: Home, *options: str) -> Iterator[float]:
     # The socket listens before workerd does: the first request waits in it, and nothing polls.
     listening = socket.create_server(("127.0.0.1", 0))
     address = listening.getsockname()
@@ -136,18 +136,17 @@ def _serving(worker: Worker, home: Home, *options: str) -> Iterator[tuple[Runnin
     )
     with TemporaryFile("w+", encoding="utf-8") as log:
         start = perf_counter()
-        with started(
-            command, worker.folder, stdout=log, stderr=log, files=(listening.fileno(),)
-        ) as process:
+        with started(command, worker.folder, stdout=log, stderr=log, files=(listening.fileno(),)):
             listening.close()  # or a request would wait for a workerd that has ended
-            running = Running(psutil.Process(process.pid), address, {})
-            with running.client() as client:
-                try:
-                    client.ask("/healthz")
-                except (OSError, HTTPException, UnexpectedAnswerError) as error:
-                    log.seek(0)
-                    raise CommandError(f"{worker.name}: {error}\n{log.read()[-4000:]}") from error
-            yield running, perf_counter() - start
+            client = Client(address, {})
+            try:
+                client.ask("/healthz")
+            except (OSError, HTTPException, UnexpectedAnswerError) as error:
+                log.seek(0)
+                raise CommandError(f"{worker.name}: {error}\n{log.read()[-4000:]}") from error
+            finally:
+                client.close()
+            yield perf_counter() - start
 
 
 def _config(worker: Worker) -> Path:

@@ -30,6 +30,7 @@ class App:
 
     def __init__(self, runtime: Runtime) -> None:
         self.context = Context(runtime, FEATURES)
+        self._is_local = is_local(runtime.env)
         self.routes = [
             # Unlimited: it needs no setting, and costs less than counting it.
             Route("GET", "/healthz", _healthz, public=True, limited=False),
@@ -64,8 +65,7 @@ class App:
         return response
 
     async def _answer(self, request: Request, route: Route) -> Response:
-        local = is_local(self.context.env)
-        if local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
+        if self._is_local and urlsplit(request.url).hostname not in LOOPBACK_HOSTS:
             raise Problem(403, "This service runs for local development: it answers localhost.")
         if is_preflight(request):
             return self.context.get(cors).preflight(request)

@@ -10,12 +10,14 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 Each request is answered in a context of its own, however they interleave.
 """
 
+_JSON = json.JSONEncoder(default=str)  # json.dumps makes one a call
+
 
 def log(level: str, event: str, /, **fields: object) -> None:
     """Write one line, with the request's id; fields that are None are left out."""
     line = {"level": level, "event": event, "request_id": request_id.get(), **fields}
     known = {name: value for name, value in line.items() if value is not None}
-    print(json.dumps(known, default=str))
+    print(_JSON.encode(known))
 
 
 def where(error: BaseException) -> list[str]:

@@ -113,13 +113,10 @@ async def answer(
     task = asyncio.Task(  # type: ignore[call-arg]
         handle(service_request), loop=loop, context=context, eager_start=True
     )
-    departure = _Departure(incoming.signal, task)
     try:
-        response = await task
+        response = task.result() if task.done() else await _until_departure(task, incoming.signal)
     except asyncio.CancelledError:
         return WorkerResponse(None, status=_CLIENT_CLOSED_REQUEST)
-    finally:
-        departure.forget()
     body: Any
     match response.body:
         case bytes():
@@ -130,6 +127,14 @@ async def answer(
             body = _Stream(response.body, incoming.signal, context).readable
     answered = js.Headers.new(_object(response.headers))
     return WorkerResponse(body, status=response.status, headers=answered)
+
+
+async def _until_departure(task: asyncio.Task[Response], signal: Any) -> Response:
+    departure = _Departure(signal, task)
+    try:
+        return await task
+    finally:
+        departure.forget()
 
 
 async def _upload(stream: Any) -> AsyncGenerator[bytes, None]:

@@ -247,5 +247,8 @@ def pointer(location: Sequence[str | int]) -> str:
     return "#" + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps makes one a call
+
+
 def _encode(data: object) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(data).encode()
