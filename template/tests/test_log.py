@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from service.log import log, request_id
+from service.log import elapsed_ms, log, request_id
 from service.web import Request, Response, Route
 from tests.conftest import Env, in_process, new_name, serve
 from tests.support.standins import KEY
@@ -121,3 +122,8 @@ async def test_no_key_no_token_and_nothing_that_was_said_is_logged(
     assert client.headers.get("authorization", KEY) not in printed
     # What is wrong with a key can show some of it.
     assert "The stand-in was asked for a 401." not in printed
+
+
+def test_a_clock_that_falls_behind_took_no_time() -> None:
+    assert elapsed_ms(time.perf_counter() + 60) == 0
+    assert elapsed_ms(time.perf_counter() - 60) > 59_000

@@ -14,7 +14,7 @@ from service.context import CALLER, CONSUMERS, Consumer, Context
 from service.cors import cors, is_preflight, requested_method
 from service.features import FEATURES
 from service.limits import rate_limit
-from service.log import log, request_id
+from service.log import elapsed_ms, log, request_id
 from service.maintenance import maintenance
 from service.problems import explain
 from service.runtime import Runtime
@@ -60,7 +60,7 @@ class App:
             method=request.method,
             route=request.route or None,
             status=response.status,
-            duration_ms=round((time.perf_counter() - started) * 1000),
+            duration_ms=round(elapsed_ms(started)),
         )
         return response
 

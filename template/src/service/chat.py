@@ -21,7 +21,7 @@ from service.assistant import assistant
 from service.context import ROUTES, Context, Slot
 from service.departure import uninterrupted
 from service.idempotency import Claim, Keys, new_chat_id
-from service.log import log, where
+from service.log import elapsed_ms, log, where
 from service.problems import Explain, explain
 from service.providers.base import (
     AuthenticationError,
@@ -205,7 +205,7 @@ class _Call:
         self.answer = self.answer.model_copy(update=known)
 
     def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.started) * 1000
+        return elapsed_ms(self.started)
 
     def text(self) -> str:
         return self.answer.text or "".join(self.texts)

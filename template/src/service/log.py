@@ -1,6 +1,7 @@
 """Log lines: one JSON object each, as Workers Logs indexes them."""
 
 import json
+import time
 from contextvars import ContextVar
 from traceback import walk_tb
 
@@ -18,6 +19,14 @@ def log(level: str, event: str, /, **fields: object) -> None:
     line = {"level": level, "event": event, "request_id": request_id.get(), **fields}
     known = {name: value for name, value in line.items() if value is not None}
     print(_JSON.encode(known))
+
+
+def elapsed_ms(start: float) -> float:
+    """Milliseconds since that `time.perf_counter()`.
+
+    They are never below zero: in a Worker the clock can fall a little behind what it told before.
+    """
+    return max(0.0, time.perf_counter() - start) * 1000
 
 
 def where(error: BaseException) -> list[str]:

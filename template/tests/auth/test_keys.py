@@ -443,6 +443,20 @@ async def test_a_clock_that_is_set_back_does_not_keep_keys_for_ever(
     assert await names(key_set) == ["other"]
 
 
+async def test_a_request_whose_clock_lags_behind_another_s_has_its_keys(
+    key_set: KeySet, key_server: KeyServer, clock: Clock
+) -> None:
+    await key_server.serve("main")
+    keys = await key_set.find("main")
+    clock.now -= 0.01
+    assert await key_set.find("main") is keys
+    assert await key_set.newer(keys) is not keys
+    clock.now -= 0.01
+    for _ in range(2):
+        assert await names(key_set, "unknown") == ["main"]
+    assert await key_server.hits() == 2
+
+
 async def test_a_failed_refresh_leaves_a_line_in_the_log(
     key_set: KeySet, key_server: KeyServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

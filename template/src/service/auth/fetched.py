@@ -34,6 +34,8 @@ COOLDOWN_SECONDS = 10.0
 MAX_TURNS = 8
 TIMEOUT_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.1
+MAX_CLOCK_LAG_SECONDS = 5.0
+"""How far behind another's a request's clock may be: it stands still between the request's I/O."""
 MAX_ANSWER_BYTES = 65_536
 
 T = TypeVar("T")
@@ -54,6 +56,12 @@ class RefusedError(ValueError):
         self.retry_after = retry_after(response.headers, datetime.now(UTC))
 
 
+def _age(since: float, now: float) -> float:
+    """The seconds since then; endless where the clock was set back, or it would never end."""
+    age = now - since
+    return inf if age < -MAX_CLOCK_LAG_SECONDS else max(age, 0.0)
+
+
 class _Turns:
     """Which of the requests may fetch: so many in COOLDOWN_SECONDS."""
 
@@ -62,9 +70,13 @@ class _Turns:
         self._taken = 0
         self.since = -inf
 
+    def are_over(self) -> bool:
+        """Whether others begin with the next one."""
+        return _age(self.since, self._clock()) >= COOLDOWN_SECONDS
+
     def take(self, most: int) -> bool:
         """Take a turn, if fewer than `most` are taken."""
-        if not 0 <= self._clock() - self.since < COOLDOWN_SECONDS:
+        if self.are_over():
             self.since, self._taken = self._clock(), 0
         if self._taken >= most:
             return False
@@ -142,7 +154,7 @@ class Fetched(Generic[T]):
         raise self._unavailable()
 
     async def _missed(self) -> T:
-        if not 0 <= self._clock() - self._misses.since < COOLDOWN_SECONDS:
+        if self._misses.are_over():
             self._missed_fetch = self._fetches + 1
         if self._value is not None and 0 < self._missed_fetch <= self._value_fetch:
             return self._value
@@ -158,8 +170,7 @@ class Fetched(Generic[T]):
         return 0 < self._refused_until - self._clock() <= MAX_RETRY_AFTER
 
     def _younger_than(self, seconds: float) -> bool:
-        # A value from the future means that the clock was set back: it would stay fresh for ever.
-        return 0 <= self._clock() - self._value_from < seconds
+        return _age(self._value_from, self._clock()) < seconds
 
     def _unavailable(self) -> KeysUnavailable:
         error = KeysUnavailable(f"the issuer's {self._name} cannot be had")
