@@ -1,7 +1,8 @@
-"""What a build of Forge adds to its sources: the released templates, and where they are published.
+"""What a build of Forge adds to its sources: released templates, the questions, and an address.
 
-The address is FORGE_TEMPLATE_ADDRESS, or else the checkout's origin. The wheel and the sdist carry
-it as releases/address, so that a wheel built from the sdist has the same one.
+The address is where templates are published: FORGE_TEMPLATE_ADDRESS, or else the checkout's origin.
+The wheel and the sdist carry it as releases/address, so that a wheel built from the sdist has the
+same one.
 """
 
 import os
@@ -16,11 +17,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 BUNDLE = "releases/template.bundle"
+QUESTIONS = "copier.yml"
 PACKAGE = "forge_scaffold"
 
 
 class CustomBuildHook(BuildHookInterface[BuilderConfig]):
-    """Adds the released templates and their address to what is built."""
+    """Adds the released templates, their address and the questions to what is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add both files; an editable install reads those of the checkout.
@@ -36,6 +38,7 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
         included: dict[str, str] = build_data["force_include"]
         if self.target_name == "wheel":
             included[str(root / BUNDLE)] = f"{PACKAGE}/{BUNDLE}"
+            included[str(root / QUESTIONS)] = f"{PACKAGE}/template/{QUESTIONS}"
         if address := template_address(root):
             file = Path(self.directory, "address")
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,10 @@ from tests.support import (
 )
 
 PYTHONS = ("3.11", "3.12", "3.13")
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "releases", "src")
+SOURCES = (
+    *("README.md", "LICENSE", "copier.yml", "hatch_build.py", "pyproject.toml"),
+    *("releases", "src", "template"),
+)
 BUNDLE = "forge_scaffold/releases/template.bundle"
 ADDRESS = "forge_scaffold/releases/address"
 
@@ -69,9 +72,12 @@ def wheel(shared: Path) -> Path:
     return built
 
 
-def test_the_wheel_holds_the_package_and_its_releases(wheel: Path) -> None:
-    ours = git(REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard", "--", "src")
-    expected = {name.removeprefix("src/") for name in ours.splitlines()} | {BUNDLE}
+def test_the_wheel_holds_the_package_its_template_and_its_releases(wheel: Path) -> None:
+    listed = ("ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    sources = git(REPOSITORY, *listed, "--", "src").split("\0")
+    template = git(REPOSITORY, *listed, "--", "copier.yml", "template").split("\0")
+    expected = {name.removeprefix("src/") for name in sources if name} | {BUNDLE}
+    expected |= {f"forge_scaffold/template/{name}" for name in template if name}
     held = {name for name in contents(wheel) if ".dist-info/" not in name}
     assert held - {ADDRESS} == expected
     assert "forge_scaffold/py.typed" in held
@@ -102,13 +108,13 @@ def test_the_metadata_says_what_it_is(wheel: Path) -> None:
 
 
 def test_the_address_of_the_build_is_kept_without_credentials(tmp_path: Path) -> None:
-    build(tmp_path, address="https://me:hunter2@example.org/team/forge")
+    build(tmp_path, address="https://me:correct-horse@example.org/team/forge")
     (built,) = tmp_path.glob("*.whl")
     held = contents(built)
     assert held[ADDRESS] == b"https://example.org/team/forge.git\n"
     metadata = next(text for name, text in held.items() if name.endswith("METADATA")).decode()
     assert "\nProject-URL: Repository, https://example.org/team/forge\n" in metadata
-    assert not any(b"hunter2" in text for name, text in held.items() if name != BUNDLE)
+    assert not any(b"correct-horse" in text for name, text in held.items() if name != BUNDLE)
 
 
 def test_an_address_of_one_machine_stops_the_build(tmp_path: Path) -> None:
@@ -128,7 +134,7 @@ def test_the_origin_of_a_checkout_is_the_address(tmp_path: Path) -> None:
 
 
 def test_no_wheel_is_built_without_releases(tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "src"):
+    for name in {*SOURCES} - {"releases"}:
         subprocess.run(["cp", "-R", REPOSITORY / name, tmp_path], check=True)
     with pytest.raises(AssertionError, match="bundle is missing; scripts/release"):
         build(tmp_path / "dist", "--wheel", source=tmp_path)

@@ -206,12 +206,16 @@ def own_template() -> Iterator[Path]:
 
 @contextmanager
 def current_template() -> Iterator[Source]:
-    """The template that goes with this Forge, until the block ends.
+    """The template that goes with this Forge, released or not, until the block ends.
 
-    That of the checkout it runs from, uncommitted changes included, else the newest release.
+    That of the checkout it runs from, uncommitted changes included, or what the package carries.
     """
-    with opened(None, "HEAD" if _own_checkout() else None) as source:
-        yield source
+    carried = Path(__file__).resolve().parent / "template"
+    if carried.is_dir():
+        yield Source(carried, own_address(), None)
+    else:
+        with opened(None, "HEAD") as source:
+            yield source
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 from tests.runtime.conftest import environment, press_ctrl_c, read_to
 from tests.support import alone, write
+from tests.test_wheel import PYTHONS, build, install
 
 FORGE = str(Path(sys.executable).with_name("forge"))
 
@@ -157,17 +158,29 @@ def test_its_tests_run_inside_workerd(tmp_path: Path, env: Mapping[str, str]) ->
     assert "1 failed, 2 passed" in failed.stdout
     assert "FAILED tests/test_worker.py::test_that_fails" in failed.stdout
     assert "left out" not in failed.stdout  # ruff is no business of the tests
-    passed = forge("test", str(tmp_path), "--", "-k", "http", "-q", env=env)
-    assert passed.returncode == 0, passed.stdout
-    assert "1 passed, 2 deselected" in passed.stdout
-    assert "Installing" not in passed.stdout
     known = {"wrangler.jsonc", "pyproject.toml", "uv.lock", "src", "tests", ".pytest_cache"}
     assert {path.name for path in tmp_path.iterdir()} == known
 
 
-def forge(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def test_a_wheel_brings_what_runs_them(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, env: Mapping[str, str]
+) -> None:
+    """It is what the checkout has, also between two releases of the template."""
+    write(tmp_path, WITH_TESTS)
+    installed = tmp_path_factory.mktemp("wheel")
+    build(installed, "--wheel")
+    install(installed / "python", PYTHONS[0], next(installed.glob("*.whl")))
+    command = str(installed / "python" / "bin" / "forge")
+    passed = forge("test", str(tmp_path), "--", "-k", "http", "-q", env=env, command=command)
+    assert passed.returncode == 0, passed.stdout
+    assert "1 passed, 2 deselected" in passed.stdout
+
+
+def forge(
+    *arguments: str, env: Mapping[str, str], command: str = FORGE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [FORGE, *arguments],
+        [command, *arguments],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
