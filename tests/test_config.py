@@ -17,7 +17,7 @@ from forge_scaffold.config import (
     read_file,
 )
 from forge_scaffold.errors import UserError
-from forge_scaffold.questions import Questionnaire
+from forge_scaffold.questions import Questionnaire, either
 from tests.support import REPOSITORY
 
 QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml", folder="my-service")
@@ -230,7 +230,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     settings = ["providers=acme", "databse=d1", "novalue", "providers=["]
     _, problems = provided_answers(path, settings, QUESTIONS)
     names = ", ".join(QUESTIONS.questions)
-    providers = "openai, anthropic, cohere, google or mistral"
+    providers = either(QUESTIONS.questions["providers"].choices)
     choices = '"clerk", "cloudflare-access", "oidc" or "none"'
     name_rule = (
         "use a-z, 0-9 and hyphens (1 to 63 characters), and start and end with a letter or digit"

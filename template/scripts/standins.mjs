@@ -1,7 +1,7 @@
 // The stand-ins for outside services (dev/standins), and the settings that point the Worker at them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { endWithThisProcess, OWN_GROUP } from './processes.mjs';
 import { indexEnvironment, uv } from './uv.mjs';
@@ -10,9 +10,8 @@ import { readConfig } from './wrangler.mjs';
 const KEY = 'standin-key'; // the API key they take
 const MODEL = 'standin-echo'; // says what it was told; others do worse: dev/standins/providers.py
 
-// A project has the modules in src/service/providers of those that it was made with. Whatever else its variables are
-// called, they are its own.
-const PROVIDERS = ['anthropic', 'cohere', 'google', 'mistral', 'openai'];
+// A module for each provider that the project was made with. Whatever else its variables are called, they are its own.
+const APIS = 'dev/standins/apis';
 
 // By the module of src/service/auth that takes its tokens: where the issuer is, what its tokens
 // have to say, and the header that they come in.
@@ -67,7 +66,7 @@ export async function startStandins(port = 0, data = '') {
 export function localVars(url) {
   const { vars, secrets } = readConfig();
   const local = { ENVIRONMENT: 'local', RETRY_DELAY: '0.001' }; // nobody needs to be waited for
-  for (const provider of PROVIDERS.filter((name) => hasModule(`providers/${name}`))) {
+  for (const provider of providers()) {
     const [address, model, models] = ['BASE_URL', 'MODEL', 'MODELS'].map(
       (kind) => `${provider.toUpperCase()}_${kind}`,
     );
@@ -103,6 +102,11 @@ export async function developmentToken(url, seconds) {
   const body = JSON.stringify({ ttl: seconds });
   const response = await fetch(`${url}${issuer.path}/token`, { method: 'POST', body });
   return { token: (await response.json()).token, header: issuer.header };
+}
+
+function providers() {
+  const modules = readdirSync(APIS).filter((name) => /^[a-z]\w*\.py$/.test(name));
+  return modules.map((name) => name.slice(0, -'.py'.length));
 }
 
 function findIssuer() {

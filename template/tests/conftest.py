@@ -15,7 +15,7 @@ from service.http import client as http_client
 from service.runtime import Runtime, StartSpan, VerifySignature, no_span
 from service.settings import Environment
 from tests.custom.environment import ENV
-from tests.support.choices import HAS_AUTH, PROVIDERS
+from tests.support.choices import HAS_AUTH, PROVIDERS, variable
 from tests.support.clients import AppTransport, here
 from tests.support.standins import AUTH_ENV, BASE_PATHS, ISSUER, KEY, StandinsView, credentials
 
@@ -130,10 +130,10 @@ def provider_env(standins_url: str) -> Env:
     """The settings of every provider, for the stand-ins."""
     env: Env = {}
     for provider in PROVIDERS:
-        env[f"{provider.upper()}_API_KEY"] = KEY
-        env[f"{provider.upper()}_BASE_URL"] = standins_url + BASE_PATHS[provider]
-        env[f"{provider.upper()}_MODEL"] = "standin-echo"
-        env[f"{provider.upper()}_MODELS"] = "*"
+        env[variable(provider, "API_KEY")] = KEY
+        env[variable(provider, "BASE_URL")] = standins_url + BASE_PATHS[provider]
+        env[variable(provider, "MODEL")] = "standin-echo"
+        env[variable(provider, "MODELS")] = "*"
     return env
 
 

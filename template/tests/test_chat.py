@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from service.problems import provider_problem
-from service.providers.base import PermissionDeniedError
+from service.providers.base import ChatRequest, Message, PermissionDeniedError, ProviderError
+from service.providers.chosen import chosen
 from tests.conftest import Env, serve
-from tests.support.choices import PROVIDERS
+from tests.support.choices import PROVIDERS, variable
 from tests.support.clients import events
-from tests.support.standins import StandinsView
+from tests.support.standins import CALLS, StandinsView
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 
@@ -59,12 +60,13 @@ async def test_the_conversation_and_its_settings_reach_the_provider(
         {"role": "assistant", "content": "hi"},
         {"role": "user", "content": marker},
     ]
-    body = {"messages": turns, "provider": provider, "model": f"m-{marker}"}
+    model = f"m-{marker}"
+    body = {"messages": turns, "provider": provider, "model": model}
     answer = await client.post("/v1/chat", json=body | {"max_tokens": 7, "temperature": 0.5})
-    assert answer.json()["model"] == f"m-{marker}"
+    assert (answer.json()["provider"], answer.json()["model"]) == (provider, model)
     (call,) = await standins.journal(marker)
     sent = values(call["body"])
-    assert f"/{provider}" in call["path"]
+    assert call["path"].endswith(CALLS[provider].replace("standin-echo", model))
     assert {0.5, 7, "be kind"} <= set(sent)
     said = [turn["content"] for turn in turns if turn["role"] != "system"]
     assert [value for value in sent if value in said] == said
@@ -169,13 +171,11 @@ async def test_a_stream_that_breaks_ends_with_an_error(
 
 @pytest.mark.parametrize(
     ("model", "finish_reason"),
-    [("standin-length", "length"), ("standin-refusal", "content_filter"), ("standin-null", "stop")],
+    [("standin-length", "length"), ("standin-null", "stop")],
 )
 async def test_how_an_answer_ended(
     client: httpx.AsyncClient, provider: str, marker: str, model: str, finish_reason: str
 ) -> None:
-    if provider in {"cohere", "mistral"} and model == "standin-refusal":
-        finish_reason = "stop"  # their APIs do not tell a refusal from an answer
     answer = await client.post("/v1/chat", json=chat(provider, marker, model=model))
     assert answer.json()["finish_reason"] == finish_reason
 
@@ -183,12 +183,12 @@ async def test_how_an_answer_ended(
 async def test_a_provider_without_its_key_is_not_asked(
     client: httpx.AsyncClient, env: Env, standins: StandinsView, provider: str, marker: str
 ) -> None:
-    del env[f"{provider.upper()}_API_KEY"]
+    del env[variable(provider, "API_KEY")]
     async with serve(env) as service:
         service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=chat(provider, marker))
     assert answer.status_code == 500
-    assert f"{provider.upper()}_API_KEY is not set" in answer.json()["detail"]
+    assert f"{variable(provider, 'API_KEY')} is not set" in answer.json()["detail"]
     assert await standins.journal(marker) == []
 
 
@@ -233,7 +233,7 @@ async def test_a_stream_that_is_left_is_logged_as_that(
 async def test_a_default_model_that_is_retired_is_not_the_caller_s_fault(
     client: httpx.AsyncClient, env: Env, provider: str
 ) -> None:
-    async with serve(env | {f"{provider.upper()}_MODEL": "standin-404"}) as service:
+    async with serve(env | {variable(provider, "MODEL"): "standin-404"}) as service:
         service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=chat(provider, "hello"))
     assert answer.status_code == 502
@@ -253,7 +253,7 @@ async def test_a_parameter_that_the_provider_refuses_is_pointed_at(
 async def test_callers_may_name_the_models_of_the_settings(
     client: httpx.AsyncClient, env: Env, provider: str, model: str
 ) -> None:
-    async with serve(env | {f"{provider.upper()}_MODELS": "standin-other, more"}) as service:
+    async with serve(env | {variable(provider, "MODELS"): "standin-other, more"}) as service:
         service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=chat(provider, "hello", model=model))
     assert (answer.status_code, answer.json()["model"]) == (200, model)
@@ -263,7 +263,7 @@ async def test_no_other_model_is_asked(
     client: httpx.AsyncClient, env: Env, standins: StandinsView, provider: str, marker: str
 ) -> None:
     for allowed in ("", "standin-other"):
-        async with serve(env | {f"{provider.upper()}_MODELS": allowed}) as service:
+        async with serve(env | {variable(provider, "MODELS"): allowed}) as service:
             service.headers.update(client.headers)
             body = chat(provider, marker, model="standin-null")
             answer = await service.post("/v1/chat", json=body)
@@ -317,7 +317,11 @@ async def test_local_runs_show_what_the_provider_said_and_others_do_not(
 
 
 async def test_the_log_has_a_refusal_s_reason_and_nothing_of_the_prompt(
-    client: httpx.AsyncClient, env: Env, provider: str, capsys: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient,
+    env: Env,
+    http: httpx.AsyncClient,
+    provider: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with serve(env) as service:
         service.headers.update(client.headers)
@@ -326,4 +330,8 @@ async def test_the_log_has_a_refusal_s_reason_and_nothing_of_the_prompt(
     (line,) = [line for line in lines if line["event"] == "provider_failed"]
     assert line["detail"].endswith("was asked for *** 403.")
     assert "stand" not in line["detail"]
-    assert provider == "cohere" or line["type"]
+    question = Message(role="user", content="a stand")
+    request = ChatRequest(messages=(question,), model="standin-403")
+    with pytest.raises(ProviderError) as caught:
+        await chosen(env, http)[provider]().complete(request)
+    assert line.get("type") == caught.value.type

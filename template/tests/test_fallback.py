@@ -16,7 +16,7 @@ from service.settings import SettingsError
 from service.telemetry.events import ProviderCall, Telemetry
 from service.web import Problem, Request
 from tests.conftest import Env, serve
-from tests.support.choices import PROVIDERS
+from tests.support.choices import PROVIDERS, variable
 from tests.support.clients import events
 from tests.support.standins import StandinsView
 
@@ -184,7 +184,7 @@ async def test_when_all_are_down_the_first_one_s_error_is_told(
 async def test_a_fallback_is_asked_without_a_parameter_that_it_refuses_and_the_answer_says_so(
     client: httpx.AsyncClient, env: Env, marker: str, *, stream: bool
 ) -> None:
-    async with serve(env | SETTINGS | {f"{SECOND.upper()}_MODEL": "standin-picky"}) as service:
+    async with serve(env | SETTINGS | {variable(SECOND, "MODEL"): "standin-picky"}) as service:
         service.headers.update(client.headers)
         body = asks(marker, "standin-final-503", temperature=0.5, stream=stream)
         answer = await service.post("/v1/chat", json=body)
@@ -211,7 +211,7 @@ async def test_a_fallback_gets_no_higher_temperature_than_it_takes(
 async def test_a_fallback_never_makes_the_outcome_worse(
     client: httpx.AsyncClient, env: Env, marker: str, model: str, *, stream: bool
 ) -> None:
-    fallbacks = {f"{name.upper()}_MODEL": model for name in PROVIDERS[1:]}
+    fallbacks = {variable(name, "MODEL"): model for name in PROVIDERS[1:]}
     async with serve(env | SETTINGS | fallbacks) as service:
         service.headers.update(client.headers)
         body = asks(marker, "standin-final-503", temperature=0.5, stream=stream)
@@ -223,14 +223,14 @@ async def test_a_fallback_never_makes_the_outcome_worse(
 async def test_a_default_model_that_is_retired_is_passed_on(
     client: httpx.AsyncClient, env: Env, marker: str
 ) -> None:
-    async with serve(env | SETTINGS | {f"{FIRST.upper()}_MODEL": "standin-404"}) as service:
+    async with serve(env | SETTINGS | {variable(FIRST, "MODEL"): "standin-404"}) as service:
         service.headers.update(client.headers)
         body = {"messages": [{"role": "user", "content": marker}]}
         answer = (await service.post("/v1/chat", json=body)).json()
     assert (answer["provider"], answer["fallback_from"]) == (SECOND, [FIRST])
 
 
-@pytest.mark.parametrize("names", ["acme", f"{FIRST},", f"{FIRST};{SECOND}"])
+@pytest.mark.parametrize("names", ["unknown", f"{FIRST},", f"{FIRST};{SECOND}"])
 async def test_a_fallback_that_there_is_not_is_named(
     env: Env, http: httpx.AsyncClient, names: str
 ) -> None:

@@ -113,7 +113,7 @@ async def test_another_content_type(
         ({"messages": [{"role": "user", "content": ""}]}, "#/messages/0/content"),
         ({"messages": [{"role": "user", "content": "a\x00b"}]}, "#/messages/0/content"),
         ({"messages": [{"role": "system", "content": "be kind"}]}, "#/messages"),
-        ({"provider": "acme"}, "#/provider"),
+        ({"provider": "unknown"}, "#/provider"),
         ({"provider": 7}, "#/provider"),
         ({"model": ""}, "#/model"),
         ({"model": "m" * 201}, "#/model"),
@@ -180,7 +180,7 @@ async def test_locally_the_missing_setting_is_named(
 async def test_a_default_provider_that_there_is_not(
     client: httpx.AsyncClient, env: Env, marker: str
 ) -> None:
-    async with serve(env | {"DEFAULT_PROVIDER": "acme"}) as service:
+    async with serve(env | {"DEFAULT_PROVIDER": "unknown"}) as service:
         service.headers.update(client.headers)
         answer = await service.post("/v1/chat", json=body(marker))
     assert "DEFAULT_PROVIDER" in assert_problem(answer, 500)["detail"]

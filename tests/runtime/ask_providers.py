@@ -14,6 +14,7 @@ from service.http import client
 from service.providers.base import ChatRequest, Message
 from service.providers.chosen import chosen
 
+from tests.support.choices import variable
 from tests.support.standins import BASE_PATHS, KEY
 
 LEAST = ChatRequest(messages=(Message(role="user", content="Hello"),))
@@ -34,9 +35,9 @@ async def calls(url: str) -> list[dict[str, object]]:
     """Ask, then look up what was asked, and ask that again for the answer as it is."""
     env = {"ENVIRONMENT": "local"}
     for name, path in BASE_PATHS.items():
-        env[f"{name.upper()}_API_KEY"] = KEY
-        env[f"{name.upper()}_BASE_URL"] = url + path
-        env[f"{name.upper()}_MODEL"] = "standin-echo"
+        env[variable(name, "API_KEY")] = KEY
+        env[variable(name, "BASE_URL")] = url + path
+        env[variable(name, "MODEL")] = "standin-echo"
     async with client(httpx.AsyncHTTPTransport()) as http:
         for make in chosen(env, http).values():
             for request in (LEAST, MOST):

@@ -126,7 +126,6 @@ RELEASES: Mapping[str, tuple[Mapping[str, str], Change]] = {
     "v1.3.0": (
         {
             "    Mistral: mistral\n": "",
-            " and 'mistral' not in providers": "",
             QUESTION.format(name="audit")
             .replace("default: false", 'default: "{{ audit_log | default(false) }}"')
             .removesuffix("provider_facts:\n"): "",

@@ -6,20 +6,17 @@ import tomllib
 from functools import cache
 
 import pytest
+import yaml
 
+from tests.support import REPOSITORY
 from tests.template import variants
 from tests.template.combinations import Combination, completed, every_pair, label
 
 pytestmark = pytest.mark.parametrize("combination", every_pair(), ids=label)
 
+FACTS = yaml.safe_load((REPOSITORY / "copier.yml").read_text("utf-8"))["provider_facts"]["default"]
 WORDS = {
-    "providers": {
-        "openai": "OpenAI",
-        "anthropic": "Anthropic",
-        "cohere": "Cohere",
-        "google": "Google",
-        "mistral": "Mistral",
-    },
+    "providers": {provider: facts["name"] for provider, facts in FACTS.items()},
     "ai_gateway": {"True": "AI Gateway"},
     "auth": {"clerk": "Clerk", "cloudflare-access": "Cloudflare Access", "oidc": "OpenID Connect"},
     "revocation": {"kv": "KV", "upstash-redis": "Redis"},
@@ -80,14 +77,14 @@ def test_the_settings_are_those_that_the_code_reads(combination: Combination) ->
     shared = re.search(r"^class ApiSettings\(.*?\n\n\n", text, re.MULTILINE | re.DOTALL)
     assert shared
     fields = re.findall(r"^    (\w+): ", shared[0], re.MULTILINE)
-    prefixes = re.findall(r'= prefixed\("([A-Z]+)"\)', text)
+    prefixes = re.findall(r'= prefixed\("([A-Z_]+)"\)', text)
     names |= {f"{prefix}_{field.upper()}" for prefix in prefixes for field in fields}
     # What would change nothing.
     answers = completed(combination)
     providers = answers["providers"]
     assert isinstance(providers, list)
     if answers["ai_gateway"]:
-        names -= {f"{provider.upper()}_BASE_URL" for provider in providers}
+        names -= {f"{prefix}_BASE_URL" for prefix in prefixes}
     if len(providers) == 1:
         names -= {"FALLBACK_PROVIDERS"}
     cells = first_cells(section(combination, "Settings"))

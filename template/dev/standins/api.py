@@ -1,4 +1,4 @@
-"""What the format of one provider's API is to the stand-ins: a module each, beside this one."""
+"""What the format of one provider's API is to the stand-ins: a module each, in `apis`."""
 
 import json
 import re
@@ -63,8 +63,13 @@ class Reply:
 class Api(ABC):
     """The format of one provider's API, as it is where nothing else is said by most."""
 
+    base: ClassVar[str]
+    """What stands for the API's address: its module's name, then the path of the real one."""
+    gateway_path: ClassVar[str]
+    """What stands for it below an AI Gateway's address."""
     path: ClassVar[str]
-    """Where calls go, the query included: a regular expression, `model` its group for the model."""
+    """Where calls go below `base`, the query included: a regular expression, `model` its group for
+    the model."""
     parameters: ClassVar[frozenset[str]]
     required_headers: ClassVar[frozenset[str]] = frozenset()
     request_id: ClassVar[str | None] = None
@@ -73,6 +78,10 @@ class Api(ABC):
     """The header that says how many milliseconds to wait."""
     wrong_key: ClassVar[int] = 401
     wrong_body: ClassVar[int] = 400
+
+    def match(self, path: str) -> re.Match[str] | None:
+        """The path of a call, None of a call to another API."""
+        return re.fullmatch(re.escape(self.base) + self.path, path)
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """The API key that came with a call: a bearer token."""

@@ -1,14 +1,31 @@
-"""Chat completions, as OpenAI and Mistral both have them."""
+"""Chat completions, as OpenAI and others have them."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
-from dev.standins.api import Api, Body, Reply, event
+from dev.standins.api import Api, Body, Question, Reply, event
 
 
 class ChatCompletions(Api):
-    """The format of the answers; how much of it OpenAI and Mistral share ends there."""
+    """The format as most have it: no place for refusals, and usage in a stream on request."""
 
+    path = "/chat/completions"
+    parameters = frozenset(
+        {"model", "messages", "max_tokens", "temperature", "stream", "stream_options"}
+    )
     finish_reasons: ClassVar = {"stop": "stop", "length": "length", "refusal": "stop"}
+
+    def question(self, place: Mapping[str, str], body: Body) -> Question:
+        """As the others', and whether usage is wanted in a stream."""
+        options = body.get("stream_options")
+        wanted = isinstance(options, dict) and options.get("include_usage") is True
+        return replace(super().question(place, body), usage_wanted=wanted)
+
+    def error(self, status: int, message: str) -> Body:
+        """An object named error."""
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
     def message(self, reply: Reply) -> Body:
         """The message of a whole answer."""
@@ -34,6 +51,20 @@ class ChatCompletions(Api):
     def word(self, reply: Reply, text: str) -> str:
         """A chunk with content."""
         return self.chunk(reply, {"content": text})
+
+    def closing(self, reply: Reply) -> str:
+        """A chunk with the finish reason, one with the usage if it was asked for, and the end."""
+        head = self.head(reply, "chat.completion.chunk")
+        usage = {**head, "choices": [], "usage": self.usage(reply)}
+        return (
+            self.chunk(reply, {}, self.finish_reasons[reply.finish])
+            + (event(usage) if reply.question.usage_wanted else "")
+            + event("[DONE]")
+        )
+
+    def failure(self, message: str) -> str:
+        """The error in place of a chunk."""
+        return event(self.error(500, message))
 
     def chunk(self, reply: Reply, delta: Body, finish: str | None = None, **more: object) -> str:
         """The event of a chunk."""

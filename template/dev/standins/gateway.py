@@ -16,17 +16,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-TOKEN = "standin-gateway-token"  # noqa: S105 - as much of a secret as a door that is painted on
-PROVIDERS = {
-    "openai": "openai/v1",
-    "anthropic": "anthropic",
-    "cohere": "cohere",
-    "google-ai-studio": "google",
-    "mistral": "mistral",
-}
-"""Where the stand-in is for what stands in a gateway's path."""
+from dev.standins.apis import APIS
 
-_PATH = re.compile(r"/gateway/[0-9a-f]{32}/(?P<gateway>[a-z0-9_-]{1,64})/(?P<name>[a-z-]+)(/.*)")
+TOKEN = "standin-gateway-token"  # noqa: S105 - as much of a secret as a door that is painted on
+_PATH = re.compile(r"/gateway/[0-9a-f]{32}/(?P<gateway>[a-z0-9_-]{1,64})/(?P<path>.+)")
 _ERRORS = {
     "standin-limited": (429, 2003, "Rate limited"),
     "standin-guarded": (424, 2016, "Prompt blocked due to security configurations"),
@@ -63,9 +56,13 @@ class Passage:
 def passage(path: str) -> Passage | None:
     """The way that a path takes through a gateway; None if it takes none."""
     match = _PATH.fullmatch(path)
-    if not match or match["name"] not in PROVIDERS:
+    if match is None:
         return None
-    return Passage(match["gateway"], f"/{PROVIDERS[match['name']]}{match[3]}")
+    for api in APIS:
+        name, _, path = match["path"].partition(f"{api.gateway_path}/")
+        if not name and path:
+            return Passage(match["gateway"], f"{api.base}/{path}")
+    return None
 
 
 def _error(status: int, code: int, message: str) -> object:

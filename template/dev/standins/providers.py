@@ -1,6 +1,6 @@
 """Stand-ins for the providers' APIs: behaviour chosen by the model's name, the same for all.
 
-The formats are in modules of their own, beside this one.
+The formats are in modules of their own, in `apis`.
 
 | model | what happens |
 | --- | --- |
@@ -42,8 +42,8 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from dev.standins.api import Api, Body, Question, Reply, event, scraps
+from dev.standins.apis import APIS
 
-PROVIDERS = ("openai", "anthropic", "cohere", "google", "mistral")
 KEY = "standin-key"
 PERIOD = 0.02
 PAGE = b"<html><title>Bad gateway</title>" + b"<p>Try again." * 10_000
@@ -122,16 +122,6 @@ class Call:
         }
 
 
-def _apis() -> Mapping[re.Pattern[str], Api]:
-    """The APIs of the providers that this project has, by their paths."""
-    names = (f"dev.standins.{name}" for name in PROVIDERS)
-    modules = [import_module(name) for name in names if find_spec(name)]
-    return {re.compile(module.API.path): module.API for module in modules}
-
-
-APIS = _apis()
-
-
 def _passage(path: str) -> Any:
     """The way that a path takes through an AI Gateway, where this project has one."""
     name = "dev.standins.gateway"
@@ -146,7 +136,7 @@ def _api_path(path: str) -> str:
 
 def is_path(path: str) -> bool:
     """Whether a provider takes calls there."""
-    return any(pattern.fullmatch(_api_path(path)) for pattern in APIS)
+    return any(api.match(_api_path(path)) for api in APIS)
 
 
 def play(call: Call, wire: Wire) -> None:
@@ -160,7 +150,7 @@ def play(call: Call, wire: Wire) -> None:
 
 def _play(call: Call, wire: Wire) -> None:
     path = _api_path(call.path)
-    places = ((pattern.fullmatch(path), api) for pattern, api in APIS.items())
+    places = ((api.match(path), api) for api in APIS)
     match, api = next((match, api) for match, api in places if match)
     body = call.body
     if api.request_id:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.jobs import MAX_DELAY, MAX_JOB_BYTES
 from tests.conftest import Env, in_process, new_name, serve
-from tests.support.choices import PROVIDERS
+from tests.support.choices import PROVIDERS, variable
 from tests.support.queues import Batch, MemoryQueue, Message
 from tests.support.standins import StandinsView
 
@@ -101,7 +101,7 @@ async def test_the_service_s_own_trouble_loses_no_job_with_a_double_of_the_deliv
     client: httpx.AsyncClient, env: Env, marker: str, status: int
 ) -> None:
     message = Message(await sent(client, env, chat(marker)))
-    default = {f"{PROVIDERS[0].upper()}_MODEL": f"standin-{status}"}
+    default = {variable(PROVIDERS[0], "MODEL"): f"standin-{status}"}
     await deliver(env | default, message)
     assert message.outcomes == [10]
 

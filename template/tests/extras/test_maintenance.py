@@ -8,7 +8,7 @@ import pytest
 
 from service.maintenance import Maintenance, MaintenanceError, maintenance
 from tests.conftest import TRIGGERED_AT, WAYS, Env, served_at, service_context
-from tests.support.choices import PROVIDERS
+from tests.support.choices import PROVIDERS, variable
 
 STRIKE = "/cdn-cgi/local/scheduled"
 """Where the local server runs the scheduled handler, as `wrangler dev` does."""
@@ -62,7 +62,7 @@ async def test_each_task_has_a_line_of_its_own_under_one_id(
 async def test_a_setting_that_is_missing_is_named_before_a_chat_needs_it(
     env: Env, provider: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = f"{provider.upper()}_API_KEY"
+    name = variable(provider, "API_KEY")
     async with service_context({**env, name: ""}) as context:
         with pytest.raises(MaintenanceError, match=r"^settings$"):
             await context.get(maintenance).run()

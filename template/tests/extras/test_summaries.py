@@ -12,7 +12,7 @@ from service.providers.base import OverloadedError
 from service.summaries import CHUNK_CHARS, FinalError, Summaries, chunks
 from service.summaries import summaries as build
 from tests.conftest import SERVED_AT, Env, new_address, serve, service_context
-from tests.support.choices import PROVIDERS
+from tests.support.choices import PROVIDERS, variable
 from tests.support.clients import answer_when
 from tests.support.standins import StandinsView
 from tests.support.workflows import MemorySteps, MemoryWorkflow
@@ -165,7 +165,7 @@ async def test_with_double_steps_what_was_done_is_not_done_again(
 async def test_with_double_steps_only_what_may_pass_is_to_be_repeated(
     env: Env, model: str, error: type[Exception]
 ) -> None:
-    async with service_context({**env, f"{PROVIDERS[0].upper()}_MODEL": model}) as context:
+    async with service_context({**env, variable(PROVIDERS[0], "MODEL"): model}) as context:
         with pytest.raises(error):
             await context.get(build).run(ID, params("A text."), MemorySteps())
 

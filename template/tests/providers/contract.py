@@ -3,9 +3,10 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from service.providers.base import (
     ContentBlockedError,
     Delta,
     Finish,
+    LocationError,
     MalformedAnswerError,
     Message,
     OverloadedError,
@@ -37,12 +39,14 @@ from service.providers.base import (
     UnavailableModelError,
     Usage,
 )
+from service.providers.chosen import chosen
 from service.providers.errors import MAX_DETAIL_CHARS, ReportedError
 from service.providers.sse import MAX_EVENT_CHARS, Event
 from service.providers.transport import MAX_ANSWER_BYTES
 from service.providers.upstream import RETRY, HttpProvider
 from service.retry import Retry
-from service.settings import Environment
+from tests.conftest import Env
+from tests.support.choices import variable
 from tests.support.standins import BASE_PATHS, CALLS, KEY, StandinsView
 
 NOWHERE = "http://127.0.0.1:1"
@@ -87,12 +91,26 @@ EVENTS = st.from_regex(
 )
 
 
+Case = tuple[int, Any, type[ProviderError]]
+"""The status and the body of an error, and what it is."""
+
+CALLERS_FAULT = (BadRequestError, ContentBlockedError)
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One provider: its name, how it is made, and where its API differs from most."""
+    """One provider, what is known of its API, and where that differs from most.
 
-    name: str
-    make: Callable[[Environment, httpx.AsyncClient, Retry], HttpProvider]
+    `errors` are what the API's documentation and its users report, the last of them one that is the
+    service's trouble. Each of `refused` makes a body, with some of its parameters replaced, one
+    that the API refuses.
+    """
+
+    provider: type[HttpProvider]
+    gateway_path: str
+    errors: Sequence[Case]
+    refused: Sequence[Mapping[str, object]]
+    telemetry_name: str | None = None
     request_id: str | None = "req_standin"
     retries_conflicts: bool = True
     tells_refusals: bool = True
@@ -104,6 +122,13 @@ class Kind:
     wrong_key_status: int = 401
     stop: str = "stop"
     """The finish reason of a whole answer, in the API's own word."""
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    def make(self, env: Env, http: httpx.AsyncClient, retry: Retry) -> HttpProvider:
+        return self.provider(self.provider.settings.load(env), http, retry)
 
 
 @dataclass(frozen=True)
@@ -129,13 +154,13 @@ class Caller:
         self, *, key: str = KEY, base_url: str | None = None, **settings: str
     ) -> HttpProvider:
         """The provider, on the stand-ins if it is told nothing else; it does not sleep."""
-        prefix = self._kind.name.upper()
-        env = {
+        name = self._kind.name
+        env: Env = {
             "ENVIRONMENT": "local",
-            f"{prefix}_API_KEY": key,
-            f"{prefix}_BASE_URL": base_url or self._standins.url + BASE_PATHS[self._kind.name],
-            f"{prefix}_MODEL": "standin-echo",
-            f"{prefix}_MODELS": "*",
+            variable(name, "API_KEY"): key,
+            variable(name, "BASE_URL"): base_url or self._standins.url + BASE_PATHS[name],
+            variable(name, "MODEL"): "standin-echo",
+            variable(name, "MODELS"): "*",
             **settings,
         }
         policy = replace(RETRY, sleep=self._sleep, random=lambda: 1.0)
@@ -170,17 +195,73 @@ class ProviderContract:
 
     kind: Kind
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Give the tests of documented errors and refused bodies each of the provider's."""
+        if "error_case" in metafunc.fixturenames:
+            ids = [f"{status}-{error.kind}" for status, _, error in self.kind.errors]
+            metafunc.parametrize("error_case", self.kind.errors, ids=ids)
+        if "refused" in metafunc.fixturenames:
+            metafunc.parametrize("refused", self.kind.refused)
+
     @property
     def provider(self) -> HttpProvider:
         """The provider, for what needs no call: nobody would answer one."""
-        prefix = self.kind.name.upper()
         nobody = httpx.AsyncBaseTransport()
-        env = {f"{prefix}_API_KEY": KEY, f"{prefix}_MODEL": "m"}
+        values = {"API_KEY": KEY, "MODEL": "m", "BASE_URL": "https://api.example"}
+        env: Env = {variable(self.kind.name, name): value for name, value in values.items()}
         return self.kind.make(env, httpx.AsyncClient(transport=nobody), RETRY)
 
     @pytest.fixture
     def caller(self, standins: StandinsView) -> Caller:
         return Caller(self.kind, standins)
+
+    def test_gateways_and_conventions_have_its_name(self) -> None:
+        assert self.provider.gateway_path == self.kind.gateway_path
+        assert self.kind.provider.telemetry_name == self.kind.telemetry_name
+
+    async def test_documented_errors_that_are_not_the_requests_fault_are_the_services_trouble(
+        self, env: Env, error_case: Case
+    ) -> None:
+        status, body, expected = error_case
+        error = await self.refusal(env, status, body)
+        assert isinstance(error, expected)
+        assert error.status == status
+        lasting = (AccountError, AuthenticationError, LocationError, UnavailableModelError)
+        if isinstance(error, lasting):
+            assert (error.is_passed_on, error.retryable) == (True, False)
+        if isinstance(error, CALLERS_FAULT):
+            assert (error.is_passed_on, error.retryable) == (False, False)
+
+    async def test_an_error_in_place_of_an_answer_is_the_providers_error(self, env: Env) -> None:
+        _, body, expected = self.kind.errors[-1]
+        error = await self.refusal(env, 200, body)
+        # Without a status, not every API tells what it was.
+        assert isinstance(error, (expected, ServerError))
+        assert error.is_passed_on
+
+    async def refusal(self, env: Env, status: int, body: object) -> ProviderError:
+        """The error of a call that is answered so."""
+        transport = httpx.MockTransport(lambda _request: httpx.Response(status, json=body))
+        async with httpx.AsyncClient(transport=transport) as http:
+            provider = chosen(env, http, Retry(1))[self.kind.name]()
+            question = Message(role="user", content="hello")
+            with pytest.raises(ProviderError) as caught:
+                await provider.complete(ChatRequest(messages=(question,)))
+        return caught.value
+
+    async def test_the_stand_in_refuses_what_the_api_refuses(
+        self, caller: Caller, standins: StandinsView, refused: Mapping[str, object]
+    ) -> None:
+        provider = self.provider
+        url = standins.url + BASE_PATHS[self.kind.name] + CALLS[self.kind.name]
+        body = provider.body(caller.request(), "m")
+        known = {name: value for name, value in body.items() if value is not None}
+        statuses = [
+            (await standins.http.post(url, headers=provider.headers(KEY), json=sent)).status_code
+            for sent in (known, {**known, **refused})
+        ]
+        assert statuses[0] == 200
+        assert statuses[1] in {400, 422}
 
     async def test_answers(self, caller: Caller) -> None:
         completion = await caller.provider().complete(caller.request())
@@ -342,7 +423,7 @@ class ProviderContract:
     async def test_a_default_model_that_does_not_exist_is_the_services_trouble(
         self, caller: Caller
     ) -> None:
-        provider = caller.provider(**{f"{self.kind.name.upper()}_MODEL": "standin-404"})
+        provider = caller.provider(**{variable(self.kind.name, "MODEL"): "standin-404"})
         with pytest.raises(UnavailableModelError) as caught:
             await provider.complete(caller.request())
         assert (caught.value.retryable, caught.value.is_passed_on) == (False, True)

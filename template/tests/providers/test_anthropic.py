@@ -1,22 +1,31 @@
 """Anthropic's own formats."""
 
 import json
+from typing import Any
 
 import pytest
 
 from service.providers.anthropic import DEFAULT_MAX_TOKENS, Anthropic, AnthropicSettings
 from service.providers.base import (
+    AccountError,
+    AuthenticationError,
+    BadRequestError,
     ChatRequest,
     ContentBlockedError,
     Delta,
+    LocationError,
     MalformedAnswerError,
     Message,
     OverloadedError,
+    PermissionDeniedError,
+    ProviderTimeoutError,
+    RateLimitedError,
     ServerError,
+    UnavailableModelError,
     Usage,
 )
 from service.settings import SettingsError
-from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+from tests.providers.contract import Caller, Case, Kind, ProviderContract, text_and_finish
 
 
 def events(*data: dict[str, object]) -> str:
@@ -30,12 +39,68 @@ def said(text: str) -> dict[str, object]:
     return {"type": "content_block_delta", "index": 0, "delta": delta}
 
 
+def error(kind: str, message: str = "No.", code: str | None = None) -> Any:
+    details = {"error_code": code} if code else None
+    return {"type": "error", "error": {"type": kind, "message": message, "details": details}}
+
+
+ERRORS: list[Case] = [
+    (400, error("invalid_request_error"), BadRequestError),
+    (
+        400,
+        error(
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans &"
+            " Billing to upgrade or purchase credits.",
+        ),
+        AccountError,
+    ),
+    (
+        400,
+        error("invalid_request_error", "You have reached your specified API usage limits."),
+        AccountError,
+    ),
+    (
+        400,
+        error(
+            "invalid_request_error",
+            "You have reached your specified workspace API usage limits.",
+        ),
+        AccountError,
+    ),
+    (
+        400,
+        error("invalid_request_error", "This organization has been disabled."),
+        AccountError,
+    ),
+    (
+        400,
+        error("invalid_request_error", "Output blocked by content filtering policy"),
+        ContentBlockedError,
+    ),
+    (401, error("authentication_error"), AuthenticationError),
+    (402, error("billing_error"), AccountError),
+    (403, error("permission_error"), PermissionDeniedError),
+    (403, error("forbidden", "Request not allowed"), LocationError),
+    (404, error("not_found_error", "model: claude-2"), UnavailableModelError),
+    (409, error("conflict_error"), OverloadedError),
+    (413, error("request_too_large"), BadRequestError),
+    (429, error("rate_limit_error"), RateLimitedError),
+    (429, error("rate_limit_error", code="enforced_spend_limit_reached"), AccountError),
+    (504, error("timeout_error"), ProviderTimeoutError),
+    (529, error("overloaded_error"), OverloadedError),
+]
+"""Status and body as the API's documentation and its users report them, and what they are."""
+
+
 class TestAnthropic(ProviderContract):
     """The contract, and what is Anthropic's alone."""
 
     kind = Kind(
-        "anthropic",
-        lambda env, http, retry: Anthropic(AnthropicSettings.load(env), http, retry),
+        Anthropic,
+        gateway_path="anthropic/v1",
+        errors=ERRORS,
+        refused=[{"messages": [{"role": "system", "content": "Hi"}]}, {"max_tokens": None}],
         stop="end_turn",
     )
 

@@ -5,19 +5,24 @@ import json
 import pytest
 
 from service.providers.base import (
+    AccountError,
+    AuthenticationError,
     BadRequestError,
     ChatRequest,
+    ContentBlockedError,
     Delta,
     MalformedAnswerError,
     Message,
     ProviderError,
     ProviderTimeoutError,
+    RateLimitedError,
     ServerError,
+    UnavailableModelError,
     Usage,
 )
 from service.providers.cohere import Cohere, CohereSettings
 from service.settings import SettingsError
-from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+from tests.providers.contract import Caller, Case, Kind, ProviderContract, text_and_finish
 
 
 def events(*data: dict[str, object]) -> str:
@@ -35,12 +40,40 @@ def end(**delta: object) -> dict[str, object]:
     return {"type": "message-end", "delta": delta}
 
 
+ERRORS: list[Case] = [
+    (400, {"message": "invalid request: message must be at least 1 token"}, BadRequestError),
+    (401, {"message": "invalid api token"}, AuthenticationError),
+    (402, {"message": "Please add or update your payment method"}, AccountError),
+    (404, {"message": "model 'command' was removed"}, UnavailableModelError),
+    (422, {"message": "invalid type"}, BadRequestError),
+    (
+        429,
+        {
+            "message": "You are using a Trial key, which is limited to 1000 API calls / month."
+            " You can continue to use the Trial key for free."
+        },
+        AccountError,
+    ),
+    (
+        429,
+        {"message": "You are using a Trial key, which is limited to 40 API calls / minute."},
+        RateLimitedError,
+    ),
+    (498, {"message": "a word on the deny list"}, ContentBlockedError),
+    (499, {"message": "request cancelled"}, ProviderError),
+    (500, {"message": "internal server error"}, ServerError),
+]
+"""Status and body as the API's documentation and its users report them, and what they are."""
+
+
 class TestCohere(ProviderContract):
     """The contract, and what is Cohere's alone."""
 
     kind = Kind(
-        "cohere",
-        lambda env, http, retry: Cohere(CohereSettings.load(env), http, retry),
+        Cohere,
+        gateway_path="cohere/v2",
+        errors=ERRORS,
+        refused=[{"max_completion_tokens": 9}],
         tells_refusals=False,
         stop="COMPLETE",
         ends_before_its_last_event=False,

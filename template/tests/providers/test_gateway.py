@@ -25,22 +25,15 @@ from service.providers.base import (
 )
 from service.providers.chosen import chosen
 from service.providers.gateway import MONTH, AIGateway, GatewaySettings
-from service.providers.upstream import RETRY
+from service.providers.upstream import RETRY, HttpProvider
 from service.settings import SettingsError
 from tests.conftest import Env, serve
 from tests.support.choices import PROVIDERS
-from tests.support.standins import KEY, StandinsView
+from tests.support.standins import CALLS, KEY, StandinsView
 
 TOKEN = "standin-gateway-token"  # noqa: S105
 ACCOUNT = "0" * 32
 SETTINGS = {"AI_GATEWAY_ACCOUNT_ID": ACCOUNT, "AI_GATEWAY_ID": "my-gateway"}
-PATHS = {
-    "openai": "openai/chat/completions",
-    "anthropic": "anthropic/v1/messages",
-    "cohere": "cohere/v2/chat",
-    "google": "google-ai-studio/v1beta/models/standin-echo:generateContent",
-    "mistral": "mistral/v1/chat/completions",
-}
 
 EVERY_PROVIDER = pytest.mark.parametrize("name", PROVIDERS)
 
@@ -61,10 +54,13 @@ def provider(name: str, env: Env, http: httpx.AsyncClient) -> Provider:
 async def test_calls_go_through_the_gateway_with_the_provider_s_own_key(
     env: Env, http: httpx.AsyncClient, standins: StandinsView, marker: str, name: str
 ) -> None:
-    completion = await provider(name, env, http).complete(question(marker))
+    asked = provider(name, env, http)
+    assert isinstance(asked, HttpProvider)
+    completion = await asked.complete(question(marker))
     assert completion.text == f"You said: {marker}"
     (call,) = await standins.journal(marker)
-    assert call["path"] == f"/gateway/{ACCOUNT}/standin/{PATHS[name]}"
+    place = f"/gateway/{ACCOUNT}/standin/{asked.gateway_path}"
+    assert call["path"] == place + CALLS[name]
     assert KEY in json.dumps(call["headers"])
     assert not [header for header in call["headers"] if header.startswith("cf-aig-")]
 

@@ -1,27 +1,33 @@
 """Google's own formats: those of the Gemini API."""
 
 import json
+from typing import Any
 
 import pytest
 
 from service.providers.base import (
+    AccountError,
     AuthenticationError,
     BadRequestError,
     ChatRequest,
     ContentBlockedError,
     Delta,
+    LocationError,
     MalformedAnswerError,
     Message,
     OverloadedError,
+    PermissionDeniedError,
     ProviderError,
+    ProviderTimeoutError,
     RateLimitedError,
     ServerError,
+    UnavailableModelError,
     Usage,
 )
 from service.providers.google import Google, GoogleSettings
 from service.retry_after import MAX_RETRY_AFTER
 from service.settings import SettingsError
-from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+from tests.providers.contract import Caller, Case, Kind, ProviderContract, text_and_finish
 
 
 def events(*data: dict[str, object]) -> str:
@@ -35,12 +41,58 @@ def said(*texts: str, **candidate: object) -> dict[str, object]:
     return {"candidates": [{"content": content, **candidate}]}
 
 
+def error(code: int, status: str, message: str = "No.", reason: str | None = None) -> Any:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}]
+    error = {"code": code, "status": status, "message": message}
+    return {"error": error | ({"details": details} if reason else {})}
+
+
+ERRORS: list[Case] = [
+    (400, error(400, "INVALID_ARGUMENT"), BadRequestError),
+    (400, error(400, "INVALID_ARGUMENT", reason="API_KEY_INVALID"), AuthenticationError),
+    (
+        400,
+        error(
+            400,
+            "FAILED_PRECONDITION",
+            "User location is not supported for the API use.",
+        ),
+        LocationError,
+    ),
+    (
+        400,
+        error(
+            400,
+            "FAILED_PRECONDITION",
+            "Gemini API free tier is not available in your country. Please enable billing.",
+        ),
+        AccountError,
+    ),
+    (402, error(402, "RESOURCE_EXHAUSTED"), AccountError),
+    (403, error(403, "PERMISSION_DENIED"), PermissionDeniedError),
+    (403, error(403, "PERMISSION_DENIED", reason="BILLING_DISABLED"), AccountError),
+    (403, error(403, "PERMISSION_DENIED", reason="CONSUMER_SUSPENDED"), AccountError),
+    (404, error(404, "NOT_FOUND", "models/gemini-1 is not found"), UnavailableModelError),
+    (429, error(429, "RESOURCE_EXHAUSTED"), RateLimitedError),
+    (500, error(500, "INTERNAL"), ServerError),
+    (503, error(503, "UNAVAILABLE"), OverloadedError),
+    (504, error(504, "DEADLINE_EXCEEDED"), ProviderTimeoutError),
+]
+"""Status and body as the API's documentation and its users report them, and what they are."""
+
+
 class TestGoogle(ProviderContract):
     """The contract, and what is Google's alone."""
 
     kind = Kind(
-        "google",
-        lambda env, http, retry: Google(GoogleSettings.load(env), http, retry),
+        Google,
+        gateway_path="google-ai-studio/v1beta",
+        telemetry_name="gcp.gemini",
+        errors=ERRORS,
+        refused=[
+            {"contents": [{"role": "assistant", "parts": [{"text": "Hi"}]}]},
+            {"messages": [{"role": "user", "content": "Hi"}]},
+        ],
         request_id=None,
         retries_conflicts=False,
         wrong_key_status=400,

@@ -1,30 +1,62 @@
 """Mistral's own formats."""
 
 import json
+from typing import Any
 
 import pytest
 
 from service.providers.base import (
+    AccountError,
+    AuthenticationError,
     BadRequestError,
     ChatRequest,
     Delta,
     MalformedAnswerError,
     Message,
+    OverloadedError,
+    PermissionDeniedError,
     RateLimitedError,
     ServerError,
+    UnavailableModelError,
     Usage,
 )
 from service.providers.mistral import Mistral, MistralSettings, PermissionOrContentError
 from service.settings import SettingsError
-from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+from tests.providers.contract import Caller, Case, Kind, ProviderContract, text_and_finish
+
+
+def error(kind: str, code: str | None = None, message: str = "No.") -> Any:
+    return {"object": "error", "type": kind, "code": code, "message": message, "param": None}
+
+
+ERRORS: list[Case] = [
+    (400, error("invalid_request_error"), BadRequestError),
+    (400, error("invalid_model", "1500", "Invalid model: old"), UnavailableModelError),
+    (401, {"message": "Unauthorized", "request_id": "1"}, AuthenticationError),
+    (402, error("payment_required"), AccountError),
+    (
+        403,
+        {"message": "Inactive subscription or usage limit reached"},
+        AccountError,
+    ),
+    (403, error("forbidden"), PermissionDeniedError),
+    (404, error("invalid_request_error", "unknown_model"), UnavailableModelError),
+    (422, {"detail": [{"loc": ["body", "temperature"], "msg": "too high"}]}, BadRequestError),
+    (429, error("rate_limited", "1300"), RateLimitedError),
+    (503, error("unreachable_backend", "1100"), OverloadedError),
+]
+"""Status and body as the API's documentation and its users report them, and what they are."""
 
 
 class TestMistral(ProviderContract):
     """The contract, and what is Mistral's alone."""
 
     kind = Kind(
-        "mistral",
-        lambda env, http, retry: Mistral(MistralSettings.load(env), http, retry),
+        Mistral,
+        gateway_path="mistral/v1",
+        telemetry_name="mistral_ai",
+        errors=ERRORS,
+        refused=[{"stream_options": {}}],
         retries_conflicts=False,
         tells_refusals=False,
         tells_blocks=False,

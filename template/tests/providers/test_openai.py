@@ -1,25 +1,68 @@
 """OpenAI's own formats."""
 
 import json
+from typing import Any
 
 import pytest
 
 from service.providers.base import (
+    AccountError,
+    AuthenticationError,
+    BadRequestError,
     ChatRequest,
+    ContentBlockedError,
+    LocationError,
     MalformedAnswerError,
     Message,
+    OverloadedError,
+    PermissionDeniedError,
     RateLimitedError,
+    ServerError,
+    UnavailableModelError,
     Usage,
 )
 from service.providers.openai import OpenAI, OpenAISettings
 from service.settings import SettingsError
-from tests.providers.contract import Caller, Kind, ProviderContract, text_and_finish
+from tests.providers.contract import Caller, Case, Kind, ProviderContract, text_and_finish
+
+
+def error(kind: str, code: str | None = None, message: str = "No.") -> Any:
+    return {"error": {"type": kind, "code": code, "message": message, "param": None}}
+
+
+ERRORS: list[Case] = [
+    (400, error("invalid_request_error"), BadRequestError),
+    (400, error("invalid_request_error", "context_length_exceeded"), BadRequestError),
+    (400, error("invalid_request_error", "invalid_prompt"), ContentBlockedError),
+    (400, error("invalid_request_error", "billing_hard_limit_reached"), AccountError),
+    (400, error("invalid_request_error", "model_not_found"), UnavailableModelError),
+    (401, error("invalid_request_error", "invalid_api_key"), AuthenticationError),
+    (403, error("invalid_request_error", "model_not_found"), UnavailableModelError),
+    (403, error("request_forbidden", "unsupported_country_region_territory"), LocationError),
+    (403, error("permission_error"), PermissionDeniedError),
+    (404, error("invalid_request_error", "model_not_found"), UnavailableModelError),
+    (429, error("requests", "rate_limit_exceeded"), RateLimitedError),
+    (429, error("insufficient_quota", "insufficient_quota"), AccountError),
+    (429, error("insufficient_quota", "credit_balance_exhausted"), AccountError),
+    (429, error("insufficient_quota", "organization_spend_limit_exceeded"), AccountError),
+    (429, error("insufficient_quota", "organization_usage_limit_exceeded"), AccountError),
+    (429, error("insufficient_quota", "project_spend_limit_exceeded"), AccountError),
+    (429, error("billing_not_active", "billing_not_active"), AccountError),
+    (500, error("server_error"), ServerError),
+    (503, error("service_unavailable_error", "slow_down"), OverloadedError),
+]
+"""Status and body as the API's documentation and its users report them, and what they are."""
 
 
 class TestOpenAI(ProviderContract):
     """The contract, and what is OpenAI's alone."""
 
-    kind = Kind("openai", lambda env, http, retry: OpenAI(OpenAISettings.load(env), http, retry))
+    kind = Kind(
+        OpenAI,
+        gateway_path="openai",
+        errors=ERRORS,
+        refused=[{"max_tokens": 9}, {"model": 4}],
+    )
 
     async def test_sends_only_what_was_set(self, caller: Caller) -> None:
         await caller.provider().complete(caller.request())

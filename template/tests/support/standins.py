@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from tests.support.choices import AUTH
+from service.providers.chosen import PROVIDERS
+from tests.support.choices import ADDRESSES, AUTH
 
 AUTHORIZED_PARTY = "http://localhost:3000"
 KEY = "standin-key"
@@ -21,21 +23,11 @@ AUTH_ENV = {
 """What this service is to expect of them."""
 
 BASE_PATHS = {
-    "openai": "/openai/v1",
-    "anthropic": "/anthropic/v1",
-    "cohere": "/cohere/v2",
-    "google": "/google/v1beta",
-    "mistral": "/mistral/v1",
+    name: f"/{name.replace('-', '_')}{urlsplit(url).path}" for name, url in ADDRESSES.items()
 }
 """Where the stand-in for each provider's API is."""
 
-CALLS = {
-    "openai": "/chat/completions",
-    "anthropic": "/messages",
-    "cohere": "/chat",
-    "google": "/models/standin-echo:generateContent",
-    "mistral": "/chat/completions",
-}
+CALLS = {each.name: each.path.format(model="standin-echo") for each in PROVIDERS}
 """Where each API takes calls, below that."""
 
 

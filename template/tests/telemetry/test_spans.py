@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.providers.chosen import PROVIDERS as CHOSEN
 from tests.conftest import Env, new_name, serve
 from tests.support.choices import HAS_AUTH, HAS_GATEWAY, PROVIDERS
 from tests.support.standins import KEY
@@ -15,13 +16,7 @@ if sys.platform == "emscripten":
 else:
     from tests.support.tracing_cpython import Span, tracing, without_tracing
 
-NAMES = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "cohere": "cohere",
-    "google": "gcp.gemini",
-    "mistral": "mistral_ai",
-}
+NAMES = {each.name: each.telemetry_name or each.name for each in CHOSEN}
 
 
 async def spans_of(client: httpx.AsyncClient, env: Env, **body: Any) -> list[Span]:

@@ -126,6 +126,8 @@ class Anthropic(HttpProvider):
     """The Messages API."""
 
     name = "anthropic"
+    settings = AnthropicSettings
+    gateway_path = "anthropic/v1"
     path = "/messages"
     request_id_header = "request-id"
     finish_reasons: ClassVar = {
@@ -250,3 +252,6 @@ class _Reader(Reader):
         # Each count is of the whole answer so far, and stands until the next.
         if usage is not None:
             self._usage = usage.over(self._usage)
+
+
+PROVIDER = Anthropic

@@ -90,6 +90,8 @@ class Cohere(HttpProvider):
     """The Chat API."""
 
     name = "cohere"
+    settings = CohereSettings
+    gateway_path = "cohere/v2"
     path = "/chat"
     request_id_header = "x-debug-trace-id"
     finish_reasons: ClassVar = {
@@ -186,3 +188,6 @@ def _usage(usage: _Usage | None) -> Usage:
         output_tokens=counts.output_tokens,
         cached_tokens=usage.cached_tokens,
     )
+
+
+PROVIDER = Cohere

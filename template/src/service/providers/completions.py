@@ -80,8 +80,16 @@ class ChatCompletions(HttpProvider):
     """An API of chat completions."""
 
     path = "/chat/completions"
-    max_tokens: ClassVar[str]
+    max_tokens: ClassVar[str] = "max_tokens"
     """What the API calls the most tokens that an answer may have."""
+    stream_options: ClassVar = {"stream": True, "stream_options": {"include_usage": True}}
+    finish_reasons: ClassVar = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "function_call": "tool_calls",
+        "content_filter": "content_filter",
+    }
 
     def headers(self, key: str) -> dict[str, str]:
         """A bearer token."""

@@ -23,15 +23,6 @@ from service.settings import HeaderSecret, ServiceUrl, Settings
 BASE_URL = "https://gateway.ai.cloudflare.com/v1"
 MONTH = 30 * 24 * 60 * 60
 
-PATHS: Mapping[str, str] = {
-    "openai": "openai",
-    "anthropic": "anthropic/v1",
-    "cohere": "cohere/v2",
-    "google": "google-ai-studio/v1beta",
-    "mistral": "mistral/v1",
-}
-"""What stands for each API's own address, below the gateway's."""
-
 NO_ANSWER = 2005
 """The code of its error, a 400, for a provider that did not answer: what others call a 502."""
 
@@ -97,12 +88,10 @@ class AIGateway:
             headers["cf-aig-metadata"] = json.dumps(settings.metadata)
         return headers
 
-    def base_url(self, provider: str) -> str:
-        """Where the gateway takes calls for that provider."""
+    def base_url(self, path: str) -> str:
+        """Where the gateway takes calls for the API with that `gateway_path`."""
         settings = self._settings
-        return "/".join(
-            (settings.base_url, settings.account_id, settings.gateway_id, PATHS[provider])
-        )
+        return f"{settings.base_url}/{settings.account_id}/{settings.gateway_id}/{path}"
 
     def passage(self, headers: Mapping[str, str]) -> Passage:
         """Whether an answer came out of the cache, and its entry in the gateway's log."""

@@ -142,6 +142,9 @@ class Google(HttpProvider):
     """The Gemini API of AI Studio."""
 
     name = "google"
+    settings = GoogleSettings
+    gateway_path = "google-ai-studio/v1beta"
+    telemetry_name = "gcp.gemini"
     path = "/models/{model}:generateContent"
     stream_path = "/models/{model}:streamGenerateContent?alt=sse"
     stream_options: ClassVar = {}
@@ -291,3 +294,6 @@ def _usage(usage: _Usage | None) -> Usage:
 def _sum(*counts: int | None) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
+
+
+PROVIDER = Google

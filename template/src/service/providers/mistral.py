@@ -41,8 +41,11 @@ class Mistral(ChatCompletions):
     """Chat completions of Mistral's models."""
 
     name = "mistral"
-    max_tokens = "max_tokens"
+    settings = MistralSettings
+    gateway_path = "mistral/v1"
+    telemetry_name = "mistral_ai"
     request_id_header = "mistral-correlation-id"
+    stream_options: ClassVar = {"stream": True}
     finish_reasons: ClassVar = {
         "stop": "stop",
         "length": "length",
@@ -101,3 +104,6 @@ def _words(message: object) -> str | None:
         case {"msg": inner} | {"detail": inner}:
             return _words(inner)
     return None
+
+
+PROVIDER = Mistral

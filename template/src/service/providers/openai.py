@@ -1,7 +1,5 @@
 """OpenAI: chat completions, https://platform.openai.com/docs/api-reference/chat."""
 
-from typing import ClassVar
-
 from service.providers.base import (
     AccountError,
     ContentBlockedError,
@@ -26,16 +24,10 @@ class OpenAI(ChatCompletions):
     """Chat completions of OpenAI, or of whoever speaks its language."""
 
     name = "openai"
+    settings = OpenAISettings
+    gateway_path = "openai"
     max_tokens = "max_completion_tokens"  # newer models refuse it by its older name
     request_id_header = "x-request-id"
-    stream_options: ClassVar = {"stream": True, "stream_options": {"include_usage": True}}
-    finish_reasons: ClassVar = {
-        "stop": "stop",
-        "length": "length",
-        "tool_calls": "tool_calls",
-        "function_call": "tool_calls",
-        "content_filter": "content_filter",
-    }
     # https://developers.openai.com/api/docs/guides/error-codes
     errors = ErrorTable(
         names={
@@ -63,3 +55,6 @@ class OpenAI(ChatCompletions):
             "server_overloaded": 503,
         },
     )
+
+
+PROVIDER = OpenAI

@@ -143,8 +143,8 @@ class Gateway(Protocol):
     def headers(self) -> Mapping[str, str]:
         """What it is told with each call."""
 
-    def base_url(self, provider: str) -> str:
-        """Where it takes calls for that provider's API, without a slash at its end."""
+    def base_url(self, path: str) -> str:
+        """Where it takes calls for the API with that `gateway_path`, without a slash at its end."""
 
     def passage(self, headers: Mapping[str, str]) -> Passage:
         """What an answer's headers say of its way through."""
@@ -160,6 +160,9 @@ class HttpProvider(ABC):
     """
 
     name: ClassVar[str]
+    settings: ClassVar[type[ApiSettings]]
+    telemetry_name: ClassVar[str | None] = None
+    """What OpenTelemetry's conventions call the provider, where that is not its name."""
     path: ClassVar[str]
     """Where calls go, below the API's address; `{model}` stands for the model's name."""
     stream_path: ClassVar[str | None] = None
@@ -180,7 +183,12 @@ class HttpProvider(ABC):
         self._settings = settings
         self._client = client
         self._retry = retry
-        self._gateway = gateway
+        self._gateway = gateway if self.gateway_path else None
+
+    @property
+    @abstractmethod
+    def gateway_path(self) -> str:
+        """What stands for the API's address below an AI Gateway's; empty where calls go past it."""
 
     @property
     def default_model(self) -> str:
@@ -352,7 +360,7 @@ class HttpProvider(ABC):
         self, path: str, body: Mapping[str, object], request: ChatRequest, model: str
     ) -> Answer:
         gateway, headers = self._gateway, self.headers(self._settings.api_key.get_secret_value())
-        base_url = gateway.base_url(self.name) if gateway else self._settings.base_url
+        base_url = gateway.base_url(self.gateway_path) if gateway else self._settings.base_url
         call = self._client.build_request(
             "POST",
             base_url + path.format(model=quote(model, safe="")),

@@ -4,15 +4,16 @@ https://github.com/open-telemetry/semantic-conventions-genai has them; what it h
 begins with "app". No span has an attribute for what was said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from service.context import Context
+from service.providers.chosen import PROVIDERS
 from service.runtime import StartSpan
 from service.telemetry.events import BEGIN, Begin, ProviderCall, Record
 
 OPERATION = "chat"
-PROVIDERS = {"google": "gcp.gemini", "mistral": "mistral_ai"}
-"""The conventions' names for providers, where they are not ours."""
+NAMES: Mapping[str, str] = {each.name: each.telemetry_name or each.name for each in PROVIDERS}
+"""The conventions' names for providers, by ours."""
 
 Attribute = tuple[str, str | int | float | bool | None]
 
@@ -28,7 +29,7 @@ class Spans:
         end = self._start_span(f"{OPERATION} {model}")
         asked = {
             "gen_ai.operation.name": OPERATION,
-            "gen_ai.provider.name": PROVIDERS.get(provider, provider),
+            "gen_ai.provider.name": NAMES.get(provider, provider),
             "gen_ai.request.model": model,
         }
 

@@ -1,29 +1,22 @@
 """OpenAI's chat completions."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar
 
-from dev.standins.api import Body, Question, Reply, event
+from dev.standins.api import Body, Reply
 from dev.standins.completions import ChatCompletions
 
 
 class OpenAI(ChatCompletions):
-    """Refusals in a place of their own, and usage in a stream where it was asked for."""
+    """Refusals in a place of their own."""
 
-    path = "/openai/v1/chat/completions"
+    base = "/openai/v1"
+    gateway_path = "openai"
     request_id = "x-request-id"
     parameters = frozenset(
         {"model", "messages", "max_completion_tokens", "temperature", "stream", "stream_options"}
     )
     _types: ClassVar = {429: "requests", 500: "server_error", 503: "server_error"}
     _codes: ClassVar = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
-
-    def question(self, place: Mapping[str, str], body: Body) -> Question:
-        """As the others', and whether usage is wanted in a stream."""
-        options = body.get("stream_options")
-        wanted = isinstance(options, dict) and options.get("include_usage") is True
-        return replace(super().question(place, body), usage_wanted=wanted)
 
     def error(self, status: int, message: str) -> Body:
         """An object named error."""
@@ -50,20 +43,6 @@ class OpenAI(ChatCompletions):
     def word(self, reply: Reply, text: str) -> str:
         """A chunk with content, or with refusal."""
         return self.chunk(reply, {"refusal" if reply.finish == "refusal" else "content": text})
-
-    def closing(self, reply: Reply) -> str:
-        """A chunk with the finish reason, one with the usage if it was asked for, and the end."""
-        head = self.head(reply, "chat.completion.chunk")
-        usage = {**head, "choices": [], "usage": self.usage(reply)}
-        return (
-            self.chunk(reply, {}, self.finish_reasons[reply.finish])
-            + (event(usage) if reply.question.usage_wanted else "")
-            + event("[DONE]")
-        )
-
-    def failure(self, message: str) -> str:
-        """The error object in place of a chunk."""
-        return event(self.error(500, message))
 
 
 API = OpenAI()

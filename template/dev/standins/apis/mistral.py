@@ -9,7 +9,8 @@ from dev.standins.completions import ChatCompletions
 class Mistral(ChatCompletions):
     """No place for refusals, and usage in the last chunk of every stream."""
 
-    path = "/mistral/v1/chat/completions"
+    base = "/mistral/v1"
+    gateway_path = "mistral/v1"
     request_id = "mistral-correlation-id"
     wrong_body = 422
     parameters = frozenset({"model", "messages", "max_tokens", "temperature", "stream"})
@@ -36,10 +37,6 @@ class Mistral(ChatCompletions):
         """A chunk with the finish reason and the usage, and the end."""
         finish = self.finish_reasons[reply.finish]
         return self.chunk(reply, {"content": ""}, finish, usage=self.usage(reply)) + event("[DONE]")
-
-    def failure(self, message: str) -> str:
-        """The error in place of a chunk."""
-        return event(self.error(500, message))
 
 
 API = Mistral()

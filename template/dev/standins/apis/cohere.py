@@ -8,7 +8,9 @@ from dev.standins.api import Api, Body, Reply, event
 class Cohere(Api):
     """Content in blocks, events of many types, and counts of tokens that are floats."""
 
-    path = "/cohere/v2/chat"
+    base = "/cohere/v2"
+    gateway_path = "cohere/v2"
+    path = "/chat"
     request_id = "x-debug-trace-id"
     parameters = frozenset({"model", "messages", "max_tokens", "temperature", "stream"})
     _finish_reasons: ClassVar = {"stop": "COMPLETE", "length": "MAX_TOKENS", "refusal": "COMPLETE"}

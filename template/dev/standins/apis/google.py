@@ -10,8 +10,10 @@ from dev.standins.api import Api, Body, Question, Reply, event, objects, problem
 class Google(Api):
     """The model in the path, answers of candidates of parts, and streams without an end."""
 
+    base = "/google/v1beta"
+    gateway_path = "google-ai-studio/v1beta"
     path = (
-        r"/google/v1beta/models/(?P<model>[^/]+)"
+        r"/models/(?P<model>[^/]+)"
         r":(?P<method>generateContent|streamGenerateContent\?alt=sse)"
     )
     retry_after = None

@@ -25,7 +25,9 @@ _COUNTED: Body = {
 class Anthropic(Api):
     """Messages."""
 
-    path = "/anthropic/v1/messages"
+    base = "/anthropic/v1"
+    gateway_path = "anthropic/v1"
+    path = "/messages"
     request_id = "request-id"
     _types: ClassVar = {
         401: "authentication_error",
