@@ -1,6 +1,7 @@
 """The whole template, and projects made of it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make(template: Path) -> Make:
     """Make a project in a folder from some answers, the rest by default."""
+    return partial(made, template)
 
-    def make(folder: Path, answers: Mapping[str, object]) -> Path:
-        questions = Questionnaire.load(template / "copier.yml", folder="my-service")
-        provided = {name: ProvidedAnswer(value, "test") for name, value in answers.items()}
-        with opened(str(template), None) as source:
-            return create(source, complete(provided, questions, None), folder).project.root
 
-    return make
+def made(template: Path, folder: Path, answers: Mapping[str, object]) -> Path:
+    """Make a project of a template."""
+    questions = Questionnaire.load(template / "copier.yml", folder="my-service")
+    provided = {name: ProvidedAnswer(value, "test") for name, value in answers.items()}
+    with opened(str(template), None) as source:
+        return create(source, complete(provided, questions, None), folder).project.root
