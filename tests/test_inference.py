@@ -200,6 +200,9 @@ def test_a_worker_with_nothing_has_nothing(tmp_path: Path) -> None:
         ('URL = "https://api.cohere.com/v2/chat"', ["cohere"]),
         ("def call(env):\n    return env.GEMINI_API_KEY", ["google"]),
         ('KEY = getattr(env, "OPENAI_API_KEY")', ["openai"]),
+        ("from groq import AsyncGroq", ["openai-compatible"]),
+        ('BASE_URL = "https://openrouter.ai/api/v1"', ["openai-compatible"]),
+        ("def call(env):\n    return env.OPENAI_COMPATIBLE_API_KEY", ["openai-compatible"]),
         ("class Settings:\n    openai_api_key: str", ["openai"]),
         # No provider of the template: somebody's own module, Google Maps, a word in a text.
         ("from .openai import client", ["openai", "anthropic"]),

@@ -124,6 +124,13 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             texts=r"api\.mistral\.ai",
             gateway="mistral",
         ),
+        _provider(
+            "openai-compatible",
+            modules="groq|together|openrouter|langchain_groq|langchain_together",
+            variables="GROQ|OPENROUTER|TOGETHER|DEEPSEEK|FIREWORKS|OPENAI_COMPATIBLE",
+            texts=r"openrouter\.ai|api\.(?:groq\.com|deepseek\.com|x\.ai|together\.xyz)",
+            gateway=r"(?:compat|groq|openrouter|deepseek|grok|custom-[\w-]+)",
+        ),
     ),
     "ai_gateway": _feature(
         _signs(
@@ -206,8 +213,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 # What comes near a question and is none of its choices: the user decides.
 NEAR: Mapping[str, tuple[Sign, ...]] = {
     "providers": _signs(
-        imports=r"litellm(?:\..*)?|groq(?:\..*)?",
-        texts=r"\bopenrouter\.ai\b|\bapi\.(?:groq\.com|deepseek\.com|x\.ai|together\.xyz)\b|@cf/",
+        imports=r"litellm(?:\..*)?",
+        texts=r"@cf/",
         tables="ai .*",
     ),
     "auth": _signs(

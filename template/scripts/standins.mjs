@@ -67,7 +67,7 @@ export function localVars(url) {
   const { vars, secrets } = readConfig();
   const local = { ENVIRONMENT: 'local', RETRY_DELAY: '0.001' }; // nobody needs to be waited for
   for (const provider of providers()) {
-    const [address, model, models] = ['BASE_URL', 'MODEL', 'MODELS'].map(
+    const [address, model, models, gatewayPath] = ['BASE_URL', 'MODEL', 'MODELS', 'GATEWAY_PATH'].map(
       (kind) => `${provider.toUpperCase()}_${kind}`,
     );
     // Any other value is left for the Worker to refuse.
@@ -76,6 +76,7 @@ export function localVars(url) {
     }
     if (model in vars) local[model] = MODEL;
     if (models in vars) local[models] = '*';
+    if (vars[gatewayPath]) local[gatewayPath] = 'standin/v1';
   }
   if (hasModule('providers/gateway')) {
     local.AI_GATEWAY_BASE_URL = `${url}/gateway`;

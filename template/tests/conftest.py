@@ -134,6 +134,8 @@ def provider_env(standins_url: str) -> Env:
         env[variable(provider, "BASE_URL")] = standins_url + BASE_PATHS[provider]
         env[variable(provider, "MODEL")] = "standin-echo"
         env[variable(provider, "MODELS")] = "*"
+        # For the provider whose path below a gateway is a setting.
+        env[variable(provider, "GATEWAY_PATH")] = "standin/v1"
     return env
 
 

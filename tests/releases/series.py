@@ -149,7 +149,9 @@ class Series:
         """The answers of a preset, of those that a release asks for."""
         questions = yaml.safe_load(git(self.folder / "template.git", "show", f"{tag}:copier.yml"))
         answers: Answers = {
-            name: value for name, value in PRESETS[preset].items() if _fits(value, questions, name)
+            name: fitting
+            for name, value in PRESETS[preset].items()
+            if (fitting := _fitting(value, questions.get(name))) is not None
         }
         for future in _futures("", tag):
             answers = future.carry({**answers, **(future.choices if preset != "defaults" else {})})
@@ -174,11 +176,14 @@ def _futures(after: str, until: str) -> Iterator[Future]:
     )
 
 
-def _fits(value: object, questions: Mapping[str, Any], name: str) -> bool:
-    """Whether a release has the question, and the choices of the answer."""
-    if name not in questions:
-        return False
-    choices = questions[name].get("choices")
+def _fitting(value: object, question: Mapping[str, Any] | None) -> object:
+    """As much of an answer as a release has the question and the choices for; None for nothing."""
+    if question is None:
+        return None
+    choices = question.get("choices")
     listed = choices.values() if isinstance(choices, dict) else choices
-    items = value if isinstance(value, list) else [value]
-    return listed is None or all(item in listed for item in items)
+    if listed is None:
+        return value
+    if isinstance(value, list):
+        return [item for item in value if item in listed] or None
+    return value if value in listed else None

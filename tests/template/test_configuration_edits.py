@@ -77,6 +77,7 @@ def setting(name: str, value: str, needs: Combination | None = None, path: str =
 CLERK: Combination = {"auth": "clerk"}
 OIDC: Combination = {"auth": "oidc"}
 TURSO: Combination = {"database": "turso"}
+COMPATIBLE: Combination = {"providers": ["openai", "openai-compatible"]}
 
 EDITS: Mapping[str, Edit] = {
     "a top-level setting": below(WRANGLER, "# Your own settings of all", 'account_id = "abc"\n'),
@@ -111,6 +112,12 @@ EDITS: Mapping[str, Edit] = {
     "OPENAI_MODEL": setting("OPENAI_MODEL", "gpt-6.1-sol"),
     "ANTHROPIC_MODEL": setting("ANTHROPIC_MODEL", "claude-sonnet-5-5"),
     "OPENAI_BASE_URL": setting("OPENAI_BASE_URL", "https://proxy.acme.com/v1"),
+    "OPENAI_COMPATIBLE_BASE_URL": setting(
+        "OPENAI_COMPATIBLE_BASE_URL", "https://api.acme.com/v1", COMPATIBLE
+    ),
+    "OPENAI_COMPATIBLE_GATEWAY_PATH": setting(
+        "OPENAI_COMPATIBLE_GATEWAY_PATH", "custom-acme/v1", {**COMPATIBLE, "ai_gateway": True}
+    ),
     "RETRY_BUDGET": below(WRANGLER, "# Your own variables of", 'RETRY_BUDGET = "60"\n'),
     "AI_GATEWAY_ID": setting("AI_GATEWAY_ID", "chat", {"ai_gateway": True}),
     "AI_GATEWAY_ACCOUNT_ID": setting("AI_GATEWAY_ACCOUNT_ID", "0a1b", {"ai_gateway": True}),
@@ -164,6 +171,7 @@ BASE: Combination = {"cron": True, "quota": True}
 CHANGES: Mapping[str, Combination] = {
     "nothing": {},
     "+mistral": {"providers": ["openai", "anthropic", "mistral"]},
+    "+openai-compatible": {"providers": ["openai", "anthropic", "openai-compatible"]},
     "+cohere, google, mistral": {
         "providers": ["openai", "anthropic", "cohere", "google", "mistral"]
     },
@@ -296,6 +304,7 @@ ELSEWHERE: Mapping[str, tuple[Edit, Mapping[str, int]]] = {
         Edit(WRANGLER, r'^  "ANTHROPIC_API_KEY",\n', '  "MAIL_KEY",\n'),
         {
             "+mistral": 3,
+            "+openai-compatible": 3,
             "+cohere, google, mistral": 3,
             "-anthropic": 3,
             "openai -> mistral": 3,
