@@ -12,7 +12,7 @@ from forge_scaffold.checks.code.facts import Facts
 from forge_scaffold.checks.code.scope import Scope
 from forge_scaffold.checks.configuration import python_worker
 from forge_scaffold.checks.finding import Edit, Finding, Severity
-from forge_scaffold.checks.uploads import attached
+from forge_scaffold.checks.uploads import Uploads, attached
 from forge_scaffold.declarations.worker import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.versions import Releases
@@ -53,6 +53,11 @@ class Subject:
     def attached(self) -> tuple[PurePosixPath, ...]:
         """The files that are uploaded beside Python's modules."""
         return tuple(attached(self.project))
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Its Python modules, by the names under which they are imported."""
+        return Uploads(self.project)
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import PurePosixPath
 
-from forge_scaffold.project import WRANGLER_FILES, Project, strings, tables
+from forge_scaffold.project import WRANGLER_FILES, Module, Project, strings, tables
 
 # What gives a module names that its text does not show.
 _DYNAMIC = frozenset({"__getattr__", "__path__", "exec", "globals", "modules", "setattr", "vars"})
@@ -29,16 +29,20 @@ _DEFAULTS = (
 
 
 @cache
-def _pattern(glob: str) -> re.Pattern[str]:
+def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_translated, globs)))
+
+
+def _translated(glob: str) -> str:
     """A glob of wrangler's: `**` for folders, `*` and `?` inside of one."""
     parts = re.split(r"(\*\*/?|\*|\?)", glob)
     translated = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(translated.get(part, re.escape(part)) for part in parts))
+    return "".join(translated.get(part, re.escape(part)) for part in parts)
 
 
 def matches(globs: tuple[str, ...], path: str) -> bool:
     """Whether one of the patterns matches a file."""
-    return any(_pattern(glob).fullmatch(path) for glob in globs)
+    return _pattern(globs).fullmatch(path) is not None
 
 
 def attached(project: Project) -> Iterator[PurePosixPath]:
@@ -74,25 +78,33 @@ class Uploads:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._base = project.base
-        self._code = {path for path in project.files if path.suffix in {".py", ".so"}}
-        self._folders = {folder for path in self._code for folder in path.parents}
+        self._found: dict[str, PurePosixPath | None] = {}
+        self._names: dict[PurePosixPath, frozenset[str] | None] = {}
+        # By their text, which takes less time to look up than paths do.
+        self._code = {str(path): path for path in project.files if path.suffix in {".py", ".so"}}
+        self._folders = {str(folder) for path in self._code.values() for folder in path.parents}
 
     def find(self, module: str) -> PurePosixPath | None:
         """The file of a module, or the folder of a package without one; None: there is none."""
-        place = self._base.joinpath(*module.split("."))
-        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        if module not in self._found:
+            self._found[module] = self._look_for(module)
+        return self._found[module]
+
+    def _look_for(self, module: str) -> PurePosixPath | None:
+        place = "/".join([*self._base.parts, *module.split(".")])
+        for file in (f"{place}/__init__.py", f"{place}.py"):
             if file in self._code:
-                return file
+                return self._code[file]
         if place in self._folders or any(
-            path.name.startswith(f"{place.name}.") and path.parent == place.parent
-            for path in self._compiled
+            file.startswith(f"{place}.") and "/" not in file.removeprefix(place)
+            for file in self._compiled
         ):
-            return place
+            return PurePosixPath(place)
         return None
 
     @cached_property
-    def _compiled(self) -> tuple[PurePosixPath, ...]:
-        return tuple(path for path in self._code if path.suffix == ".so")
+    def _compiled(self) -> tuple[str, ...]:
+        return tuple(file for file in self._code if file.endswith(".so"))
 
     def elsewhere(self, module: str) -> PurePosixPath | None:
         """Where in the project, outside of what is uploaded, an outermost module lies."""
@@ -101,7 +113,8 @@ class Uploads:
             if root == self._base:
                 continue
             for place in (root / module / "__init__.py", root / f"{module}.py", root / module):
-                if place in self._code or (place in self._folders and self._plain(place)):
+                folder = str(place) in self._folders
+                if str(place) in self._code or (folder and self._plain(place)):
                     return place.parent if place.name == "__init__.py" else place
         return None
 
@@ -113,25 +126,30 @@ class Uploads:
 
     def gives(self, file: PurePosixPath, name: str) -> bool:
         """Whether a module has a name, or may have it for all that its text says."""
-        names = self._names.get(file)
+        if file not in self._names:
+            module = self._modules.get(file)
+            self._names[file] = _given(module) if module else None
+        names = self._names[file]
         return names is None or name in names or name in _ALWAYS
 
     @cached_property
-    def _names(self) -> dict[PurePosixPath, frozenset[str] | None]:
-        return {module.path: _given(module.tree) for module in self._project.modules}
+    def _modules(self) -> dict[PurePosixPath, Module]:
+        return {module.path: module for module in self._project.modules}
 
 
-def _given(tree: ast.Module) -> frozenset[str] | None:
+def _given(module: Module) -> frozenset[str] | None:
     """The names at the top of a module; None where the text does not tell all of them."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    # Few modules have one of these words, and to look for it in the text is much faster.
+    unusual = any(word in module.text.content for word in (*_DYNAMIC, "global"))
+    for node in ast.walk(module.tree) if unusual else ():
         if isinstance(node, ast.Name | ast.Attribute | ast.FunctionDef):
             named = {getattr(node, field, None) for field in ("id", "attr", "name")}
             if named & _DYNAMIC:
                 return None
         if isinstance(node, ast.Global):
             found.update(node.names)
-    for statement in tree.body:
+    for statement in module.tree.body:
         if isinstance(statement, ast.Delete):
             found -= {each.id for each in statement.targets if isinstance(each, ast.Name)}
         given = set(_top(statement))

@@ -29,6 +29,12 @@ def standard_libraries() -> Mapping[str, StandardLibrary]:
     }
 
 
+@cache
+def standard_modules() -> frozenset[str]:
+    """The outermost modules of all of them."""
+    return frozenset().union(*(library.names for library in standard_libraries().values()))
+
+
 def standard_library(python: str | None) -> StandardLibrary:
     """That of a Python, such as "3.14"; the newest where it is open which."""
     libraries = standard_libraries()

@@ -17,7 +17,11 @@ from forge_scaffold.packages.distributions import (
     TOOL_MODULES,
     modules_of,
 )
-from forge_scaffold.packages.standard_library import standard_libraries, standard_library
+from forge_scaffold.packages.standard_library import (
+    standard_libraries,
+    standard_library,
+    standard_modules,
+)
 from forge_scaffold.project import table
 
 # What the standard library had before there were Python Workers.
@@ -28,8 +32,7 @@ _TEST_FOLDERS = frozenset({"test", "tests", "conftest"})
 
 def _known(subject: Subject) -> set[str]:
     """What is there without a package: the standard library, the project itself, the platform."""
-    standard = {name for library in standard_libraries().values() for name in library.names}
-    return {*standard, *_BEFORE, *subject.project.own_modules, *PLATFORM_MODULES}
+    return {*standard_modules(), *_BEFORE, *subject.project.own_modules, *PLATFORM_MODULES}
 
 
 def _foreign(subject: Subject) -> list[Import]:

@@ -10,7 +10,7 @@ from forge_scaffold.checks.git import ignore_lines, ignored
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.uploads import Uploads
 from forge_scaffold.packages.distributions import MODULES, PLATFORM_MODULES, modules_of
-from forge_scaffold.packages.standard_library import standard_libraries
+from forge_scaffold.packages.standard_library import standard_modules
 
 _MAIN = BASE["src/entry.py"]
 
@@ -25,11 +25,10 @@ def _others(subject: Subject) -> set[str]:
         for name in (*packages, *policy.direct, *policy.transitive)
         for module in (*modules_of(name), name.replace("-", "_"))
     }
-    standard = {name for library in standard_libraries().values() for name in library.names}
     known = {module for modules in MODULES.values() for module in modules}
     folder = subject.project.root / "python_modules"
     vendored = {path.name.partition(".")[0] for path in folder.glob("*")}
-    return brought | standard | known | vendored | PLATFORM_MODULES
+    return brought | standard_modules() | known | vendored | PLATFORM_MODULES
 
 
 def _changes_paths(subject: Subject) -> bool:
@@ -73,7 +72,7 @@ class NotUploaded(Rule):
         project = subject.project
         if _changes_paths(subject):
             return
-        uploads, others = Uploads(project), _others(subject)
+        uploads, others = subject.uploads, _others(subject)
         for each in subject.facts.statements:
             top = (each.module or "").partition(".")[0]
             if each.excused or not top or top in others or uploads.find(top):
@@ -120,7 +119,7 @@ class OwnMissing(Rule):
         """Modules and names of imports against what is there."""
         if _changes_paths(subject) or not subject.project.modules:
             return
-        uploads, others = Uploads(subject.project), _others(subject)
+        uploads, others = subject.uploads, _others(subject)
         for each in subject.facts.statements:
             module = each.module or ""
             top = module.partition(".")[0]
@@ -170,11 +169,13 @@ def _problems(
     for name in names:
         if name == "*" or file is None or uploads.find(f"{module}.{name}"):
             continue
-        if _generated(f"{module}.{name}", subject):
+        is_module = file.suffix == ".py"
+        given = is_module and uploads.gives(file, name)
+        if given or _generated(f"{module}.{name}", subject):
             continue
-        if file.suffix != ".py":
+        if not is_module:
             yield f"{name}: there is no such module in {file}/"
-        elif not uploads.gives(file, name):
+        else:
             package = file.name == "__init__.py"
             yield (
                 f"{name}: neither a module of {file.parent} nor a name in {file}"
