@@ -90,21 +90,25 @@ _SHAPES: Sequence[tuple[str, str]] = (
     ("private key", r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=]{40,}"),
     ("JSON Web Token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{40,}"),
 )
-# One of these is in every such token: much faster to look for.
-_HINTS = (
-    "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
-    "AIza", "gsk_", "hf_", "npm_", "pypi-", "SG.", "xox", "k_live_", "k_test_", ":AA",
-    "PRIVATE KEY", "eyJ", "whsec_", "ATATT3", "dapi", "_v1_", "dckr_", "dp.", "GOCSPX-", "glsa_",
-    "glc_", "hvs.", "hvb.", "lin_api_", "NRAK-", "ntn_", "pplx-", "pscale_", "PMAK-", "r8_",
-    "sntry", "shpat_", "shpca_", "shppa_", "shpss_", "sbp_", "sb_secret_", "xai-",
-    "AGE-SECRET-KEY-", "hooks.slack.com", "/api/webhooks/", "CLOUDFLARE_API_", "CF_API_",
-)  # fmt: skip
+# One of these is in every such token. Much faster to look for, by their first letters above all.
+_HINT = re.compile(
+    r":AA|A(?:GE-SECRET-KEY-|Iza|KIA|SIA|TATT3)|C(?:F|LOUDFLARE)_API_|GOCSPX-|NRAK-"
+    r"|P(?:MAK-|RIVATE KEY)|SG\.|_v1_|/api/webhooks/|d(?:api|ckr_|p\.)|eyJ"
+    r"|g(?:h[oprsu]_|ithub_pat_|l(?:c_|pat-|sa_)|sk_)|h(?:f_|ooks\.slack\.com|v[bs]\.)"
+    r"|k_(?:live|test)_|lin_api_|n(?:pm|tn)_|p(?:plx-|scale_|ypi-)|r8_"
+    r"|s(?:b(?:p|_secret)_|hp(?:at|ca|pa|ss)_|k-|ntry)|whsec_|x(?:ai-|ox)"
+)
 
 
 @cache
 def _token() -> re.Pattern[str]:
-    """Any of the shapes, each in a group of its own."""
-    return re.compile(r"(?<![\w-])(?:" + "|".join(f"({pattern})" for _, pattern in _SHAPES) + r")")
+    """Any of the shapes, each with an empty group of its own after it.
+
+    A shape that begins with a group would be tried at every word, not only at its first letter.
+    """
+    return re.compile(
+        r"(?<![\w-])(?:" + "|".join(f"(?:{pattern})()" for _, pattern in _SHAPES) + r")"
+    )
 
 
 # A long word in quotes, and before it on its line a name that says it is secret.
@@ -222,7 +226,7 @@ class Token(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every text of the project."""
         for path, text in _written(subject.project):
-            if not any(map(text.__contains__, _HINTS)):
+            if not _HINT.search(text):
                 continue
             for match in _token().finditer(text):
                 whose = _SHAPES[(match.lastindex or 1) - 1][0]
