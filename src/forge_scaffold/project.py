@@ -274,7 +274,10 @@ class Project:
         return self._read(lambda: reader(text)) if text else None
 
     def _module(self, path: PurePosixPath) -> Module | None:
-        return self._read(lambda: _parsed(path, self.bytes_of(path)))
+        module = self._read(lambda: _parsed(path, self.bytes_of(path)))
+        if module:
+            self._texts[path] = module.text.content
+        return module
 
     def _read(self, reading: Callable[[], _Read]) -> _Read | None:
         try:

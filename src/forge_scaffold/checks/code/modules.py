@@ -27,11 +27,13 @@ class Modules:
         self._modules = project.modules
         self._paths: dict[str, PurePosixPath] = {}
         self._deepest = 0
+        self._folders: dict[PurePosixPath, tuple[str, ...]] = {}
         self._told = {module.path: _told(module.tree) for module in project.modules}
         self._given = {module.path: dict(_given(module.tree)) for module in project.modules}
         for module in project.modules:
             self.names[module.path] = {}
             parts = module.path.relative_to(self._base).with_suffix("").parts
+            self._folders[module.path] = parts[:-1]
             parts = parts[:-1] if parts[-1] == "__init__" else parts
             self._paths[".".join(parts)] = module.path
             self._deepest = max(self._deepest, len(parts))
@@ -54,12 +56,12 @@ class Modules:
         if not name.startswith("."):
             return name
         rest = name.lstrip(".")
-        folder = path.relative_to(self._base).parts[: -(len(name) - len(rest))]
-        return ".".join([*folder, rest])
+        folder, dots = self._folders[path], len(name) - len(rest)
+        return ".".join([*folder[: max(len(folder) + 1 - dots, 0)], rest])
 
     def imported_from(self, node: ast.ImportFrom, path: PurePosixPath) -> str | None:
         """The module that an import takes names from; None where it leads out of the folder."""
-        parts = path.relative_to(self._base).parts[:-1]
+        parts = self._folders[path]
         if not node.level:
             return node.module
         if node.level > len(parts):

@@ -12,6 +12,8 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 def _attribute(node: ast.AST) -> tuple[str, ast.expr] | None:
     """The name of an attribute and its owner: `a.b`, `getattr(a, "b")`."""
+    if isinstance(node, ast.Name):  # mostly
+        return None
     if isinstance(node, ast.Attribute):
         return node.attr, node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
@@ -86,9 +88,11 @@ class Scope(NamedTuple):
 
     def _column(self, line: int, offset: int) -> int:
         """A column in characters; the syntax tree counts bytes."""
+        if self.module.text.content.isascii():
+            return offset
         lines = self.module.text.lines
         text = lines[line - 1] if line <= len(lines) else ""
-        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
+        return len(text.encode()[:offset].decode(errors="ignore"))
 
     def name(self, node: ast.AST) -> str | None:
         """What an expression stands for, as a dotted name: "os.environ"; None when that is open.
@@ -101,24 +105,23 @@ class Scope(NamedTuple):
             parts.append(part)
         if not isinstance(node, ast.Name):
             return None
-        known = self.local[node.id] if node.id in self.local else self._global(node.id)
+        first = node.id
+        known = self.local[first] if first in self.local else self.names.get(first, first)
         if known is None:
             return None
-        parts.append(known)
-        return self.modules.origin(".".join(reversed(parts)), self.module.path)
-
-    def _global(self, name: str) -> str:
-        return self.names.get(name, name)
+        full = ".".join([known, *reversed(parts)]) if parts else known
+        return self.modules.origin(full, self.module.path)
 
     def imported(self, node: ast.AST) -> bool:
         """Whether an expression begins with a name that was imported."""
         while step := _attribute(node):
             _, node = step
-        if not isinstance(node, ast.Name):
-            return False
-        if node.id in self.local:
-            return self.local[node.id] is not None
-        return node.id in self.names
+        return isinstance(node, ast.Name) and self.knows(node.id)
+
+    def knows(self, name: str) -> bool:
+        """Whether a name was imported, or stands for something that was."""
+        local = self.local
+        return local[name] is not None if name in local else name in self.names
 
     @property
     def is_dead(self) -> bool:

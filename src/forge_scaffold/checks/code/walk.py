@@ -118,9 +118,10 @@ class Walker(Generic[Found]):
         found += self._early(record)
         return found, record.facts
 
-    def _early(self, record: Record) -> Iterator[Found]:
+    def _early(self, record: Record) -> list[Found]:
         """What they find in functions that are called at import time, each looked at once."""
         none: Wanted[Found] = Wanted(())
+        found: list[Found] = []
         seen: set[ast.AST] = set()
         calls = record.calls
         while calls.made:
@@ -132,7 +133,8 @@ class Walker(Generic[Found]):
                 start = list(_body(function, scope, call.scope.through or call))
                 start.reverse()
                 # The calls that the function makes are added to those still to be followed.
-                yield from _walk(start, self.early, none, _AGAIN, record)
+                found += _walk(start, self.early, none, _AGAIN, record)
+        return found
 
 
 def _walk(
@@ -141,39 +143,44 @@ def _walk(
     later: Wanted[Found],
     way: "Way",
     record: Record,
-) -> Iterator[Found]:
+) -> list[Found]:
     """Past all nodes below some, for those who want to see what runs `early`, or only `later`."""
     notes, openers, note_call = way
     none: Wanted[Found] = Wanted(())
+    wanted = none
+    around: Scope | None = None
+    found: list[Found] = []
     while pending:
         node, scope = pending.pop()
-        wanted = none if scope.is_dead else early if scope.import_time else later
+        if scope is not around:
+            around = scope
+            wanted = none if scope.is_dead else early if scope.import_time else later
         if isinstance(node, ast.Name):
             # The most frequent of all nodes: nothing is below it, and no rule asks for it.
-            yield from _name(node, scope, wanted)
+            found += _name(node, scope, wanted)
             continue
         kind = type(node)
         if kind in wanted.nodes:
             for visitor in wanted.nodes[kind]:
-                yield from visitor.visit(node, scope)
+                found += visitor.visit(node, scope)
         if kind in notes:
             notes[kind](node, scope, record)
         if isinstance(node, ast.Call):
             name = scope.name(node.func)
             note_call(node, scope, name, record)
-            yield from _call(node, scope, wanted, name)
+            found += _call(node, scope, wanted, name)
         elif kind is ast.Attribute and scope.imported(node):
-            yield from _read(node, scope, wanted)
-        if kind in openers:
-            pending += reversed(list(openers[kind](node, scope)))
-        else:
-            pending += [(child, scope) for child in reversed(children(node))]
+            found += _read(node, scope, wanted)
+        inner = list(openers[kind](node, scope) if kind in openers else _inner(node, scope))
+        inner.reverse()
+        pending += inner
+    return found
 
 
 def _name(node: ast.Name, scope: Scope, wanted: Wanted[Found]) -> Iterable[Found]:
-    if isinstance(node.ctx, ast.Store) and scope.functions:
+    if scope.functions and isinstance(node.ctx, ast.Store):
         scope.local.setdefault(node.id, None)
-    return _read(node, scope, wanted) if scope.imported(node) else ()
+    return _read(node, scope, wanted) if scope.knows(node.id) else ()
 
 
 def _call(node: ast.Call, scope: Scope, wanted: Wanted[Found], name: str | None) -> Iterator[Found]:
@@ -219,7 +226,7 @@ def _matching(table: Mapping[str, list[Visitor[Found]]], name: str) -> Iterable[
     return [*exact, *family] if family else exact
 
 
-_DULL = frozenset({"attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
+_DULL = frozenset({"attr", "ctx", "id", "kind", "names", "op", "ops", "type_comment"})
 
 # The fields of each kind of node that hold nodes worth a visit.
 _FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
@@ -227,18 +234,23 @@ _FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
-_SEEN = _FIELDS.keys() - {ast.Constant}
+_SEEN = _FIELDS.keys() - {ast.Constant, ast.Name}
 
 
-def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes directly below a node, in the order of its fields; constants left out."""
-    found: list[ast.AST] = []
+def _inner(node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
+    """The nodes directly below a node, in the order of its fields, as far as they tell anything.
+
+    Constants do not, nor do names that are only read and were not imported: most nodes are one.
+    """
+    found: list[tuple[ast.AST, Scope]] = []
     for name in _FIELDS[type(node)]:
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [item for item in value if type(item) in _SEEN]
-        elif isinstance(value, ast.AST) and type(value) in _SEEN:
-            found.append(value)
+        value: Any = getattr(node, name, None)
+        for item in value if type(value) is list else (value,):
+            kind = type(item)
+            if kind in _SEEN or (
+                kind is ast.Name and (type(item.ctx) is ast.Store or scope.knows(item.id))
+            ):
+                found.append((item, scope))
     return found
 
 
@@ -361,8 +373,8 @@ def _note_class(node: ast.ClassDef, scope: Scope, record: Record) -> None:
 
 
 def _note_use(node: ast.Attribute, scope: Scope, record: Record) -> None:
-    if name := _binding(node, scope):
-        use = Use(name, scope.place(node), called=None, default=scope.looks_first)
+    if node.attr.isupper() and is_env(node.value, scope):
+        use = Use(node.attr, scope.place(node), called=None, default=scope.looks_first)
         record.uses.append(use)
 
 
