@@ -1,7 +1,7 @@
 """What git has of a project. Nothing that the project's git configuration names is run.
 
-The index is read here. Objects may be packed, so git itself reads those, but in a repository made
-for that: an empty one, which borrows the project's objects and has no configuration at all.
+The index is read here. Objects may be packed, so git itself reads those, but in a repository of
+ours: an empty one, which borrows the project's objects and has no configuration of its own.
 """
 
 import re
@@ -12,7 +12,6 @@ from fnmatch import fnmatch
 from functools import cache
 from os import devnull
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.git import git
@@ -20,6 +19,9 @@ from forge_scaffold.git import git
 MAX_INDEX = 64_000_000
 MAX_BLOB = 1_000_000
 SECONDS = 10
+
+# Repositories without anything in them, one for each kind of hash.
+_EMPTY = Path(__file__).with_name("data") / "git"
 
 # For git in a repository of ours with a project's objects: no configuration but the built-in.
 _BARE: Mapping[str, str] = {
@@ -79,28 +81,18 @@ def last_commit(root: Path, path: PurePosixPath) -> str | None:
     if not commit:
         return None
     name = f"{commit}:{(root / path).relative_to(top).as_posix()}"
+    borrowing = {
+        **_BARE,
+        "GIT_DIR": str(_EMPTY / ("sha256" if len(commit) == 64 else "sha1")),
+        "GIT_OBJECT_DIRECTORY": str(shared / "objects"),
+    }
     try:
-        with TemporaryDirectory(prefix="forge-") as scratch:
-            borrowing = {
-                **_BARE,
-                "GIT_DIR": scratch,
-                "GIT_OBJECT_DIRECTORY": str(shared / "objects"),
-            }
-            _empty_repository(Path(scratch), "sha256" if len(commit) == 64 else "sha1")
-            size = git(root, "cat-file", "-s", name, variables=borrowing, timeout=SECONDS)
-            if int(size) > MAX_BLOB:
-                return None
-            return git(root, "cat-file", "blob", name, variables=borrowing, timeout=SECONDS)
+        size = git(root, "cat-file", "-s", name, variables=borrowing, timeout=SECONDS)
+        if int(size) > MAX_BLOB:
+            return None
+        return git(root, "cat-file", "blob", name, variables=borrowing, timeout=SECONDS)
     except (OSError, UserError, ValueError):
         return None
-
-
-def _empty_repository(folder: Path, hashes: str) -> None:
-    (folder / "refs").mkdir()
-    (folder / "HEAD").write_text("ref: refs/heads/none\n")
-    (folder / "config").write_text(
-        f"[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = {hashes}\n"
-    )
 
 
 def _commit(folder: Path, shared: Path) -> str:
