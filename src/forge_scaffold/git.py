@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from shutil import rmtree
 
 from forge_scaffold.errors import UserError
 from forge_scaffold.printable import masked
@@ -135,6 +134,8 @@ def start(folder: Path, message: str) -> tuple[str, str]:
         git(folder, "init", "--quiet")
         git(folder, *_FIRST, "add", "--all")
     except UserError as error:
+        from shutil import rmtree
+
         rmtree(folder / ".git", ignore_errors=True)
         return "", f"no git repository was made ({error}); updates need one"
     try:

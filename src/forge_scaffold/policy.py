@@ -7,7 +7,6 @@ organisation adds and bans packages in its `forge.toml`, with reasons that the m
 
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -54,8 +53,7 @@ class Banned(NamedTuple):
         return f"banned by {self.origin}: {self.reason}{instead}"
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """What a Worker may depend on. All names are as PEP 503 normalises them.
 
     Attributes:

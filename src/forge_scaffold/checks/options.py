@@ -13,9 +13,8 @@ budget = "20 MiB"               # what may be uploaded, for SIZ001
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Self
+from typing import NamedTuple, Self
 
 from forge_scaffold.checks.finding import Finding
 from forge_scaffold.checks.ignores import fits
@@ -28,8 +27,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)?\s*")
 _UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Which rules count where.
 
     Attributes:

@@ -7,15 +7,13 @@ Typer shows in the help and the shell completes in `cli/commands.py`.
 import re
 from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from forge_scaffold.errors import UserError
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """An argument or an option of a command.
 
     Attributes:
@@ -57,8 +55,7 @@ class Parameter:
         return self.metavar or "|".join(self.choices)
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command that argparse reads.
 
     Attributes:

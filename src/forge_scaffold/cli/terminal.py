@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -105,6 +104,8 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - a mistake of ours is no finding
+            import traceback
+
             print(masked(traceback.format_exc()), file=sys.stderr)
             if as_json:
                 print(_as_json(InternalError(type(error).__name__)))

@@ -2,8 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from forge_scaffold.checks.code.expressions import text_of
 from forge_scaffold.checks.code.scope import Scope
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 _MAPPINGS = frozenset({"os.environ", "os.environb"})
 
 
-@dataclass(frozen=True)
-class _EnvironRead:
+class _EnvironRead(NamedTuple):
     """What is taken from os.environ.
 
     Attributes:
