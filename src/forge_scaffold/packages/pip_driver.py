@@ -221,6 +221,7 @@ def main() -> None:
             answer = answered(resolver, question["do"], question["requirements"])
         except (UndecidedError, UnreadableError) as error:
             answer = {"failure": str(error)}
+        resolver.wheels.kept.write()
         print(json.dumps({**answer, "unreachable": sorted(resolver.said.unheard)}), flush=True)
     resolver.wheels.pool.shutdown(wait=False, cancel_futures=True)
 

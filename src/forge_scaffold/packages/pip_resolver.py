@@ -14,10 +14,12 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
@@ -127,20 +129,35 @@ class Resolver:
     def read_ahead(self, requirements: Iterable[str], platforms: Sequence[str]) -> None:
         """Have read, many at a time, what pip will most likely ask for one after the other."""
         finder = self.finder(platforms, ONLY_WHEELS)
+        pages: dict[str, Future[Any]] = {}
+        wheels: dict[Future[Content], tuple[Any, set[str]]] = {}
         seen: set[str] = set()
-        wave = set(requirements)
-        while wave:
-            seen |= wave
-            found = self.wheels.pool.map(lambda text: _likely(finder, text), sorted(wave))
-            likely = [(link, extras) for link, extras in found if link]
-            for link, _ in likely:
-                self.wheels.start(link)
-            wave = set()
-            for link, extras in likely:
+        pending = {text: canonicalize_name(Requirement(text).name) for text in requirements}
+        while pending or wheels:
+            seen |= pending.keys()
+            for name in sorted(set(pending.values()) - pages.keys()):
+                pages[name] = self.wheels.pool.submit(finder.find_all_candidates, name)
+            wait([*map(pages.__getitem__, pending.values()), *wheels], None, FIRST_COMPLETED)
+            for text in [text for text, name in pending.items() if pages[name].done()]:
+                del pending[text]
+                link, extras = _likely(finder, text)
+                if link:
+                    wheels.setdefault(self._started(link), (link, set()))[1].update(extras)
+            for wheel in [wheel for wheel in wheels if wheel.done()]:
+                link, extras = wheels.pop(wheel)
                 with suppress(UnreadableError):
                     needed = self.applying(self.wheels.of(link).requires, extras)
-                    wave |= set(map(str, needed))
-            wave -= seen
+                    pending |= {
+                        str(one): canonicalize_name(one.name)
+                        for one in needed
+                        if str(one) not in seen
+                    }
+
+    def _started(self, link: Any) -> Future[Content]:  # noqa: ANN401
+        """Have a wheel read, and with a stub the one that will be asked for its size."""
+        for same in islice(self._of_same_release(link), 1) if self.is_stub(link) else ():
+            self.wheels.start(same)
+        return self.wheels.start(link)
 
     def applying(self, needed: Iterable[str], extras: Collection[str]) -> Iterator[Requirement]:
         """What of a package's requirements counts on the platform, without their markers."""
@@ -161,14 +178,19 @@ class Resolver:
 
     def same_release(self, link: Any) -> Content | None:  # noqa: ANN401
         """What a wheel of the index's holds, of the release that a stub stands for."""
+        for same in self._of_same_release(link):
+            with suppress(UnreadableError):
+                return self.wheels.of(same)
+        return None
+
+    def _of_same_release(self, link: Any) -> Iterator[Any]:  # noqa: ANN401
+        """The index's wheels of the release that a stub stands for."""
         name, version, *_ = parse_wheel_filename(link.filename)
         finder = self.finder([*self.job["platforms"], *self.job["server"]])
         for candidate in finder.find_all_candidates(name):
             same = candidate.version == version and candidate.link.is_wheel
             if same and not self.is_stub(candidate.link):
-                with suppress(UnreadableError):
-                    return self.wheels.of(candidate.link)
-        return None
+                yield candidate.link
 
     def extras_of(self, link: Any) -> str:  # noqa: ANN401
         """The headers about extras of the release that a stub stands for."""

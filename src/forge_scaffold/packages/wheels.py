@@ -27,6 +27,9 @@ PIECE = 16 * 1024
 # As much of a wheel's METADATA is read at most, in bytes: it may be a bomb.
 METADATA = 1024 * 1024
 
+# How many wheels are written at a time: each transaction is a file made and removed.
+BATCH = 64
+
 # Requests at a time: as many connections as pip's session keeps open.
 READERS = 10
 
@@ -65,21 +68,26 @@ class Wheels:
     def __init__(self, session: Any, cache: Path) -> None:  # noqa: ANN401 - pip's own, untyped
         self.pool = ThreadPoolExecutor(READERS)
         self._session = session
-        self._kept = Kept(cache / "wheels-2.sqlite")  # another number for another Content
-        self._read: dict[str, Content] = {}
-        self._reading: dict[str, Future[Content]] = {}
+        self.kept = Kept(cache / "wheels-2.sqlite")  # another number for another Content
+        self._read: dict[str, Future[Content]] = {}
+        self._new: set[str] = set()
 
-    def start(self, link: Any) -> None:  # noqa: ANN401
+    def start(self, link: Any) -> Future[Content]:  # noqa: ANN401
         """Have a wheel read that will be asked for."""
         url = link.url_without_fragment
-        if url in self._read or url in self._reading:
-            return
+        if url not in self._read:
+            self._read[url] = self._started(link, url)
+        return self._read[url]
+
+    def _started(self, link: Any, url: str) -> Future[Content]:  # noqa: ANN401
         if link.is_file:
-            self._reading[url] = self.pool.submit(_of_file, Path(link.file_path))
-        elif kept := self._kept.get(_key(link)):
-            self._read[url] = Content(**kept)
-        else:
-            self._reading[url] = self.pool.submit(_of_server, self._session, url)
+            return self.pool.submit(_of_file, Path(link.file_path))
+        if kept := self.kept.get(_key(link)):
+            known: Future[Content] = Future()
+            known.set_result(Content(**kept))
+            return known
+        self._new.add(url)
+        return self.pool.submit(_of_server, self._session, url)
 
     def of(self, link: Any) -> Content:  # noqa: ANN401
         """What is in a wheel.
@@ -87,19 +95,15 @@ class Wheels:
         Raises:
             UnreadableError: it cannot be had, or is no wheel.
         """
-        self.start(link)
-        url = link.url_without_fragment
-        if url in self._reading:
-            try:
-                content = self._reading[url].result()
-            except Exception as error:  # whatever a server answers; its address may hold a password
-                why = type(error).__name__
-                raise UnreadableError(f"{link.filename} cannot be read ({why})") from error
-            if not link.is_file:
-                self._kept.put(_key(link), asdict(content))
-            self._read[url] = content
-            del self._reading[url]
-        return self._read[url]
+        try:
+            content = self.start(link).result()
+        except Exception as error:  # whatever a server answers; its address may hold a password
+            why = type(error).__name__
+            raise UnreadableError(f"{link.filename} cannot be read ({why})") from error
+        if link.url_without_fragment in self._new:
+            self._new.remove(link.url_without_fragment)
+            self.kept.put(_key(link), asdict(content))
+        return content
 
 
 class Kept:
@@ -109,6 +113,7 @@ class Kept:
     """
 
     def __init__(self, path: Path) -> None:
+        self._new: dict[str, str] = {}
         self._database = sqlite3.connect(":memory:")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +125,7 @@ class Kept:
 
     @staticmethod
     def _opened(path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, isolation_level=None)
+        database = sqlite3.connect(path)
         database.execute("PRAGMA synchronous = OFF")
         database.execute("CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, document TEXT)")
         return database
@@ -134,10 +139,17 @@ class Kept:
         return None
 
     def put(self, name: str, document: dict[str, Any]) -> None:
-        """Keep it."""
-        with suppress(sqlite3.Error):
-            row = (name, json.dumps(document))
-            self._database.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", row)
+        """Keep it; it is written together with others."""
+        self._new[name] = json.dumps(document)
+        if len(self._new) == BATCH:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is not yet written."""
+        with suppress(sqlite3.Error), self._database:
+            query = "INSERT OR REPLACE INTO kept VALUES (?, ?)"
+            self._database.executemany(query, self._new.items())
+        self._new.clear()
 
 
 def _key(link: Any) -> str:  # noqa: ANN401
