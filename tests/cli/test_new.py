@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from forge_scaffold.cli.commands import app
 from forge_scaffold.questions import Questionnaire
-from tests.support import REPOSITORY, SMALL_TEMPLATE, small_template, tree
+from forge_scaffold.sources import own_template
+from tests.support import SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
 
@@ -413,6 +414,8 @@ def test_forge_alone_shows_the_commands_by_purpose(forge: Forge) -> None:
 def test_the_help_lists_the_questions(forge: Forge) -> None:
     run = forge("new", "--help")
     assert run.exit_code == 0
-    for question in Questionnaire.load(REPOSITORY / "copier.yml"):
+    with own_template() as template:
+        questions = Questionnaire.load(template / "copier.yml")
+    for question in questions:
         assert f"\n  {question.name} " in run.stdout
         assert ", ".join(question.choices) in run.stdout
