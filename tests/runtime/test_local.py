@@ -251,14 +251,35 @@ def test_only_variables_of_the_chosen_providers_are_theirs(make: Make) -> None:
     lines = "".join(f'{name} = "{value}"\n' for name, value in own.items())
     mark = "# Your own variables of preview: below this line.\n"
     config.write_text(config.read_text().replace(mark, mark + lines))
+    replaced = local_vars(project)
+    assert not own.keys() & replaced.keys()
+    assert replaced["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1/anthropic/v1"
+    assert replaced["ANTHROPIC_MODEL"] == "standin-echo"
+
+
+def test_a_compatible_endpoint_is_called_as_it_is_deployed_with_or_past_the_gateway(
+    make: Make,
+) -> None:
+    least = {**COMBINATIONS["least"], "database": "d1"}
+    project = make({**least, "providers": ["openai-compatible"], "ai_gateway": True})
+    past = local_vars(project)
+    config = project / "wrangler.toml"
+    unset, groq = 'COMPATIBLE_GATEWAY_PATH = ""', 'COMPATIBLE_GATEWAY_PATH = "groq"'
+    config.write_text(config.read_text().replace(unset, groq))
+    address = "http://127.0.0.1:1/openai_compatible/v1"
+    path = {"OPENAI_COMPATIBLE_GATEWAY_PATH": "standin/v1"}
+    assert past["OPENAI_COMPATIBLE_BASE_URL"] == address
+    assert local_vars(project) == past | path != past
+
+
+def local_vars(project: Path) -> dict[str, str]:
+    """The variables that point the project's Worker at stand-ins."""
     script = (
         "import('./scripts/standins.mjs').then(({ localVars }) => "
         "console.log(JSON.stringify(localVars('http://127.0.0.1:1'))))"
     )
-    replaced = json.loads(run(project, "node_modules/.bin/node", "--eval", script))
-    assert not own.keys() & replaced.keys()
-    assert replaced["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1/anthropic/v1"
-    assert replaced["ANTHROPIC_MODEL"] == "standin-echo"
+    printed: dict[str, str] = json.loads(run(project, "node_modules/.bin/node", "--eval", script))
+    return printed
 
 
 @pytest.mark.parametrize("turn", range(len(everything())))
