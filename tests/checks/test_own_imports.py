@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from forge_scaffold.checks.examples import files
-from tests.checks.support import told
+from tests.checks.support import checked, told
 
 SHOP = {
     "src/shop/__init__.py": "from shop.prices import PRICES as prices\n",
@@ -92,3 +92,40 @@ def test_the_standard_library_is_the_workers(tmp_path: Path) -> None:
     service = SERVICE.format("from compression import zstd")
     (only,) = told(tmp_path, files({"src/service.py": service, **older}), "IMP")
     assert "compression: this module is new in Python 3.14, and this Worker's is 3.13" in only
+
+
+MISSING = "from shop import missing\n"
+UNUSED = {"src/old.py": MISSING}
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "severity"),
+    [
+        ("import old", {}, "error"),
+        ("import middle", {"src/middle.py": "import old\n"}, "error"),
+        ("import pack.old", {"src/pack/__init__.py": MISSING, "src/pack/old.py": ""}, "error"),
+        ("from pack import new", {"src/pack/new.py": "from . import old\n"}, "error"),
+        ("import middle", {"src/middle.py": "def go():\n    import old\n"}, "warning"),
+        ("try:\n    import old\nexcept ImportError:\n    old = None", {}, "warning"),
+        ("import importlib\nimportlib.import_module('old')", {}, "warning"),
+        ("import importlib\nimportlib.import_module('o' + 'ld')", {}, "warning"),
+        ("APPS = ['pack.old.Config']", {"src/pack/new.py": ""}, "warning"),
+        ("import shop", {}, "note"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import old", {}, "note"),
+        ("NAME = 'old'", {"src/middle.py": "import old\n"}, "note"),
+    ],
+)
+def test_it_is_an_error_only_where_the_worker_imports_it(
+    tmp_path: Path, line: str, more: dict[str, str], severity: str
+) -> None:
+    old = {"src/pack/old.py": MISSING} if "pack" in line else UNUSED
+    project = {**SHOP, **old, "src/service.py": SERVICE.format(line), **more}
+    (only,) = checked(tmp_path, files(project), "IMP008")
+    assert only.severity == severity
+
+
+def test_without_a_main_module_every_module_counts(tmp_path: Path) -> None:
+    project = files({**SHOP, **UNUSED})
+    del project["wrangler.toml"]
+    (only,) = checked(tmp_path, project, "IMP008")
+    assert only.severity == "error"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from forge_scaffold.checks.examples import files
+from forge_scaffold.checks.examples import BASE, files
 from forge_scaffold.checks.finding import Severity
 from tests.checks.support import checked
 from tests.runtime.workerd import LOAD, SAVE, SAVE_BASELINE, SDK, Worker, Workerd
@@ -180,9 +180,11 @@ def answers(
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_forge_check_says_the_same(tmp_path: Path, name: str) -> None:
     statement = STATEMENTS[name]
+    entry = f"import row\n{BASE['src/entry.py']}"
+    project = files({"src/row.py": statement.module, "src/entry.py": entry})
     found = [
         finding
-        for finding in checked(tmp_path, files({"src/row.py": statement.module}), "RUN", "IMP005")
+        for finding in checked(tmp_path, project, "RUN", "IMP005")
         if finding.place.path.name == "row.py"
         and finding.severity is not Severity.NOTE
         and _at_import_time(statement, finding.place.line)

@@ -12,6 +12,7 @@ from forge_scaffold.checks.code.facts import Facts
 from forge_scaffold.checks.code.scope import Scope
 from forge_scaffold.checks.configuration import python_worker
 from forge_scaffold.checks.finding import Edit, Finding, Severity
+from forge_scaffold.checks.reach import Reach
 from forge_scaffold.checks.uploads import Uploads, attached
 from forge_scaffold.declarations.worker import Declared, Locked, declared, grouped, locked
 from forge_scaffold.documents import Place
@@ -58,6 +59,11 @@ class Subject:
     def uploads(self) -> Uploads:
         """Its Python modules, by the names under which they are imported."""
         return Uploads(self.project)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """The modules that the Worker imports."""
+        return Reach.of(self.project, self.facts, self.uploads)
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:

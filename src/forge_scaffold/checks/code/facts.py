@@ -35,15 +35,22 @@ class Statement(NamedTuple):
         module: dotted, from the folder that is uploaded on; None where it leads out of that.
         names: what it takes from the module; none for `import module`.
         place: where.
-        excused: it is expected to fail, or never runs in a Worker.
+        optional: a failure of it is expected.
+        dead: it never runs in a Worker.
         later: inside a function: it runs when that is called.
     """
 
     module: str | None
     names: tuple[str, ...]
     place: Place
-    excused: bool
+    optional: bool
+    dead: bool
     later: bool
+
+    @property
+    def excused(self) -> bool:
+        """Whether it may fail."""
+        return self.optional or self.dead
 
 
 class Use(NamedTuple):

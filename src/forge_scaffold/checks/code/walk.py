@@ -269,15 +269,15 @@ def _learn(node: ast.AST, scope: Scope, record: Record) -> None:
 
 
 def _statements(node: ast.Import | ast.ImportFrom, scope: Scope) -> Iterator[Statement]:
-    excused = scope.optional or scope.is_dead
+    place, optional, dead = scope.place(node), scope.optional, scope.is_dead
     later = bool(scope.functions)
     if isinstance(node, ast.Import):
         for alias in node.names:
-            yield Statement(alias.name, (), scope.place(node), excused, later)
+            yield Statement(alias.name, (), place, optional, dead, later)
         return
     module = scope.modules.imported_from(node, scope.module.path)
     names = tuple(alias.name for alias in node.names)
-    yield Statement(module, names, scope.place(node), excused, later)
+    yield Statement(module, names, place, optional, dead, later)
 
 
 def _note_import(node: ast.AST, scope: Scope, name: str, record: Record) -> None:

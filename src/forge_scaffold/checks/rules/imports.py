@@ -73,6 +73,7 @@ class Undeclared(Rule):
     Only declared packages, and what they bring, are uploaded with the Worker. The import works
     where something else happens to have installed the package, and fails at the edge. A warning,
     where no lock tells what the declared packages bring: what one of them brings goes with it.
+    A note in a module that the Worker never imports.
 
     Fix: add the package to `dependencies` in pyproject.toml, or remove the import.
     """
@@ -98,6 +99,7 @@ class Undeclared(Rule):
         nameless = _nameless(subject)
         brought = {module for each in subject.locked for module in modules_of(each.name)}
         told = subject.policy.own or subject.locked or not declared
+        severity = None if told else Severity.WARNING
         transitive = {m for package in subject.policy.transitive for m in modules_of(package)}
         allowed = {module for package in subject.policy.direct for module in modules_of(package)}
         for each in _foreign(subject):
@@ -114,7 +116,7 @@ class Undeclared(Rule):
                 each.place,
                 f"{each.top}: imported but not declared; add {package} to the dependencies in "
                 "pyproject.toml, or remove the import",
-                severity=None if told else Severity.WARNING,
+                severity=Severity.NOTE if subject.reach.never(each.place.path) else severity,
             )
 
 
@@ -279,7 +281,8 @@ class MissingModule(Rule):
     Pyodide leaves out the parts of the standard library that need a terminal, a display, a user
     database or another process, and newer Pythons have dropped some: the import raises
     ModuleNotFoundError, and with it the Worker.
-    Inside a function it is a warning: only what calls that fails.
+    Inside a function it is a warning: only what calls that fails. In a module that the Worker never
+    imports it is a note.
 
     Fix: do without it; where the module is optional, import it in a `try` with `except
     ImportError`.
@@ -314,7 +317,7 @@ class MissingModule(Rule):
             yield self.finding(
                 each.place,
                 f"{each.top}: {what}{then}; do without it",
-                severity=Severity.WARNING if each.later else None,
+                severity=subject.reach.severity(each.place.path, later=each.later),
             )
         for statement in subject.facts.statements:
             module = statement.module or ""
@@ -324,14 +327,16 @@ class MissingModule(Rule):
                 yield self.finding(
                     statement.place,
                     f"{name}: Workers do not have this module{then}; do without it",
-                    severity=Severity.WARNING if statement.later else None,
+                    severity=subject.reach.severity(statement.place.path, later=statement.later),
                 )
 
 
 class ToolImport(Rule):
     """An import of tests or of a developer's tool from the Worker.
 
-    Neither is uploaded with the Worker's modules: it fails at its first import.
+    Neither is uploaded with the Worker's modules: it fails at its first import. Inside a function
+    it is a warning: only what calls that fails. In a module that the Worker never imports it is a
+    note.
 
     Fix: move what both need into the Worker's own modules, and import it from the tests.
     """
@@ -359,4 +364,5 @@ class ToolImport(Rule):
                     each.place,
                     f"{each.top}: not uploaded with the Worker; keep tests and tools out of its "
                     "modules",
+                    severity=subject.reach.severity(each.place.path, later=each.later),
                 )

@@ -37,9 +37,8 @@ def _changes_paths(subject: Subject) -> bool:
     return any(sign in module.text.content for module in subject.project.modules for sign in signs)
 
 
-def _severity(statement: Statement) -> Severity | None:
-    """An import inside a function fails when that is called."""
-    return Severity.WARNING if statement.later else None
+def _severity(statement: Statement, subject: Subject) -> Severity:
+    return subject.reach.severity(statement.place.path, later=statement.later)
 
 
 class NotUploaded(Rule):
@@ -47,7 +46,8 @@ class NotUploaded(Rule):
 
     wrangler attaches the modules in and below the folder of the main module (or `base_dir`), and
     nothing else: what lies beside it is found on your machine, by tests and scripts, and is not
-    there in the Worker. Inside a function it is a warning: only what calls that fails.
+    there in the Worker. Inside a function it is a warning: only what calls that fails. In a module
+    that the Worker never imports it is a note.
 
     Fix: move the module below that folder, or set `base_dir` to one that has both.
     """
@@ -87,7 +87,7 @@ class NotUploaded(Rule):
                     if inside
                     else f"{top}: lies in {place}, and only what is below {base} is uploaded; "
                     "move it there",
-                    severity=_severity(each),
+                    severity=_severity(each, subject),
                 )
 
 
@@ -97,7 +97,7 @@ class OwnMissing(Rule):
     The first part of the name is a module or package of the project, and the rest of it is not: a
     module that was renamed or never committed, a name that its module does not give. The import
     raises ModuleNotFoundError or ImportError, and with it the Worker. Inside a function it is a
-    warning: only what calls that fails.
+    warning: only what calls that fails. In a module that the Worker never imports it is a note.
 
     Fix: name what is there; what is optional belongs in a `try` with `except ImportError`.
     """
@@ -128,12 +128,12 @@ class OwnMissing(Rule):
                     each.place,
                     f"the import leads out of {subject.project.base}/, from where modules are "
                     "named; leave the dots out",
-                    severity=_severity(each),
+                    severity=_severity(each, subject),
                 )
             if each.excused or not top or top in others or not uploads.find(top):
                 continue
             for problem in _problems(module, each.names, uploads, subject):
-                yield self.finding(each.place, problem, severity=_severity(each))
+                yield self.finding(each.place, problem, severity=_severity(each, subject))
 
 
 def _too_far(statement: Statement, subject: Subject) -> bool:
