@@ -3,6 +3,9 @@
     npm pack wrangler pyodide pyodide@0.28.2 pyodide@0.26.4    # and unpack each
     python scripts/derive_data.py WRANGLER_FOLDER PYODIDE_FOLDER OLDER_PYODIDE_FOLDER...
 
+The wrangler is the one that the template pins; the Pyodide is the one whose index pywrangler asks
+(`get_pyodide_index`), which may be newer than the runtime's.
+
 Writes three files below src/forge_scaffold: names and versions, none of the packages' own text.
 Node runs each Pyodide, which knows best what its standard library has.
 """
@@ -12,7 +15,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "forge_scaffold"
 WRANGLER = SOURCE / "checks" / "data" / "wrangler.json"
@@ -26,37 +29,48 @@ OPEN = {"previews"}
 NOT_INHERITED = {"durable_objects"}
 
 
-def keys(
-    node: dict[str, Any], definitions: dict[str, Any], depth: int = 4
-) -> dict[str, Any] | None:
-    """The keys that a part of the configuration may have, with theirs; None for any keys at all."""
+Shape: TypeAlias = dict[str, Any] | list[Any] | str | None
+
+
+def shape(node: dict[str, Any], definitions: dict[str, Any], depth: int = 4) -> Shape:
+    """What a part of the configuration may be.
+
+    The keys of a table, each with its shape, or, in a list, those of an array's tables. Otherwise
+    its types ("string|null"), or None where anything may be there.
+    """
     if reference := node.get("$ref"):
-        return keys(definitions[reference.rsplit("/", 1)[1]], definitions, depth)
-    if node.get("type") == "array":
-        items = node.get("items", {})
-        return keys(items, definitions, depth) if isinstance(items, dict) else None
+        return shape(definitions[reference.rsplit("/", 1)[1]], definitions, depth)
     if "anyOf" in node:
-        options = [
-            keys(option, definitions, depth) for option in node["anyOf"] if _is_table(option)
-        ]
-        known = [option for option in options if option is not None]
-        if not options or len(known) < len(options):
-            return None
-        return {key: value for option in known for key, value in option.items()}
-    if depth == 0 or node.get("additionalProperties") is not False or "properties" not in node:
+        return _either([shape(option, definitions, depth) for option in node["anyOf"]])
+    if isinstance(items := node.get("items"), dict):
+        inner = shape(items, definitions, depth)
+        return [inner] if isinstance(inner, dict) else "array"
+    if depth and node.get("additionalProperties") is False and "properties" in node:
+        properties = node["properties"].items()
+        return {name: shape(value, definitions, depth - 1) for name, value in properties}
+    types = node.get("type")
+    return "|".join(types) if isinstance(types, list) else types
+
+
+def _either(options: list[Shape]) -> Shape:
+    """One shape for several; tables whose keys are open stand for any table."""
+    if None in options:
         return None
-    return {name: keys(value, definitions, depth - 1) for name, value in node["properties"].items()}
-
-
-def _is_table(option: dict[str, Any]) -> bool:
-    return "$ref" in option or option.get("type") in {"object", "array"} or "anyOf" in option
+    types = {kind for option in options if isinstance(option, str) for kind in option.split("|")}
+    tables = [option for option in options if isinstance(option, dict)]
+    arrays = [option[0] for option in options if isinstance(option, list)]
+    if types & {"array", "object"} or not (tables or arrays):
+        kinds = types | ({"object"} if tables else set()) | ({"array"} if arrays else set())
+        return "|".join(sorted(kinds))
+    merged = {key: value for table in (*arrays, *tables) for key, value in table.items()}
+    return merged if tables else [merged]
 
 
 def wrangler(folder: Path) -> dict[str, Any]:
     """The keys of a wrangler configuration, and the tables that environments must repeat."""
     definitions = json.loads((folder / "config-schema.json").read_text())["definitions"]
     top = {
-        name: None if name in OPEN else keys(value, definitions)
+        name: None if name in OPEN else shape(value, definitions)
         for name, value in definitions["RawConfig"]["properties"].items()
     }
     environment = definitions["RawEnvironment"]["properties"]

@@ -1,11 +1,13 @@
 """`--fix` mends what is plain, and only that; what it mends is found no more."""
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from forge_scaffold.checks import RULES, Project, Rule
-from forge_scaffold.checks.examples import files
+from forge_scaffold.checks.examples import BASE, files
 from forge_scaffold.checks.fixing import apply
 from tests.checks.support import checked
 from tests.support import tree
@@ -45,6 +47,46 @@ def test_several_fixes_of_a_file_and_its_line_ends_and_mark_stay(tmp_path: Path)
         in content
     )
     assert checked(tmp_path, {}) == []
+
+
+WORKER = 'name = "example"\nmain = "src/entry.py"\ncompatibility_date = "2026-11-01"\n'
+FLAGS = 'compatibility_flags = ["python_workers"]\n'
+SEEN = "[observability]\nenabled = true\n"
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        f"{WORKER}{FLAGS}workers_devs = true\nworkers_devx = true\n{SEEN}",
+        f"{WORKER}{FLAGS}workers_devs = true\nworkers_dev = true\n{SEEN}",
+        f"{WORKER}{FLAGS}workers_devs = 'true'\n{SEEN}",
+        f"{WORKER}{FLAGS}[[observabilty]]\nenabled = true\n{SEEN}",
+        f"{WORKER}{FLAGS}[observabilty]\nenabled = true\n[observabilty.logs]\nenabled = true\n",
+        f"{WORKER}{FLAGS}{SEEN}[kv_namespace]\nbinding = 'CACHE'\n",
+    ],
+)
+def test_a_fix_that_would_not_do_is_not_offered(tmp_path: Path, toml: str) -> None:
+    found = checked(tmp_path, files({"wrangler.toml": toml}), "WRA")
+    while any(finding.edit for finding in found):
+        apply(found, Project.read(tmp_path))
+        before, found = found, checked(tmp_path, {}, "WRA")
+        assert len(found) < len(before)
+    assert Project.read(tmp_path).wrangler
+
+
+def test_a_bracket_in_a_comment_is_none(tmp_path: Path) -> None:
+    project = {name: text for name, text in BASE.items() if name != "wrangler.toml"}
+    jsonc = json.dumps({**tomllib.loads(f"{WORKER}{SEEN}"), "compatibility_flags": []})
+    jsonc = jsonc.replace('_flags": ', '_flags": /* [] */ ')
+    found = checked(tmp_path, {**project, "wrangler.jsonc": jsonc}, "WRA001")
+    assert [finding.edit for finding in found] == [None]
+
+
+def test_a_key_given_twice_in_json_is_not_added_again(tmp_path: Path) -> None:
+    project = {name: text for name, text in BASE.items() if name != "wrangler.toml"}
+    data = {**tomllib.loads(f"{WORKER}{FLAGS}"), "observability": None}
+    found = checked(tmp_path, {**project, "wrangler.jsonc": json.dumps(data)}, "WRA012")
+    assert [finding.edit for finding in found] == [None]
 
 
 def test_a_check_alone_changes_nothing(tmp_path: Path) -> None:

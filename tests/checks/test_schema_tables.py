@@ -22,9 +22,10 @@ VALUES: tuple[object, ...] = ({}, [{}], {"forge": 1}, "text")
 
 
 def addresses(keys: dict[str, Any], around: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, inside in keys.items():
+    for key, shape in keys.items():
         yield (*around, key)
-        if inside:
+        inside = shape[0] if isinstance(shape, list) else shape
+        if isinstance(inside, dict):
             yield from addresses(inside, (*around, key))
 
 

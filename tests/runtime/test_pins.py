@@ -7,7 +7,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from tests.runtime.conftest import Make
+from forge_scaffold.checks.configuration import known
+from forge_scaffold.packages.pyodide import known_to_pyodide
+from scripts import derive_data
+from tests.runtime.conftest import Make, run
 from tests.runtime.workerd import Worker, Workerd
 from tests.support import REPOSITORY
 
@@ -53,6 +56,17 @@ def test_pyodide_is_the_one_that_workerd_wants(workerd: Workerd) -> None:
         f'the workerd of wrangler {pin("wrangler")} runs Pyodide {wanted}: set "pyodide": '
         f'"{wanted}" in {MANIFEST.relative_to(REPOSITORY)}'
     )
+
+
+def test_the_keys_are_derived_from_this_wrangler(make: Make) -> None:
+    assert derive_data.wrangler(make({}) / "node_modules" / "wrangler") == known()
+
+
+def test_the_packages_are_those_of_the_index_that_pywrangler_asks(make: Make) -> None:
+    # Another release than the runtime's own: pywrangler wants the same interface, no more.
+    asks = "from pywrangler.utils import get_pyodide_index; print(get_pyodide_index())"
+    printed = run(make({}), ".venv/bin/python", "-c", asks)
+    assert printed.strip().rpartition("/")[2] == known_to_pyodide()["pyodide"]
 
 
 def test_a_worker_starts_with_them(workerd: Workerd, tmp_path: Path) -> None:

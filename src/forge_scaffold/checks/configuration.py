@@ -15,10 +15,39 @@ _WITHOUT_OPENSSL = "3.14"
 
 @cache
 def known() -> Mapping[str, Any]:
-    """What wrangler knows: its keys, and which tables environments do not inherit."""
+    """What wrangler knows: its keys, their types, and what environments do not inherit."""
     data = Path(__file__).parent / "data" / "wrangler.json"
     found: Mapping[str, Any] = json.loads(data.read_text(encoding="utf-8"))
     return found
+
+
+# What wrangler's schema calls the types of values.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "array": list,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "object": dict,
+    "string": str,
+}
+
+
+def fits(value: object, shape: object) -> bool:
+    """Whether a value is of the kind that a key takes, as wrangler.json has it.
+
+    Args:
+        value: the value.
+        shape: a table's keys, those of an array's tables in a list, types ("string|null"), or None
+            for anything.
+    """
+    if isinstance(shape, dict):
+        return isinstance(value, dict)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    kinds = str(shape).split("|") if shape else []
+    if isinstance(value, bool):
+        return not kinds or "boolean" in kinds
+    return not kinds or any(isinstance(value, _TYPES.get(kind, ())) for kind in kinds)
 
 
 def python_worker(project: Project) -> Wrangler | None:

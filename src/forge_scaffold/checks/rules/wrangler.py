@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from forge_scaffold.checks.configuration import every, known
+from forge_scaffold.checks.configuration import every, fits, known
+from forge_scaffold.checks.edits import renamed, tried
 from forge_scaffold.checks.examples import BASE, toml
 from forge_scaffold.checks.finding import Edit, Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
@@ -88,8 +89,13 @@ def _flag_edit(wrangler: Wrangler) -> Edit | None:
     start = text.content.find("[", text.offset(place.line, place.column))
     if start < 0:
         return None
-    comma = ", " if wrangler.data["compatibility_flags"] else ""
-    return Edit(text.path, start + 1, start + 1, f'"python_workers"{comma}')
+    flags = wrangler.data["compatibility_flags"]
+    edit = Edit(text.path, start + 1, start + 1, f'"python_workers"{", " if flags else ""}')
+    return tried(
+        edit,
+        wrangler.document,
+        {**wrangler.data, "compatibility_flags": ["python_workers", *flags]},
+    )
 
 
 class NoDate(Rule):
@@ -199,6 +205,9 @@ class UnknownKey(Rule):
     }
     passing: ClassVar[Files] = {"wrangler.toml": BASE["wrangler.toml"]}
 
+    def __init__(self) -> None:
+        self._given: set[Address] = set()
+
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Every key against those of wrangler's schema."""
         wrangler = subject.worker
@@ -212,9 +221,11 @@ class UnknownKey(Rule):
             )
 
     def _unknown(
-        self, document: Document, address: Address, data: object, keys: Mapping[str, Any] | None
+        self, document: Document, address: Address, data: object, keys: object
     ) -> Iterator[Finding]:
-        if keys is None:
+        if isinstance(keys, list):
+            (keys,) = keys
+        if not isinstance(keys, dict):
             return
         if isinstance(data, list):
             for index, item in enumerate(data):
@@ -241,12 +252,35 @@ class UnknownKey(Rule):
         where = f" in {'.'.join(map(str, address))}" if address else ""
         if not near:
             return self.finding(place, f"{key}: wrangler knows no such key{where}")
-        edit = None
-        if near[0] not in data and document.text.at(place) == key:
-            start = document.text.offset(place.line, place.column)
-            edit = Edit(document.text.path, start, start + len(key), near[0])
         message = f"{key}: wrangler knows no such key{where}; did you mean {near[0]}?"
+        fit = near[0] not in data and fits(data[key], keys[near[0]])
+        edit = self._rename(document, address, key, near[0]) if fit else None
         return self.finding(place, message, edit=edit)
+
+    def _rename(self, document: Document, address: Address, key: str, name: str) -> Edit | None:
+        """The edit that gives a key another name, which none of its table has yet."""
+        start, new = _start_of(document, address, key), (*address, name)
+        # What is too much for one time is found again when the first are fixed.
+        if start is None or new in self._given or len(self._given) == _TRIED:
+            return None
+        self._given.add(new)
+        edit = Edit(document.text.path, start, start + len(key), name)
+        return tried(edit, document, renamed(document.data, address, key, name))
+
+
+def _start_of(document: Document, address: Address, key: str) -> int | None:
+    """The offset of a key's name in its place, which may be a header: `[queues.consumers]`."""
+    place = document.place(*address, key)
+    parts = document.text.at(place).split(".")
+    names = [step for step in (*address, key) if isinstance(step, str)]
+    index = len(names) - 1 if parts[: len(names)] == names else 0
+    if parts[index] != key:
+        return None
+    return document.text.offset(place.line, place.column) + len(".".join(["", *parts[:index]]))
+
+
+# Each trial reads the whole file.
+_TRIED = 50
 
 
 class NoMain(Rule):
@@ -672,7 +706,12 @@ class NotObserved(Rule):
                 )
 
 
-def _observability_edit(wrangler: Wrangler) -> Edit:
+def _observability_edit(wrangler: Wrangler) -> Edit | None:
+    expected = {**wrangler.data, "observability": {"enabled": True}}
+    return tried(_observability(wrangler), wrangler.document, expected)
+
+
+def _observability(wrangler: Wrangler) -> Edit:
     text = wrangler.document.text
     if text.path.suffix == ".toml":
         end = len(text.content)
