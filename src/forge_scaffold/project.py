@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -253,7 +254,9 @@ class Project:
         if path in self._texts:
             return self._texts[path]
         try:
-            text = self.bytes_of(path).decode("utf-8-sig", errors="replace")
+            content = self.bytes_of(path)
+            marked = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))  # as PowerShell writes files
+            text = content.decode("utf-16" if marked else "utf-8-sig", errors="replace")
         except Unreadable:
             text = ""
         # Several rules look into every file; few files are large, and few rules need those.
