@@ -40,6 +40,8 @@ def in_request(head: str, body: str) -> str:
         ("RUN106", "with open('/tmp/x', mode='ab') as X:\n    pass"),
         ("RUN106", "import gzip\n\nX = gzip.open('/tmp/x')"),
         ("RUN106", "import sqlite3\n\nX = sqlite3.connect('/tmp/x.db')"),
+        ("RUN106", "from pathlib import Path\n\nX = (Path('/tmp') / 'x').open('ab')"),
+        ("RUN106", "import zipfile\n\nX = zipfile.ZipFile('/tmp/x.zip')"),
         ("RUN107", "from decimal import getcontext\n\ngetcontext().prec = 9"),
         ("RUN105", "import asyncio\n\nwith asyncio.Runner() as X:\n    pass"),
         ("RUN105", "from js import setTimeout\n\nsetTimeout(print, 1)"),
@@ -65,6 +67,10 @@ def test_at_import_time(tmp_path: Path, rule: str, source: str) -> None:
         "X = open('/tmp/x').read()",
         "with open('/tmp/x') as file:\n    X = file.read()",
         "import sqlite3\n\nX = sqlite3.connect(':memory:')",
+        "import tarfile\n\nwith tarfile.open('x.tar.xz', 'r:xz') as file:\n    X = file.getnames()",
+        "from pathlib import Path\n\nwith Path('x').open() as file:\n    X = file.read()",
+        "import webbrowser as w\n\nX = w.get().open('https://example.org')",
+        "import logging\n\nlogging.basicConfig(level='INFO')",
         "import sqlite3\n\nX = sqlite3.connect(database='file::memory:?cache=shared')",
         "X = set()\nX.add(1)",
         "from contextvars import ContextVar\n\nX = ContextVar('x')\n\ndef f():\n    X.set(1)",
@@ -178,6 +184,24 @@ def test_what_a_request_keeps_for_others(tmp_path: Path, keep: str, value: str) 
 )
 def test_what_a_request_keeps_for_itself(tmp_path: Path, source: str) -> None:
     assert rules(tmp_path, f"import asyncio\nimport functools\n\nkept = {{}}\n\n\n{source}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("loop.call_at(request.when, print)", ["RUN406"]),
+        ("loop.call_later(request.when - loop.time(), print)", ["RUN406"]),
+        ("loop.call_later(request.when - time.monotonic(), print)", ["RUN406"]),
+        ("loop.call_later(-1, print)", ["RUN406"]),
+        ("loop.call_at(loop.time() + 5, print)", []),
+        ("loop.call_later(5, print)", []),
+        ("loop.call_later(request.end - request.start, print)", []),
+        ("loop.call_later(max(0, request.when - loop.time()), print)", []),
+        ("request.call_at()", []),
+    ],
+)
+def test_a_timer_that_may_be_late(tmp_path: Path, line: str, found: list[str]) -> None:
+    assert rules(tmp_path, in_request("import time", line)) == found
 
 
 OLD = BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")

@@ -1,6 +1,7 @@
 """RUN1: what cannot run while a Worker's modules are imported."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -176,13 +177,32 @@ class EarlyRequest(Rule):
 _CONNECTS_TO_HOST = frozenset({"ftplib.FTP", "ftplib.FTP_TLS", "smtplib.SMTP", "smtplib.SMTP_SSL"})
 
 
+# Attributes that JavaScript computes for the object itself. While a snapshot is made, what Python
+# has in its place is a stand-in, and reading one raises "Illegal invocation".
+# tests/runtime/test_getters.py asks workerd for them.
+GETTERS = (
+    "js.crypto.subtle",
+    "js.performance.eventCounts",
+    "js.performance.nodeTiming",
+    "js.performance.timeOrigin",
+)
+
+# Objects that no path through stand-ins leads to, and symbols.
+_HIDDEN = (
+    "js.Array.prototype", "js.Function.prototype", "js.Headers.prototype", "js.Map.prototype",
+    "js.Object.prototype", "js.Promise.prototype", "js.Request.prototype", "js.Response.prototype",
+    "js.String.prototype", "js.Symbol.*", "pyodide_js.FS",
+)  # fmt: skip
+
+
 class EarlyObject(Rule):
     """A JavaScript object kept in a module.
 
     After import, Cloudflare takes a snapshot of the Worker's memory. JavaScript objects cannot be
     part of it: such a Worker runs on your machine and fails at deploy. An object is kept when
     a name refers to it, and when one of its methods was called. Names imported from `js` are fine,
-    except `crypto.subtle`.
+    and so are most of their attributes. Those that JavaScript computes for an object itself, such
+    as `crypto.subtle`, cannot be read then; symbols and prototypes cannot be kept.
 
     Fix: make the object in the function that hands it to JavaScript.
     """
@@ -199,7 +219,7 @@ class EarlyObject(Rule):
     )  # fmt: skip
     methods = ("new", "to_py")
     nodes = (ast.Assign,)
-    reads = ("js.crypto.subtle",)
+    reads = (*GETTERS, *_HIDDEN)
     failing: ClassVar[Files] = service(
         "import httpx\nfrom js import Headers\n\nNO_CACHE = Headers.new()\n\n\n"
         'async def answer(env):\n    return f"{NO_CACHE} {httpx.__version__}"\n'
@@ -218,7 +238,7 @@ class EarlyObject(Rule):
         if isinstance(node, ast.Assign):
             yield from self._assigned(node, scope)
         elif isinstance(node, ast.Attribute):
-            yield self._kept("crypto.subtle", node, scope)
+            yield self._seen(scope.name(node) or "", node, scope)
         elif isinstance(node, ast.Call):
             yield from self._made(node, scope)
 
@@ -243,6 +263,16 @@ class EarlyObject(Rule):
             yield self._kept(
                 f"{name}()", node, scope, severity=Severity.WARNING if only_read else None
             )
+
+    def _seen(self, name: str, node: ast.Attribute, scope: Scope) -> Finding:
+        what = name.removeprefix("js.")
+        if name not in GETTERS:
+            return self._kept(what, node, scope)
+        return self.finding(
+            scope.place(node),
+            f"{what} {scope.when}: it cannot be read while the deployment's snapshot is made; read "
+            "it in the request",
+        )
 
     def _kept(
         self, what: str, node: ast.AST, scope: Scope, severity: Severity | None = None
@@ -331,15 +361,19 @@ class EarlyFile(Rule):
     import_time = True
     nodes = (ast.Assign,)
     calls = (
-        "gzip.open", "io.open", "logging.FileHandler", "logging.handlers.RotatingFileHandler",
-        "logging.handlers.TimedRotatingFileHandler", "logging.handlers.WatchedFileHandler", "open",
-        "os.chdir", "os.link", "os.makedirs", "os.mkdir", "os.pipe", "os.rename", "os.replace",
-        "os.symlink", "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
-        "shutil.move", "sqlite3.connect", "tempfile.NamedTemporaryFile",
+        "bz2.open", "codecs.open", "gzip.open", "io.FileIO", "io.open", "logging.FileHandler",
+        "logging.basicConfig", "logging.handlers.RotatingFileHandler",
+        "logging.handlers.TimedRotatingFileHandler", "logging.handlers.WatchedFileHandler",
+        "lzma.open", "open", "os.chdir", "os.link", "os.makedirs", "os.mkdir", "os.open", "os.pipe",
+        "os.rename", "os.replace", "os.symlink", "shutil.copy", "shutil.copy2", "shutil.copyfile",
+        "shutil.copytree", "shutil.make_archive", "shutil.move", "shutil.unpack_archive",
+        "sqlite3.connect", "tarfile.open", "tempfile.NamedTemporaryFile",
         "tempfile.TemporaryDirectory", "tempfile.TemporaryFile", "tempfile.mkdtemp",
-        "tempfile.mkstemp",
+        "tempfile.mkstemp", "zipfile.ZipFile",
     )  # fmt: skip
-    methods = ("mkdir", "symlink_to", "touch", "write_bytes", "write_text")
+    methods = (
+        "hardlink_to", "mkdir", "open", "symlink_to", "touch", "write_bytes", "write_text",
+    )  # fmt: skip
     failing: ClassVar[Files] = service(
         'from pathlib import Path\n\nimport httpx\n\nCACHE = Path("/tmp/cache")\nCACHE.mkdir()\n'
         '\n\nasync def answer(env):\n    (CACHE / "version").write_text(httpx.__version__)\n'
@@ -369,15 +403,48 @@ class EarlyFile(Rule):
     def _lost(self, node: ast.Call, scope: Scope) -> bool:
         name = scope.name(node.func)
         if name in _OPENERS:
-            writes = not set(_mode(node)).isdisjoint("wax+")
-            return writes or node in self._kept
+            return node in self._kept or _writes(_mode(node))
         if name == "sqlite3.connect":
-            path = text_of(node.args[0]) if node.args else None
-            return path is not None and ":memory:" not in path and path != ""
+            return bool(node.args) and _is_on_disk(node.args[0], scope)
+        if name == "logging.basicConfig":
+            return any(keyword.arg == "filename" for keyword in node.keywords)
+        if getattr(node.func, "attr", "") == "open" and name not in self.calls:
+            return self._opens(node, scope)
         return True
 
+    def _opens(self, node: ast.Call, scope: Scope) -> bool:
+        """Whether `path.open()` writes, or is kept, where the path is plainly one."""
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if owner is None or not _is_path(owner, scope):
+            return False
+        mode = text_of(node.args[0]) if node.args else _mode(node)
+        return node in self._kept or _writes(mode or "")
 
-_OPENERS = frozenset({"gzip.open", "io.open", "open"})
+
+def _is_path(node: ast.expr, scope: Scope) -> bool:
+    """Whether an expression is a path of pathlib's: `Path(...)`, `Path(...) / "name"`."""
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        node = node.left
+    return isinstance(node, ast.Call) and scope.name(node.func) == "pathlib.Path"
+
+
+def _is_on_disk(database: ast.expr, scope: Scope) -> bool:
+    """Whether what sqlite3 connects to is plainly a file."""
+    path = text_of(database)
+    return _is_path(database, scope) if path is None else ":memory:" not in path and path != ""
+
+
+_OPENERS = frozenset(
+    {
+        "bz2.open", "codecs.open", "gzip.open", "io.FileIO", "io.open", "lzma.open", "open",
+        "tarfile.open", "zipfile.ZipFile",
+    }
+)  # fmt: skip
+
+
+def _writes(mode: str) -> bool:
+    """Whether a mode of `open` writes; what tarfile has behind a colon is a compression."""
+    return not set(re.split("[:|]", mode)[0]).isdisjoint("wax+")
 
 
 def _mode(node: ast.Call) -> str:

@@ -1,4 +1,4 @@
-"""RUN405: timers, of which a request has so many."""
+"""RUN405, RUN406: timers, of which a request has so many, and none in the past."""
 
 import ast
 from collections.abc import Iterator
@@ -77,3 +77,64 @@ def _takes_next(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     return (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in _NEXT
+
+
+class TimerInThePast(Rule):
+    """A timer for a time that may be past.
+
+    CPython runs what is late at once. Pyodide's event loop raises `ValueError: Can't schedule in
+    the past` from `call_at` with a past time and from `call_later` with a negative delay, be it by
+    a microsecond. `asyncio.timeout_at` and `asyncio.sleep` take past times.
+
+    Fix: `loop.call_later(max(0, when - loop.time()), callback)`.
+    """
+
+    id = "RUN406"
+    since = "0.2.0"
+    severity = Severity.NOTE
+    methods = ("call_at", "call_later")
+    failing: ClassVar[Files] = service(
+        "import asyncio\n\nimport httpx\n\n\nasync def remind(when, callback):\n"
+        "    asyncio.get_running_loop().call_at(when, callback)\n\n\n"
+        "async def answer(env):\n    return httpx.__version__\n"
+    )
+    passing: ClassVar[Files] = service(
+        "import asyncio\n\nimport httpx\n\n\nasync def remind(when, callback):\n"
+        "    loop = asyncio.get_running_loop()\n"
+        "    loop.call_later(max(0, when - loop.time()), callback)\n\n\n"
+        "async def answer(env):\n    return httpx.__version__\n"
+    )
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """Times and delays that may be past; a sum with the current time is not."""
+        if not isinstance(node, ast.Call) or len(node.args) < 2 or not scope.is_later:
+            return
+        method, when = getattr(node.func, "attr", ""), node.args[0]
+        if method == "call_at" and not _adds_to_now(when):
+            yield self.finding(
+                scope.place(node),
+                "call_at raises ValueError for a time that is past; "
+                "call_later(max(0, when - loop.time()), ...) does not",
+            )
+        elif method == "call_later" and _may_be_negative(when):
+            yield self.finding(
+                scope.place(node),
+                "call_later raises ValueError for a negative delay; max(0, ...) around it does not",
+            )
+
+
+def _adds_to_now(when: ast.expr) -> bool:
+    return isinstance(when, ast.BinOp) and isinstance(when.op, ast.Add) and _asks_the_time(when)
+
+
+def _may_be_negative(delay: ast.expr) -> bool:
+    if isinstance(delay, ast.UnaryOp):
+        return isinstance(delay.op, ast.USub)
+    return isinstance(delay, ast.BinOp) and isinstance(delay.op, ast.Sub) and _asks_the_time(delay)
+
+
+def _asks_the_time(sum_of_times: ast.BinOp) -> bool:
+    """Whether one side of a sum or difference is the current time."""
+    sides = (sum_of_times.left, sum_of_times.right)
+    calls = (side.func for side in sides if isinstance(side, ast.Call))
+    return any(getattr(call, "attr", "") in {"monotonic", "time"} for call in calls)
