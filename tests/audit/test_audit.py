@@ -32,6 +32,23 @@ def test_a_requirement_by_its_address_is_blocked_by_that(audited: Audited) -> No
     assert "no release that an index has" in row["why"]
 
 
+def test_a_folder_of_ones_own_is_built_and_not_asked_for(
+    local: Mapping[str, str], tmp_path: Path
+) -> None:
+    toml = (
+        '[project]\nname = "x"\ndependencies = ["ours"]\n'
+        "[tool.uv.sources]\nours = { workspace = true }\n"
+    )
+    write(tmp_path, {"pyproject.toml": toml, "app.py": "import ours\n"})
+    run = forge(local, "audit", tmp_path, "--format", "json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    told = json.loads(run.stdout)
+    (row,) = told["dependencies"]
+    assert row["verdict"] == "outside the policy"
+    assert row["why"].startswith("a folder of your own")
+    assert "ours" not in told["after"]["direct"]
+
+
 def test_places_of_imports_are_named_and_nothing_is_run(audited: Audited) -> None:
     assert audited.row("plain")["imported"] == [
         {"path": "src/<img src=x onerror=alert(1)>.py", "line": 1},

@@ -200,6 +200,86 @@ def test_an_address_is_listed_with_its_problem(tmp_path: Path, line: str) -> Non
     assert dependency.problem
 
 
+def sourced(source: str) -> dict[str, str]:
+    return {
+        "pyproject.toml": f'[project]\ndependencies = ["a>=1", "B_c"]\n'
+        f"[tool.uv.sources]\nb-C = {source}\n"
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "local"),
+    [
+        ('{ path = "../b" }', True),
+        ('{ path = "../b", editable = true }', True),
+        ("{ workspace = true }", True),
+        ('{ path = "b-1.0.tar.gz" }', False),
+        ('{ git = "https://example.org/b" }', False),
+        ('{ url = "https://example.org/b.whl" }', False),
+        ('[{ path = "../b", marker = "sys_platform == \'emscripten\'" }, { index = "own" }]', True),
+    ],
+)
+def test_what_uv_takes_from_elsewhere_is_no_question_for_an_index(
+    tmp_path: Path, source: str, *, local: bool
+) -> None:
+    one, other = found(tmp_path, sourced(source)).dependencies
+    assert (one.name, one.problem) == ("a", "")
+    assert (other.name, other.local, bool(other.problem)) == ("b-c", local, True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{ index = "own" }',
+        "{ workspace = false }",
+        '[{ path = "../b", marker = "sys_platform == \'win32\'" }, { index = "own" }]',
+        '[{ path = "../b", marker = "sys_platform == \'win32\'" }]',
+        "1",
+    ],
+)
+def test_what_uv_takes_from_an_index_is_one(tmp_path: Path, source: str) -> None:
+    assert [each.problem for each in found(tmp_path, sourced(source)).dependencies] == ["", ""]
+
+
+LOCAL: Mapping[str, Mapping[str, str]] = {
+    "pep 508": {"pyproject.toml": '[project]\ndependencies = ["a @ file:///srv/a"]\n'},
+    "poetry": {"pyproject.toml": '[tool.poetry.dependencies]\na = { path = "../a" }\n'},
+    "pipfile": {"Pipfile": '[packages]\na = { path = "./a", editable = true }\n'},
+    "requirements": {"requirements.txt": "-e ./a\n"},
+    "uv.lock": {
+        "uv.lock": """\
+[[package]]
+name = "x"
+source = { virtual = "." }
+dependencies = [{ name = "a" }]
+[[package]]
+name = "a"
+version = "1"
+source = { editable = "packages/a" }
+"""
+    },
+    "poetry.lock": {
+        "poetry.lock": '[[package]]\nname = "a"\nversion = "1"\n'
+        '[package.source]\ntype = "directory"\nurl = "a"\n'
+    },
+    "pylock.toml": {
+        "pylock.toml": '[[packages]]\nname = "a"\nversion = "1"\ndirectory = { path = "a" }\n'
+    },
+}
+
+
+@pytest.mark.parametrize("files", LOCAL.values(), ids=list(LOCAL))
+def test_a_folder_of_ones_own_is_known_as_one(tmp_path: Path, files: Mapping[str, str]) -> None:
+    (only,) = found(tmp_path, files).dependencies
+    assert (only.name, only.local) == ("a", True)
+
+
+def test_a_lock_says_what_comes_from_a_repository(tmp_path: Path) -> None:
+    lock = LOCAL["uv.lock"]["uv.lock"].replace("editable", "git")
+    (only,) = found(tmp_path, {"uv.lock": lock}).dependencies
+    assert (only.name, only.local, bool(only.problem)) == ("a", False, True)
+
+
 @pytest.mark.parametrize("line", [".", "-e .", "-e ./", ".[dev]"])
 def test_the_project_itself_is_none_of_its_dependencies(tmp_path: Path, line: str) -> None:
     read = found(tmp_path, {"requirements.txt": f"a\n{line}\n"})

@@ -196,7 +196,8 @@ def _row(
     known = replacements().get(dependency.name)
     if probe is None:
         places = tuple(sources.of(_modules(dependency.name, (), known)))
-        return Row(dependency, BLOCKED, dependency.problem, (), "", "", (), (), known, places)
+        verdict, why = _unasked(dependency, policy)
+        return Row(dependency, verdict, why, (), "", "", (), (), known, places)
     tree = _usable(probe, dependency.name)
     shown = tree or probe.wanted or ()
     verdict, why = _verdict(dependency.name, probe, tree, known, policy)
@@ -218,6 +219,14 @@ def _row(
         at_work=sources.name(modules) or _at_work(dependency.name, names),
         migration=migration,
     )
+
+
+def _unasked(dependency: Dependency, policy: Policy) -> tuple[str, str]:
+    """The verdict on what no index has: a folder of one's own is allowed by its name."""
+    if not dependency.local:
+        return BLOCKED, dependency.problem
+    verdict = READY if dependency.name in policy.direct else OUTSIDE
+    return verdict, f"{dependency.problem}: it is built with the Worker; audit it by itself"
 
 
 def _migration(dependency: Dependency, version: str, policy: Policy) -> str:
@@ -365,10 +374,14 @@ def _chains(name: str, tree: Tree, blockers: Mapping[str, str]) -> tuple[tuple[s
 
 def staying(rows: Sequence[Row]) -> dict[str, str]:
     """Name -> requirement of what a Worker is left with: what may stay, what replacements use."""
-    left = {row.name: row.dependency.requirement for row in rows if row.verdict == READY}
+    left = {
+        row.name: row.dependency.requirement
+        for row in rows
+        if row.verdict == READY and not row.dependency.problem
+    }
     for row in rows:
         undecided = row.replacement is None or row.replacement.policy == "decide"
-        if row.verdict == OUTSIDE and undecided:
+        if row.verdict == OUTSIDE and undecided and not row.dependency.problem:
             left[row.name] = row.dependency.requirement
         elif row.replacement and row.replacement.policy == "replace":
             for used in row.replacement.uses:

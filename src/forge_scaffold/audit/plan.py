@@ -146,7 +146,8 @@ def _undone(row: Row) -> Move:
         extras = ", ".join(sorted(row.dependency.extras))
         kept = known is not None and known.policy == "keep"
         advice = f"without its extra {extras}" if kept and extras else "do without"
-    reason = row.why if row.verdict == BLOCKED else (known.reason if known else "")
+    told = row.verdict == BLOCKED or row.dependency.local
+    reason = row.why if told else (known.reason if known else "")
     return Move(
         row.name,
         f"{row.name}: {advice}",

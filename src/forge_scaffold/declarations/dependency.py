@@ -1,5 +1,6 @@
 """A direct dependency, and what collects those of several files."""
 
+import re
 from dataclasses import dataclass
 
 from packaging.markers import UndefinedEnvironmentName
@@ -8,11 +9,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from forge_scaffold.declarations.files import Source
+from forge_scaffold.declarations.uv import ARCHIVES
 from forge_scaffold.errors import UserError
 from forge_scaffold.packages.pyodide import ENVIRONMENT
 from forge_scaffold.printable import excerpt, masked
 
-URL_PROBLEM = "a URL, a repository or a path is no release that an index has"
+URL_PROBLEM = "a URL, a repository or a file is no release that an index has"
+LOCAL_PROBLEM = "a folder of your own, which no index has"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Dependency:
         ]
         requirement.specifier = SpecifierSet(",".join(parts))
         return str(requirement)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder of the project's own."""
+        return self.problem == LOCAL_PROBLEM
 
     @property
     def extras(self) -> frozenset[str]:
@@ -101,8 +109,14 @@ class Collector:
             self.notes.append(f"{place}: {name} is not installed on Workers ({parsed.marker})")
             return
         parsed.marker = None
-        problem = URL_PROBLEM if parsed.url else ""
+        problem = problem_at(parsed.url) if parsed.url else ""
         self.found.append(Dependency(name, masked(str(parsed)), place, group, problem=problem))
+
+
+def problem_at(address: str) -> str:
+    """Why no index can be asked for what lies at an address."""
+    elsewhere = re.match(r"(?!file:)(?:[\w+]+://|[\w.-]+@)", address)
+    return URL_PROBLEM if elsewhere or address.endswith(ARCHIVES) else LOCAL_PROBLEM
 
 
 def applies(requirement: Requirement) -> bool:
@@ -112,4 +126,12 @@ def applies(requirement: Requirement) -> bool:
     try:
         return requirement.marker.evaluate(dict(ENVIRONMENT))
     except (UndefinedEnvironmentName, ValueError, TypeError, RecursionError):
+        return True
+
+
+def holds_on_workers(marker: str) -> bool:
+    """The same of a marker by itself; an empty one holds."""
+    try:
+        return not marker or applies(Requirement(f"any; {marker}"))
+    except (InvalidRequirement, RecursionError):
         return True

@@ -7,8 +7,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.declarations.dependency import Collector
+from forge_scaffold.declarations.dependency import LOCAL_PROBLEM, URL_PROBLEM, Collector
 from forge_scaffold.declarations.files import Source, strings, table, tables, text
+from forge_scaffold.declarations.uv import Need, UvLock, needs_by_group
 from forge_scaffold.errors import UserError
 
 LOCKS = ("uv.lock", "poetry.lock", "pylock.toml")
@@ -33,24 +34,13 @@ def locked_versions(root: Path) -> dict[str, str]:
 
 def uv_lock(into: Collector, source: Source) -> None:
     """Every direct dependency that a uv.lock has."""
-    packages = tables(source.toml().get("package"))
-    versions = {text(package.get("name")): text(package.get("version")) for package in packages}
-    roots = [
-        package
-        for package in packages
-        if table(package.get("source")).keys() & {"virtual", "editable"}
-    ]
-    for root in roots:
-        sections = {"": tables(root.get("dependencies"))}
-        for extra, needed in table(root.get("optional-dependencies")).items():
-            sections[f"extra {extra}"] = tables(needed)
-        for group, needed in table(root.get("dev-dependencies")).items():
-            sections[f"group {group}"] = tables(needed)
-        for group, needed in sections.items():
-            for one in needed:
-                _pinned(into, source, one, versions, group)
-    if not roots:
-        _undemanded(into, source, packages)
+    data = source.toml()
+    lock = UvLock.of(data)
+    for member in lock.members:
+        for group, need in needs_by_group(lock.package(member)):
+            _pinned(into, source, need, lock.package(need.name), group)
+    if not lock.members:
+        _undemanded(into, source, tables(data.get("package")))
 
 
 def poetry_lock(into: Collector, source: Source) -> None:
@@ -64,22 +54,30 @@ def pylock(into: Collector, source: Source) -> None:
 
 
 def _pinned(
-    into: Collector,
-    source: Source,
-    needed: Mapping[str, Any],
-    versions: Mapping[str, str],
-    group: str,
+    into: Collector, source: Source, need: Need, package: Mapping[str, Any], group: str
 ) -> None:
-    name, extras = text(needed.get("name")), ",".join(strings(needed.get("extra")))
-    marker = text(needed.get("marker"))
-    requirement = f"{name}[{extras}]" if extras else name
+    """A need, with what the lock says of its package."""
+    extras = ",".join(need.extras)
+    requirement = f"{need.name}[{extras}]" if extras else need.name
     before = len(into.found)
-    into.add(source, f"{requirement}; {marker}" if marker else requirement, group)
+    into.add(source, f"{requirement}; {need.marker}" if need.marker else requirement, group)
     if len(into.found) > before:
-        line = source.line(f'name = "{name}"')
-        place = f"{source.name}:{line}"
-        locked = versions.get(name, "")
-        into.found[before] = replace(into.found[before], place=place, locked=locked)
+        line = source.line(f'name = "{need.name}"')
+        into.found[before] = replace(
+            into.found[before],
+            place=f"{source.name}:{line}",
+            locked=text(package.get("version")),
+            problem=_problem(package),
+        )
+
+
+def _problem(package: Mapping[str, Any]) -> str:
+    """Why no index can be asked for a locked package; empty when one can."""
+    told = table(package.get("source"))  # poetry.lock names the kind, uv.lock has it as the key
+    kinds = {told["type"]} if isinstance(told.get("type"), str) else {*told, *package}
+    if kinds & {"directory", "editable", "virtual"}:
+        return LOCAL_PROBLEM
+    return URL_PROBLEM if kinds & {"archive", "file", "git", "path", "url", "vcs"} else ""
 
 
 def _undemanded(into: Collector, source: Source, packages: list[dict[str, Any]]) -> None:
@@ -89,12 +87,12 @@ def _undemanded(into: Collector, source: Source, packages: list[dict[str, Any]])
         dependencies = package.get("dependencies")
         names = [text(entry.get("name")) for entry in tables(dependencies)]
         needed |= {canonicalize_name(name) for name in [*table(dependencies), *names]}
-    versions = {text(package.get("name")): text(package.get("version")) for package in packages}
     for package in packages:
-        if canonicalize_name(text(package.get("name"))) not in needed:
+        name = text(package.get("name"))
+        if canonicalize_name(name) not in needed:
             groups = strings(package.get("groups"))
             group = f"group {groups[0]}" if groups and "main" not in groups else ""
-            _pinned(into, source, {"name": package.get("name")}, versions, group)
+            _pinned(into, source, Need(name, (), ""), package, group)
     into.notes.append(
         f"{source.name}: a lock does not say what is direct: taken is what nothing else needs"
     )

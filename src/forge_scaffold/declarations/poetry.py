@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.declarations.dependency import URL_PROBLEM, Collector, applies
+from forge_scaffold.declarations.dependency import URL_PROBLEM, Collector, applies, problem_at
 from forge_scaffold.declarations.files import Source, strings, table, text
 from forge_scaffold.errors import UserError
 from forge_scaffold.printable import excerpt
@@ -58,7 +58,8 @@ def add(into: Collector, source: Source, name: str, wanted: object, group: str) 
         before = len(into.found)
         into.parsed(parsed, place, group)
         if options.keys() & {"git", "path", "url", "file"}:
-            into.found[before] = replace(into.found[before], problem=URL_PROBLEM)
+            problem = problem_at(str(options["path"])) if "path" in options else URL_PROBLEM
+            into.found[before] = replace(into.found[before], problem=problem)
         return
     into.notes.append(f"{place}: {name} is not installed on Workers")
 

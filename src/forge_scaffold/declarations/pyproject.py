@@ -1,46 +1,33 @@
 """pyproject.toml: PEP 621 and PEP 735, and the tables of Poetry, Flit, PDM, uv and setuptools."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from forge_scaffold.declarations import poetry, requirements
-from forge_scaffold.declarations.dependency import Collector
-from forge_scaffold.declarations.files import Source, strings, table, text
+from forge_scaffold.declarations import manifest, poetry, requirements, uv
+from forge_scaffold.declarations.dependency import (
+    LOCAL_PROBLEM,
+    URL_PROBLEM,
+    Collector,
+    holds_on_workers,
+)
+from forge_scaffold.declarations.files import Source, strings, table
 
 
 def read(into: Collector, source: Source) -> None:
     """Every requirement of a pyproject.toml."""
     data = source.toml()
-    project, tool = table(data.get("project")), table(data.get("tool"))
-    for requirement in strings(project.get("dependencies")):
-        into.add(source, requirement)
-    for extra, listed in table(project.get("optional-dependencies")).items():
-        for requirement in strings(listed):
-            into.add(source, requirement, f"extra {extra}")
-    _groups(into, source, table(data.get("dependency-groups")))
+    tool = table(data.get("tool"))
+    for entry in manifest.standard(data):
+        into.add(source, entry.text, entry.group)
     poetry.read(into, source, table(tool.get("poetry")))
-    _flit(into, source, table(table(tool.get("flit")).get("metadata")))
-    for group, listed in table(table(tool.get("pdm")).get("dev-dependencies")).items():
-        for requirement in strings(listed):
-            if not requirement.startswith("-e"):
-                into.add(source, requirement, f"group {group}")
-    for requirement in strings(table(tool.get("uv")).get("dev-dependencies")):
-        into.add(source, requirement, "group dev")
+    for entry in manifest.of_tools(data):
+        into.add(source, entry.text, entry.group)
     _setuptools(into, source, table(table(tool.get("setuptools")).get("dynamic")))
-
-
-def _flit(into: Collector, source: Source, flit: Mapping[str, Any]) -> None:
-    for requirement in strings(flit.get("requires")):
-        into.add(source, requirement)
-    for extra, listed in table(flit.get("requires-extra")).items():
-        for requirement in strings(listed):
-            into.add(source, requirement, f"extra {extra}")
-
-
-def _groups(into: Collector, source: Source, groups: Mapping[str, Any]) -> None:
-    for group in groups:
-        for requirement in dict.fromkeys(_group(groups, group, set())):
-            into.add(source, requirement, f"group {group}")
+    problems = dict(_elsewhere(data))
+    into.found[:] = [
+        replace(each, problem=problems.get(each.name, each.problem)) for each in into.found
+    ]
 
 
 def _setuptools(into: Collector, source: Source, dynamic: Mapping[str, Any]) -> None:
@@ -55,14 +42,11 @@ def _setuptools(into: Collector, source: Source, dynamic: Mapping[str, Any]) -> 
             requirements.read(into, Source.read(included), group)
 
 
-def _group(groups: Mapping[str, Any], name: str, seen: set[str]) -> Iterator[str]:
-    """A dependency group's requirements, with those of the groups that it includes (PEP 735)."""
-    if name in seen:
-        return
-    seen.add(name)
-    entries = groups.get(name)
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, str):
-            yield entry
-        elif included := text(table(entry).get("include-group")):
-            yield from _group(groups, included, seen)
+def _elsewhere(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The packages that uv takes from no index, each with its problem."""
+    for _, name, sources in uv.sources(data):
+        for found in sources:
+            if found is None or holds_on_workers(found.marker):
+                if found:
+                    yield name, LOCAL_PROBLEM if found.kind == "folder" else URL_PROBLEM
+                break

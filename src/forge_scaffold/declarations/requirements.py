@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from forge_scaffold.declarations.dependency import URL_PROBLEM, Collector, Dependency
+from forge_scaffold.declarations.dependency import Collector, Dependency, problem_at
 from forge_scaffold.declarations.files import Source
 from forge_scaffold.errors import UserError
 from forge_scaffold.printable import excerpt, masked
@@ -76,7 +76,7 @@ def _elsewhere(into: Collector, source: Source, line: int, address: str, group: 
             name,
             f"{source.name}:{line}",
             group,
-            problem=URL_PROBLEM,
+            problem=problem_at(address.partition("#")[0]),
         )
     )
 

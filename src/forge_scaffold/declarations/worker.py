@@ -2,13 +2,14 @@
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from forge_scaffold.declarations import manifest, uv
 from forge_scaffold.documents import Document, Place, Text
 from forge_scaffold.packages.pyodide import markers
 from forge_scaffold.packages.versions import Requirement, canonical
-from forge_scaffold.project import Project, strings, table, tables
+from forge_scaffold.project import Project, tables
 
 # A line of a requirements file that pins one version.
 PIN = re.compile(
@@ -73,31 +74,26 @@ class Locked(NamedTuple):
 
 def declared(project: Project) -> Iterator[Declared]:
     """Every requirement of pyproject.toml, optional ones included, groups left out."""
-    yield from _listed(project, ("project",), ("dependencies",), runtime=True)
-    extras = table(table(project.pyproject, "project"), "optional-dependencies")
-    yield from _listed(project, ("project", "optional-dependencies"), extras, runtime=False)
+    yield from (
+        _placed(entry, project.manifest)
+        for entry in manifest.standard(project.pyproject)
+        if project.manifest and not entry.group.startswith("group ")
+    )
 
 
 def grouped(project: Project) -> Iterator[Declared]:
     """Every requirement of the groups of pyproject.toml."""
-    groups = table(project.pyproject, "dependency-groups")
-    yield from _listed(project, ("dependency-groups",), groups, runtime=False)
+    yield from (
+        _placed(entry, project.manifest)
+        for entry in manifest.standard(project.pyproject)
+        if project.manifest and entry.group.startswith("group ")
+    )
 
 
-def _listed(
-    project: Project, address: Sequence[str], keys: Iterable[str], *, runtime: bool
-) -> Iterator[Declared]:
-    """The requirements in the lists that a table of pyproject.toml has under some keys."""
-    if project.manifest is None:
-        return
-    data = project.pyproject
-    for step in address:
-        data = table(data, step)
-    for key in keys:
-        line = project.manifest.place(*address, key).line
-        for text in strings(data.get(key)):
-            place = project.manifest.text.place_of(text, line)
-            yield Declared(text, _parsed(text), place, runtime)
+def _placed(entry: manifest.Entry, document: Document) -> Declared:
+    line = document.place(*entry.address).line
+    place = document.text.place_of(entry.text, line)
+    return Declared(entry.text, _parsed(entry.text), place, runtime=not entry.group)
 
 
 def _parsed(text: str) -> Requirement | None:
@@ -145,43 +141,30 @@ class _Need(NamedTuple):
     markers: tuple[str, ...]
 
 
-def _uv_locked(lock: Document) -> Iterator[Locked]:
+def _uv_locked(document: Document) -> Iterator[Locked]:
     """The packages that uv.lock gives to the project itself, development groups left out."""
-    entries: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    members: dict[str, str] = {}
-    for index, package in enumerate(tables(lock.data.get("package"))):
-        name, source = package.get("name"), table(package, "source")
-        if isinstance(name, str):
-            entries[name] = (index, package)
-            for key in source.keys() & {"virtual", "editable"}:
-                members[name] = str(source[key])
-    own = [name for name, folder in members.items() if folder == "."] or list(members)
+    lock = uv.UvLock.of(document.data)
+    own = [name for name, folder in lock.members.items() if folder == "."] or list(lock.members)
     # What is needed everywhere first: a package has markers only when all ways to it have.
     pending, conditional = deque(_Need(name, (), None, ()) for name in own), deque[_Need]()
     reached: dict[str, _Need] = {}
     seen: set[tuple[str, str]] = set()
     while pending or conditional:
         need = (pending or conditional).popleft()
-        for extra in ("", *need.extras) if need.name in entries else ():
+        for extra in ("", *need.extras) if need.name in lock.entries else ():
             reached.setdefault(need.name, need)
             if (need.name, extra) not in seen:
                 seen.add((need.name, extra))
-                for each in _needs(entries[need.name][1], extra, need, own):
-                    (conditional if each.markers else pending).append(each)
+                for each in uv.needs(lock.package(need.name), extra):
+                    new = _through(need, each, own)
+                    (conditional if new.markers else pending).append(new)
     for name in sorted(reached.keys() - set(own)):
-        index, package = entries[name]
-        for found in _entry(package, lock.place("package", index, "name")):
+        index, package = lock.entries[name]
+        for found in _entry(package, document.place("package", index, "name")):
             yield found._replace(via=reached[name].via, markers=reached[name].markers)
 
 
-def _needs(
-    package: Mapping[str, Any], extra: str, need: _Need, own: Collection[str]
-) -> Iterator[_Need]:
-    """What a package needs itself, or for one of its extras."""
-    listed = table(package, "optional-dependencies") if extra else package
-    for item in tables(listed.get(extra or "dependencies")):
-        name, marker = item.get("name"), item.get("marker")
-        if isinstance(name, str):
-            markers = (*need.markers, marker) if isinstance(marker, str) else need.markers
-            via = None if need.name in own else need.via or need.name
-            yield _Need(name, strings(item.get("extra")), via, markers)
+def _through(need: _Need, inner: uv.Need, own: Collection[str]) -> _Need:
+    """A need of a package that is needed itself."""
+    via = None if need.name in own else need.via or need.name
+    return _Need(inner.name, inner.extras, via, (*need.markers, *filter(None, [inner.marker])))

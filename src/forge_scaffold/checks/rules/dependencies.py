@@ -9,11 +9,12 @@ from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.words import shortened
+from forge_scaffold.declarations.uv import sources
 from forge_scaffold.declarations.worker import PIN, Declared, Locked
 from forge_scaffold.documents import Place
 from forge_scaffold.packages.distributions import TOOLS, TYPES
 from forge_scaffold.packages.pyodide import known_to_pyodide
-from forge_scaffold.packages.versions import Releases, Versions, canonical
+from forge_scaffold.packages.versions import Releases, Versions
 from forge_scaffold.policy import Policy
 from forge_scaffold.project import LOCK, Project, table, tables
 from forge_scaffold.wrangler import PYTHONS
@@ -183,32 +184,16 @@ class NotReleased(Rule):
                     "a released version",
                     severity=_milder(subject.policy) if installs else None,
                 )
-        sources = table(table(table(project.pyproject, "tool"), "uv"), "sources")
-        for name, source in sources.items():
-            if canonical(name) in names and (kind := _elsewhere(source)):
+        for name, normalised, choices in sources(project.pyproject):
+            kinds = [choice.kind for choice in choices if choice and choice.kind != "folder"]
+            if normalised in names and kinds:
                 place = project.manifest.place("tool", "uv", "sources", name)  # type: ignore[union-attr]
                 yield self.finding(
                     place,
-                    f"{name}: taken from a {kind}, which is no version that can be allowed or "
+                    f"{name}: taken from a {kinds[0]}, which is no version that can be allowed or "
                     "locked; declare a released version",
                     severity=Severity.WARNING,
                 )
-
-
-# Where a `path` of uv's is a file, not a folder that pywrangler builds.
-_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz")
-
-
-def _elsewhere(source: object) -> str | None:
-    """What a source of uv's takes a package from, when that is no index and no folder."""
-    for choice in source if isinstance(source, list) else [source]:
-        options = choice if isinstance(choice, dict) else {}
-        for kind in ("git", "url"):
-            if kind in options:
-                return kind
-        if str(options.get("path", "")).endswith(_ARCHIVES):
-            return "file"
-    return None
 
 
 def _builds(project: Project) -> bool:
