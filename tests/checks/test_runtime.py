@@ -187,6 +187,21 @@ def test_what_a_request_keeps_for_itself(tmp_path: Path, source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "severity"),
+    [
+        ("", "note"),
+        ("import seed\n", "error"),
+        ("import importlib\n\nimportlib.import_module('seed')\n", "error"),
+    ],
+)
+def test_what_no_worker_imports_does_not_run(tmp_path: Path, entry: str, severity: str) -> None:
+    source = {"src/seed.py": "import uuid\n\nX = uuid.uuid4()\n"}
+    entry += BASE["src/entry.py"]
+    (only,) = checked(tmp_path, files({**source, "src/entry.py": entry}), "RUN")
+    assert (only.rule, only.severity) == ("RUN101", severity)
+
+
+@pytest.mark.parametrize(
     ("line", "found"),
     [
         ("loop.call_at(request.when, print)", ["RUN406"]),

@@ -97,10 +97,18 @@ def failed(found: Iterable[Finding]) -> bool:
 def _found(followed: list[Rule], subject: Subject) -> Iterator[Finding]:
     walker = Walker(rule for rule in followed if rule.looks_at_code)
     seen, facts = walker.walk(subject.project)
-    yield from seen
     complete = replace(subject, facts=facts)
+    yield from (_weighed(each, complete) for each in seen)
     for rule in sorted(followed, key=lambda rule: rule.last):
         yield from rule.check(complete)
+
+
+def _weighed(finding: Finding, subject: Subject) -> Finding:
+    """A finding, a note where it is about how a module runs that the Worker never imports."""
+    if not finding.rule.startswith("RUN") or finding.severity is Severity.NOTE:
+        return finding
+    idle = subject.reach.never(finding.place.path)
+    return finding._replace(severity=Severity.NOTE) if idle else finding
 
 
 def _order(finding: Finding) -> tuple[str, int, int, str, str]:
