@@ -54,6 +54,9 @@ PYTHONS: tuple[tuple[date, str, str], ...] = (
 )
 FIRST_PYTHON = "3.12"
 
+# From this date on the entry class is `Default`, and functions such as on_fetch are not called.
+ENTRY_CLASS = date(2025, 8, 14)
+
 
 class Named(NamedTuple):
     """Something that the Worker's code finds in its environment.
@@ -197,6 +200,15 @@ class Wrangler:
     def date(self) -> date | None:
         """The compatibility date; None when it is missing or none."""
         return date_of(self.data.get("compatibility_date"))
+
+    @cached_property
+    def calls_functions(self) -> bool | None:
+        """Whether the runtime looks for functions such as on_fetch; None when that is open."""
+        if "disable_python_no_global_handlers" in self.flags:
+            return True
+        if "python_no_global_handlers" in self.flags:
+            return False
+        return self.date < ENTRY_CLASS if self.date else None
 
     @cached_property
     def python(self) -> str | None:

@@ -190,7 +190,7 @@ def test_a_long_way_down_is_followed_to_its_end(tmp_path: Path) -> None:
         for number in range(length)
     )
     source = f"import uuid\n\n\n{links}def f{length}():\n    uuid.uuid4()\n\n\nf0()\n"
-    assert len(checked(tmp_path, files({"src/deep.py": source}), "RUN")) == 1
+    assert len(checked(tmp_path, files({"src/service.py": source}), "RUN")) == 1
 
 
 def test_functions_in_functions_without_end_are_each_looked_at_once(tmp_path: Path) -> None:

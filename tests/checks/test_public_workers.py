@@ -9,6 +9,11 @@ from forge_scaffold.checks.examples import BASE, files
 from tests.checks.support import checked, told
 
 LEGACY = BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")  # Python 3.12
+IN_CLASS = BASE["src/entry.py"].replace("def fetch", "def on_fetch")
+CLOCK = (
+    "from workers import DurableObject\n\n\nclass Clock(DurableObject):\n"
+    "    async def alarm(self):\n        print(self.env)\n"
+)
 NO_MAIN = BASE["wrangler.toml"].replace('main = "src/entry.py"\n', "")
 FOREIGN = '[project]\nname = "x"\nversion = "1"\ndependencies = [{}]\n'
 
@@ -142,6 +147,86 @@ SOURCE = 'version = "1"\nsdist = { url = "https://e.org/s-1.tar.gz" }'
                 "class A(DurableObject):\n    pass\n"
             },
         ),
+        # Nothing imports it: a program that lies among the Worker's modules.
+        ("RUN", {"src/convert.py": "import subprocess\n\nsubprocess.run(['make'])\n"}),
+        # Workers do not fill os.environ.
+        (
+            "RUN106",
+            service(
+                "import logging\nimport os\n\nFOLDER = os.getenv('LOGS')\nif FOLDER:\n"
+                "    logging.FileHandler(f'{FOLDER}/log')\n"
+            ),
+        ),
+        (
+            "RUN201",
+            service(
+                "import os\n\nif __name__ == '__main__' and os.environ.get('LOCAL'):\n"
+                "    print(answer)\n"
+            ),
+        ),
+        # What others wrote has a way for programs and one for coroutines.
+        (
+            "RUN303",
+            {
+                "src/vendor/page.py": "import asyncio\n\n\ndef render(page):\n"
+                "    return asyncio.run(page)\n",
+                **service("from vendor import page\n\nRENDER = page.render\n"),
+            },
+        ),
+        # A name for a package that another module gives before.
+        (
+            "IMP007",
+            {
+                **service("from src.texts import TEXT\n"),
+                "src/texts.py": "TEXT = 1\n",
+                "src/entry.py": "import sys\n\nsys.modules['src'] = sys\n" + BASE["src/entry.py"],
+            },
+        ),
+        # A build copies it here, and git leaves it out.
+        (
+            "IMP001",
+            {
+                **declared("httpx"),
+                **service("import shared\n"),
+                ".gitignore": f"{BASE['.gitignore']}src/shared/\n",
+            },
+        ),
+        # Pyodide has versions of it that this range has, too.
+        ("DEP012", declared("httpx", "pydantic")),
+        ("DEP012", declared("httpx", "pydantic<3")),
+        # A second Worker of the same code.
+        (
+            "WRA006",
+            {
+                "src/service.py": "async def answer(env):\n    return await env.SOURCE.head('a')\n",
+                "wrangler.admin.toml": '[[r2_buckets]]\nbinding = "SOURCE"\n',
+            },
+        ),
+        # Slack's own example of an address, and a key that says that it is public.
+        (
+            "SEC",
+            {
+                "seed.sql": "https://hooks.slack.com/" + "services/T11111111/B11111111/"
+                "YYYYYYYYYYYY",
+            },
+        ),
+        (
+            "SEC",
+            service('PUBLIC_SHOP_API_KEY = "f5537412b459790f9fa1cc47b862b9c70164719571"\n'),
+        ),
+        # Where functions are called, on_fetch of a class is, too; what has both is for both.
+        ("WRA017 RUN50", {"wrangler.toml": LEGACY, "src/entry.py": IN_CLASS}),
+        (
+            "RUN503",
+            {
+                "wrangler.toml": LEGACY,
+                "src/entry.py": BASE["src/entry.py"] + "\n    on_fetch = fetch\n",
+            },
+        ),
+        (
+            "RUN503",
+            {"wrangler.toml": LEGACY.replace('s"]', 's", "python_no_global_handlers"]')},
+        ),
         # What another rule says of the same line.
         (
             "SEC003",
@@ -238,6 +323,43 @@ def test_what_is_right_is_left_alone(
             "RUN502",
             {"src/entry.py": "async def fetch(request, env, ctx):\n    pass\n"},
             "no class Default",
+        ),
+        (
+            "IMP001",
+            {**declared("httpx"), **service("import google.generativeai\n")},
+            "add google-generativeai to the dependencies",
+        ),
+        (
+            "RUN305",
+            {
+                "src/convert.py": "import subprocess\n\nsubprocess.run(['make'])\n",
+                "src/plugins.py": "PLUGINS = ['convert']\n",
+            },
+            "cannot start other programs",
+        ),
+        (
+            "RUN106",
+            service(
+                "import logging\nimport os\n\nos.environ.setdefault('LOGS', '/tmp')\n"
+                "FOLDER = os.getenv('LOGS')\nif FOLDER:\n    logging.FileHandler(FOLDER)\n"
+            ),
+            "no file survives",
+        ),
+        ("DEP012", declared("httpx", "pydantic<2.10"), "admits versions before 2"),
+        (
+            "RUN503",
+            {"wrangler.toml": LEGACY},
+            "the runtime calls on_fetch; move the compatibility date to 2025-08-14",
+        ),
+        (
+            "RUN503",
+            {
+                "wrangler.toml": BASE["wrangler.toml"].replace(
+                    's"]', 's", "disable_python_no_global_handlers"]'
+                ),
+                "src/entry.py": CLOCK,
+            },
+            "alarm: the runtime calls on_alarm; take the flag",
         ),
         (
             "WRA011",

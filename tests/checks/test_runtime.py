@@ -124,7 +124,7 @@ def test_in_a_request(tmp_path: Path, rule: str, head: str, body: str) -> None:
 def test_dicts_are_maps_on_the_python_before_3_13_only(tmp_path: Path, call: str) -> None:
     source = in_request("from pyodide.ffi import to_js", call)
     assert rules(tmp_path / "3.14", source) == []
-    older = {"wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-07-01")}
+    older = {"wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-09-01")}
     assert rules(tmp_path / "3.12", source, older) == ["RUN401"]
 
 

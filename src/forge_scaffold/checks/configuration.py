@@ -1,7 +1,8 @@
 """The Worker's configuration, as rules ask for it."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ def python_worker(project: Project) -> Wrangler | None:
 def every(wrangler: Wrangler | None) -> tuple[Environment, ...]:
     """The top level and the environments; none without a configuration."""
     return (wrangler.top, *wrangler.environments) if wrangler else ()
+
+
+def others(project: Project) -> Iterator[str]:
+    """The texts of further configurations, for `wrangler --config`: wrangler.admin.toml."""
+    for path in project.files:
+        if re.fullmatch(r"wrangler\.[\w.-]+\.(?:json|jsonc|toml)", str(path)):
+            yield project.shown(path)
 
 
 def has_openssl(project: Project) -> bool | None:

@@ -174,6 +174,13 @@ def ignore_lines(root: Path) -> str:
     return "\n".join(texts)
 
 
+def is_left_out(root: Path, path: PurePosixPath) -> bool:
+    """Whether a .gitignore, there or in a folder around it, leaves a file or folder out."""
+    found, lines = _repository(root.resolve()), ignore_lines(root)
+    above = PurePosixPath(root.resolve().relative_to(found[0]) if found else "")
+    return any(ignored(str(each), lines) for each in (path, above / path))
+
+
 def ignored(path: str, patterns: str) -> bool:
     """Whether the lines of a .gitignore leave a path out, as far as files of secrets need it.
 

@@ -8,16 +8,17 @@ from typing import NamedTuple, TypeAlias
 
 from forge_scaffold.checks.code.expressions import text_of
 from forge_scaffold.checks.code.facts import Facts
-from forge_scaffold.checks.configuration import every, python_worker
+from forge_scaffold.checks.configuration import every, others, python_worker
 from forge_scaffold.checks.finding import Severity
 from forge_scaffold.checks.uploads import Uploads
 from forge_scaffold.project import Module, Project
 
 # What imports modules by names that are only known when it runs.
 _BY_NAME = re.compile(
-    r"\b(?:__import__|import_module|iter_modules|run_module|run_path|spec_from_file_location"
-    r"|walk_packages)\b"
+    r"\b(?:__import__|exec|import_module|iter_modules|run_module|run_path"
+    r"|spec_from_file_location|sys\.(?:modules|path)|walk_packages)\b"
 )
+_MAIN = re.compile(r"""["']?main["']?\s*[=:]\s*["']([\w./-]+\.py)["']""")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 
 _Imports: TypeAlias = Mapping[PurePosixPath, set[PurePosixPath]]
@@ -73,7 +74,9 @@ class Reach(NamedTuple):
 
 def _mains(project: Project) -> set[PurePosixPath]:
     said = (environment.data.get("main") for environment in every(python_worker(project)))
-    return {PurePosixPath(main) for main in said if isinstance(main, str)}
+    mains = {main for main in said if isinstance(main, str)}
+    mains.update(main for text in others(project) for main in _MAIN.findall(text))
+    return {PurePosixPath(main) for main in mains}
 
 
 def _imports(facts: Facts, uploads: Uploads) -> tuple[_Imports, _Imports]:

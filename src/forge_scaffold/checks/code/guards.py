@@ -24,6 +24,7 @@ _CALLS: Mapping[str, str] = {
     "platform.python_implementation": "CPython",
     "platform.system": "Emscripten",
 }
+_UNSET = frozenset({"os.environ.get", "os.getenv"})
 _OPERATORS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.Gt: operator.gt,
@@ -146,6 +147,8 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> object:
     first = node.args[0] if node.args else None
     if name in _CALLS:
         return _CALLS[name]
+    if name in _UNSET and not node.keywords and _is_first(scope) and _is_without(node.args[1:]):
+        return None
     if isinstance(first, ast.Constant) and isinstance(first.value, str):
         if name == "importlib.util.find_spec" and is_platform(first.value):
             return True
@@ -156,6 +159,18 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> object:
         if told is not None:
             return _value(told, scope, depth - 1)
     return _OPEN
+
+
+def _is_without(defaults: list[ast.expr]) -> bool:
+    return all(isinstance(each, ast.Constant) and each.value is None for each in defaults)
+
+
+def _is_first(scope: Scope) -> bool:
+    """Whether it runs before anything can have filled os.environ, which Workers leave empty."""
+    writes = ("environ[", "environ.setdefault", "environ.update", "putenv", "load_dotenv")
+    return scope.import_time and not any(
+        sign in module.text.content for module in scope.project.modules for sign in writes
+    )
 
 
 def _named(node: ast.expr, scope: Scope, depth: int) -> object:

@@ -568,6 +568,15 @@ def _if_expression(node: ast.IfExp, scope: Scope) -> Inner:
     yield from ((node.test, scope), (node.body, body), (node.orelse, orelse))
 
 
+def _one_by_one(node: ast.BoolOp, scope: Scope) -> Inner:
+    """What stands after the part of an `and` or `or` that decides it never runs."""
+    decides = isinstance(node.op, ast.Or)
+    for each in node.values:
+        yield each, scope
+        if not scope.is_dead and truth(each, scope) is decides:
+            scope = scope._replace(script=True, import_time=False)
+
+
 def _branches(test: ast.expr, scope: Scope) -> tuple[Scope, Scope]:
     """Where the two branches of a condition stand; no Worker runs one that is for elsewhere."""
     holds = truth(test, scope)
@@ -638,6 +647,7 @@ _OPENERS: Openers = {
     ast.ClassDef: _class,
     ast.If: _if,
     ast.IfExp: _if_expression,
+    ast.BoolOp: _one_by_one,
     ast.Assign: _assigned,
     ast.AnnAssign: _assigned,
     ast.Module: _module,

@@ -543,7 +543,7 @@ class Ancient(Rule):
 
     Where a resolver finds no wheel of the newest version for a Worker's platform, it goes back
     until it finds one: for pydantic to version 1, which is pure Python, and another library under
-    the same name.
+    the same name. Versions that Pyodide builds are found, so a range that has one is none of those.
 
     Known without asking of pydantic; `forge check --index` asks the index about each package.
 
@@ -553,15 +553,16 @@ class Ancient(Rule):
 
     id = "DEP012"
     since = "0.1.0"
-    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic<3")}
+    failing: ClassVar[Files] = {"pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic<2.10")}
     passing: ClassVar[Files] = {
         "pyproject.toml": _dependencies("httpx>=0.28,<1", "pydantic>=2.12,<3"),
         "src/service.py": "import httpx\nimport pydantic\n\n\nasync def answer(env):\n"
         "    return httpx.__version__ + pydantic.VERSION\n",
     }
 
-    # Since when a package has what a resolver may not find, and its last version without.
+    # Since when a package has what a resolver may not find, and its versions that Pyodide has.
     FLOORS: ClassVar[Mapping[str, str]] = {"pydantic": "2"}
+    BUILT: ClassVar[Mapping[str, tuple[str, ...]]] = {"pydantic": ("2.10.6", "2.12.5")}
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Requirements that admit or mean such a version, and locks that have one."""
@@ -583,6 +584,7 @@ class Ancient(Rule):
                 and each.requirement
                 and each.runtime
                 and each.requirement.versions.beyond(Versions(f">={floor}"))
+                and not any(map(each.requirement.versions.has, self.BUILT[each.name]))
             ):
                 yield self.finding(
                     each.place,

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from datetime import date
 from functools import lru_cache
 from typing import ClassVar
 
@@ -13,9 +12,6 @@ from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.documents import Place
-
-# From this date on the entry class is `Default`, and functions such as on_fetch are not called.
-ENTRY_CLASS = date(2025, 8, 14)
 
 
 class LegacyHandler(Rule):
@@ -56,8 +52,7 @@ class LegacyHandler(Rule):
             return
         names = names_given(node) & self.HANDLERS
         if names and not _has_default(scope):
-            modern = wrangler.date and wrangler.date >= ENTRY_CLASS
-            dead = modern and "disable_python_no_global_handlers" not in wrangler.flags
+            dead = wrangler.calls_functions is False
             since = (
                 "is not called from 2025-08-14 on" if dead else "gets no conversions from the SDK"
             )
@@ -150,8 +145,7 @@ class NoDefault(Rule):
         if not isinstance(node, ast.ClassDef) or wrangler is None or not _is_main(scope):
             return
         entry = any(scope.name(base) == "workers.WorkerEntrypoint" for base in node.bases)
-        modern = wrangler.date and wrangler.date >= ENTRY_CLASS
-        if entry and modern and not _has_default(scope):
+        if entry and wrangler.calls_functions is False and not _has_default(scope):
             yield self.finding(
                 _name_place(node, scope),
                 f"{node.name}: the runtime looks for a class Default in {wrangler.main}",
@@ -168,3 +162,73 @@ class NoDefault(Rule):
                     "there is no class Default in the main module, and nothing else that the "
                     "runtime looks for; write a class Default(WorkerEntrypoint)",
                 )
+
+
+# The methods that the runtime calls as on_fetch and so on where it calls functions, too.
+_RENAMED = {
+    "workers.WorkerEntrypoint": ("fetch",),
+    "workers.DurableObject": (
+        "fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError",
+    ),
+}  # fmt: skip
+
+
+class UncalledMethod(Rule):
+    """A method that the runtime calls by its old name.
+
+    Before the compatibility date 2025-08-14, and with the flag `disable_python_no_global_handlers`
+    after it, the runtime calls `on_fetch` of a class where it calls `fetch` today. Of a Durable
+    Object it calls `on_alarm`, `on_webSocketMessage`, `on_webSocketClose` and `on_webSocketError`,
+    too. A class with the new names only answers nothing: "Method on_fetch does not exist".
+
+    Fix: a compatibility date of 2025-08-14 or later, or the flag `python_no_global_handlers`.
+    """
+
+    id = "RUN503"
+    since = "0.2.0"
+    needs_worker = True
+    nodes = (ast.ClassDef,)
+    failing: ClassVar[Files] = {
+        "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-08-13")
+    }
+    passing: ClassVar[Files] = {
+        "wrangler.toml": BASE["wrangler.toml"].replace("2026-11-01", "2025-10-16")
+    }
+
+    def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
+        """The classes that the runtime makes instances of."""
+        wrangler = python_worker(scope.project)
+        if not isinstance(node, ast.ClassDef) or not wrangler or not wrangler.calls_functions:
+            return
+        if scope.classes or scope.functions or not (_is_main(scope) or _is_handed_on(node, scope)):
+            return
+        given = {name for each in node.body for name in names_given(each)}
+        cure = (
+            "take the flag disable_python_no_global_handlers out"
+            if "disable_python_no_global_handlers" in wrangler.flags
+            else "move the compatibility date to 2025-08-14 or later"
+        )
+        for base in node.bases:
+            for name in _RENAMED.get(scope.name(base) or "", ()):
+                if name in given and f"on_{name}" not in given:
+                    yield self.finding(
+                        _method_place(node, name, scope),
+                        f"{name}: the runtime calls on_{name}; {cure}",
+                    )
+
+
+def _is_handed_on(node: ast.ClassDef, scope: Scope) -> bool:
+    """Whether the main module imports a class of another one."""
+    wrangler = scope.project.wrangler
+    main = (wrangler.main or "").removeprefix("./") if wrangler else ""
+    return any(
+        isinstance(each, ast.ImportFrom) and names_given(each) & {node.name, "*"}
+        for module in scope.project.modules
+        if str(module.path) == main
+        for each in module.tree.body
+    )
+
+
+def _method_place(node: ast.ClassDef, name: str, scope: Scope) -> Place:
+    method = next(each for each in node.body if name in names_given(each))
+    return _name_place(method, scope)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from forge_scaffold.checks.code.facts import Import
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
+from forge_scaffold.checks.git import is_left_out
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.words import mentioned
 from forge_scaffold.packages.distributions import (
@@ -28,6 +30,10 @@ from forge_scaffold.project import table
 _BEFORE = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
 
 _TEST_FOLDERS = frozenset({"test", "tests", "conftest"})
+
+
+# From so many packages on a module is a namespace that they share.
+_NAMESPACE = 2
 
 
 def _known(subject: Subject) -> set[str]:
@@ -58,8 +64,14 @@ def _nameless(subject: Subject) -> list[str]:
     ]
 
 
-def _package_of(module: str, subject: Subject) -> str:
+def _package_of(name: str, subject: Subject) -> str:
     """The package that brings a module, as far as names tell."""
+    module, _, rest = name.partition(".")
+    shared = [package for package, modules in MODULES.items() if module in modules]
+    if rest and len(shared) > _NAMESPACE:
+        # A namespace of many packages: `google.generativeai` is google-generativeai's.
+        dotted = name.replace(".", "-").replace("_", "-")
+        return next((each for each in shared if f"{dotted}-".startswith(f"{each}-")), dotted)
     for package in (*subject.policy.direct, *subject.policy.transitive, *MODULES):
         if module in modules_of(package) and package.replace("-", "_") in {module, package}:
             return package
@@ -111,13 +123,21 @@ class Undeclared(Rule):
             # It may be what one of the declared packages is called where it is imported.
             if _unsure(each.top, nameless):
                 continue
-            package = _package_of(each.top, subject)
+            if any(is_left_out(subject.project.root, path) for path in _own_paths(each, subject)):
+                continue
+            package = _package_of(each.name, subject)
             yield self.finding(
                 each.place,
                 f"{each.top}: imported but not declared; add {package} to the dependencies in "
                 "pyproject.toml, or remove the import",
                 severity=Severity.NOTE if subject.reach.never(each.place.path) else severity,
             )
+
+
+def _own_paths(each: Import, subject: Subject) -> Iterator[PurePosixPath]:
+    """Where a module would be, if it were the project's own: git may leave out what builds make."""
+    place = subject.project.base / each.top
+    yield from (place, place.with_name(f"{each.top}.py"))
 
 
 def _unsure(module: str, nameless: Sequence[str]) -> bool:

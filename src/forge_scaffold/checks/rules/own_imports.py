@@ -6,7 +6,7 @@ from typing import ClassVar
 from forge_scaffold.checks.code.facts import Statement
 from forge_scaffold.checks.examples import BASE
 from forge_scaffold.checks.finding import Finding, Severity
-from forge_scaffold.checks.git import ignore_lines, ignored
+from forge_scaffold.checks.git import is_left_out
 from forge_scaffold.checks.rule import Files, Rule, Subject
 from forge_scaffold.checks.uploads import Uploads
 from forge_scaffold.packages.distributions import MODULES, PLATFORM_MODULES, modules_of
@@ -33,7 +33,14 @@ def _others(subject: Subject) -> set[str]:
 
 def _changes_paths(subject: Subject) -> bool:
     """Whether the project itself says where modules are looked for."""
-    signs = ("sys.path", "addsitedir", "sys.meta_path", "path_hooks")
+    signs = (
+        "sys.path",
+        "sys.modules[",
+        "sys.modules.",
+        "addsitedir",
+        "sys.meta_path",
+        "path_hooks",
+    )
     return any(sign in module.text.content for module in subject.project.modules for sign in signs)
 
 
@@ -146,7 +153,7 @@ def _generated(module: str, subject: Subject) -> bool:
     if module.endswith(("_pb2", "_pb2_grpc")):
         return True
     path = subject.project.base / f"{module.replace('.', '/')}.py"
-    return ignored(str(path), ignore_lines(subject.project.root))
+    return is_left_out(subject.project.root, path)
 
 
 def _problems(

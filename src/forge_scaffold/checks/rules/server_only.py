@@ -11,6 +11,7 @@ from forge_scaffold.checks.configuration import has_openssl
 from forge_scaffold.checks.examples import service
 from forge_scaffold.checks.finding import Finding, Severity
 from forge_scaffold.checks.rule import Files, Rule, Subject
+from forge_scaffold.project import VENDORED
 
 if TYPE_CHECKING:
     from forge_scaffold.documents import Place
@@ -132,7 +133,9 @@ class NestedLoop(Rule):
 
     def visit(self, node: ast.AST, scope: Scope) -> Iterator[Finding]:
         """Calls in coroutines, and in functions that are no program's."""
-        if isinstance(node, ast.Call) and scope.is_later and not _of_program(scope):
+        if not isinstance(node, ast.Call) or not VENDORED.isdisjoint(scope.module.path.parts):
+            return
+        if scope.is_later and not _of_program(scope):
             yield self.finding(
                 scope.place(node), f"{scope.shown(node)}: a loop runs already; await it"
             )

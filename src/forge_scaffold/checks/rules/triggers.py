@@ -129,7 +129,8 @@ class NoTrigger(Rule):
     the code never runs, unless one was made in the dashboard. A handler that only calls another
     function is taken for one that waits for triggers to come. What calls `email` and `tail` is not
     in a Worker's own configuration. `on_email`, `on_tail` and their like are the names of functions
-    of old: in a class nothing calls them, and that is a warning.
+    of old: in a class nothing calls them, and that is a warning. `on_fetch` is called in a class
+    before the compatibility date 2025-08-14.
 
     Fix: `[triggers] crons = [...]`, `[[queues.consumers]]`, or take the method out.
     """
@@ -159,9 +160,10 @@ class NoTrigger(Rule):
                     module.text.place_of(handler, method.lineno),
                     f"{handler}: nothing in the configuration calls it",
                 )
+        old = _OLD - {"on_fetch"} if subject.worker.calls_functions else _OLD
         for name, method in _methods(default).items():
             handler = name.removeprefix("on_")
-            if name in _OLD and handler not in called and f".{name}" not in module.text.content:
+            if name in old and handler not in called and f".{name}" not in module.text.content:
                 yield self.finding(
                     module.text.place_of(name, method.lineno),
                     f"{name}: nothing calls it in a class; the method's name is {handler}",

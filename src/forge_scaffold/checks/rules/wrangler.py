@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from forge_scaffold.checks.configuration import every, fits, known
+from forge_scaffold.checks.configuration import every, fits, known, others
 from forge_scaffold.checks.edits import renamed, tried
 from forge_scaffold.checks.examples import BASE, toml
 from forge_scaffold.checks.finding import Edit, Finding, Severity
@@ -338,6 +338,9 @@ class UndeclaredBinding(Rule):
                 continue
             seen.add(use.name)
             if use.name not in declared:
+                # It may be for a Worker of the same code with a configuration of its own.
+                if any(f'"{use.name}"' in text for text in others(subject.project)):
+                    continue
                 yield self.finding(
                     use.place,
                     f"{use.name}: {use.called} is called on it, and {wrangler.document.text.path} "
