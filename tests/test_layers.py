@@ -163,7 +163,16 @@ ARROWS = {
 # The same inside packages: what each part of one may import of the others.
 INSIDE = {
     "checks": {
-        "__init__": {"code", "configuration", "finding", "ignores", "options", "rule", "rules"},
+        "__init__": {
+            "code",
+            "configuration",
+            "finding",
+            "ignores",
+            "options",
+            "reach",
+            "rule",
+            "rules",
+        },
         "baseline": {"finding"},
         "code": {"code"},
         "configuration": set[str](),

@@ -153,7 +153,8 @@ SOURCE = 'version = "1"\nsdist = { url = "https://e.org/s-1.tar.gz" }'
         (
             "RUN106",
             service(
-                "import logging\nimport os\n\nFOLDER = os.getenv('LOGS')\nif FOLDER:\n"
+                "import logging\nimport os\n\nos.environ['TZ'] = 'UTC'\n"
+                "FOLDER = os.getenv('LOGS', None)\nif FOLDER:\n"
                 "    logging.FileHandler(f'{FOLDER}/log')\n"
             ),
         ),

@@ -147,7 +147,7 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> object:
     first = node.args[0] if node.args else None
     if name in _CALLS:
         return _CALLS[name]
-    if name in _UNSET and not node.keywords and _is_first(scope) and _is_without(node.args[1:]):
+    if name in _UNSET and not node.keywords and scope.import_time and _is_unset(node.args, scope):
         return None
     if isinstance(first, ast.Constant) and isinstance(first.value, str):
         if name == "importlib.util.find_spec" and is_platform(first.value):
@@ -161,16 +161,17 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> object:
     return _OPEN
 
 
-def _is_without(defaults: list[ast.expr]) -> bool:
-    return all(isinstance(each, ast.Constant) and each.value is None for each in defaults)
-
-
-def _is_first(scope: Scope) -> bool:
-    """Whether it runs before anything can have filled os.environ, which Workers leave empty."""
-    writes = ("environ[", "environ.setdefault", "environ.update", "putenv", "load_dotenv")
-    return scope.import_time and not any(
-        sign in module.text.content for module in scope.project.modules for sign in writes
+def _is_unset(arguments: list[ast.expr], scope: Scope) -> bool:
+    """Whether a variable of os.environ is not there: Workers fill it with nothing."""
+    match arguments:
+        case [ast.Constant(value=str(name))] | [ast.Constant(value=str(name)), ast.Constant(None)]:
+            own = re.escape(name)
+        case _:
+            return False
+    writes = re.compile(
+        rf"""environ\[(?:[^"']|["']{own}["'])|environ\.(?:setdefault|update)|putenv|load_dotenv"""
     )
+    return not any(writes.search(module.text.content) for module in scope.project.modules)
 
 
 def _named(node: ast.expr, scope: Scope, depth: int) -> object:
