@@ -254,7 +254,7 @@ def test_a_page_is_fetched_once_and_of_a_large_wheel_little(
     local: Mapping[str, str], tmp_path: Path
 ) -> None:
     index.build(tmp_path / "index")
-    large = index.wheel(tmp_path / "index", index.release("large", "1.0", needs=["leaf"]), 10**6)
+    large = index.wheel(tmp_path / "index", index.release("large", "1.0", needs=["leaf>=1"]), 10**6)
     write(tmp_path, {"project/requirements.txt": "large\nplain\nchained\nhttpx==0.28.1\n"})
     sent = index.Served()
     with index.served(tmp_path / "index", sent) as address:
@@ -315,10 +315,12 @@ def test_what_takes_too_long_is_undecided_and_says_so(
     monkeypatch.setattr(resolve, "PATIENCE", 0)
     with Index(tmp_path) as asked:
         assert asked.probe("plain").failure == "not decided within 0 s"
+    with Index(tmp_path, offline=True) as kept:
+        assert kept.probe("plain").failure == "not decided within 0 s"
 
 
 def test_a_broken_cache_is_no_cache(local: Mapping[str, str], tmp_path: Path) -> None:
-    kept = tmp_path / "cache" / "forge-workers" / "audit" / "wheels.sqlite"
+    kept = tmp_path / "cache" / "forge-workers" / "audit" / "wheels-2.sqlite"
     write(tmp_path, {str(kept.relative_to(tmp_path)): "no database", "requirements.txt": "plain\n"})
     run = forge({**local, "XDG_CACHE_HOME": str(tmp_path / "cache")}, "audit", tmp_path)
     assert (run.returncode, "outside the policy (1)" in run.stdout) == (0, True), run.stderr

@@ -219,7 +219,9 @@ def main() -> None:
         question = json.loads(line)
         try:
             answer = answered(resolver, question["do"], question["requirements"])
-        except (UndecidedError, UnreadableError) as error:
+        except UndecidedError as error:
+            answer = {"failure": str(error), "undecided": True}
+        except UnreadableError as error:
             answer = {"failure": str(error)}
         resolver.wheels.kept.write()
         print(json.dumps({**answer, "unreachable": sorted(resolver.said.unheard)}), flush=True)

@@ -390,7 +390,7 @@ class Preparer:
         headers = Headers(content.metadata)
         if self._resolver.is_stub(req.link):
             return BuiltDistribution(headers, lambda: self._resolver.extras_of(req.link))
-        return Distribution(headers, None, None)
+        return KnownDistribution(headers)
 
     def _read_older(self, name: str, link: Any, count: int) -> None:  # noqa: ANN401
         """Where pip goes back through a package's releases, read those before it ahead."""
@@ -401,14 +401,29 @@ class Preparer:
                 self._wheels.start(older)
 
 
-class BuiltDistribution(Distribution):
+class KnownDistribution(Distribution):
+    """A distribution that parses its requirements once: pip asks for them at each step back."""
+
+    def __init__(self, headers: "Headers") -> None:
+        super().__init__(headers, None, None)
+        self._needs: dict[frozenset[str], Sequence[Any]] = {}
+
+    def iter_dependencies(self, extras: Collection[str] = ()) -> Iterable[Any]:
+        """What it requires on the platform."""
+        key = frozenset(extras)
+        if key not in self._needs:
+            self._needs[key] = tuple(super().iter_dependencies(extras))
+        return self._needs[key]
+
+
+class BuiltDistribution(KnownDistribution):
     """A package of Pyodide's own builds, whose list does not say what its extras need.
 
     The index's files of the same version do; they are looked at when an extra is asked for.
     """
 
     def __init__(self, headers: "Headers", extras: Callable[[], str]) -> None:
-        super().__init__(headers, None, None)
+        super().__init__(headers)
         self._headers = headers
         self._extras: Callable[[], str] | None = extras
 

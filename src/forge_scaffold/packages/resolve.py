@@ -208,7 +208,9 @@ class Index:
         if self.offline:
             return {"failure": "not known offline: it was never asked for on this machine"}
         answer = {"at": time.time(), **self._run(what, requirements)}
-        if "failure" not in answer and not answer["unreachable"]:
+        # What is not decided takes as long to be asked again.
+        known = "failure" not in answer or "undecided" in answer
+        if known and not answer["unreachable"]:
             write(self._path(what, requirements), json.dumps(answer))
         return answer
 
