@@ -147,14 +147,6 @@ SOURCE = 'version = "1"\nsdist = { url = "https://e.org/s-1.tar.gz" }'
                 "class A(DurableObject):\n    pass\n"
             },
         ),
-        # Nothing imports it: a program that lies among the Worker's modules.
-        (
-            "RUN IMP001",
-            {
-                **declared("httpx"),
-                "src/convert.py": "import subprocess\n\nimport yaml\n\nsubprocess.run(['make'])\n",
-            },
-        ),
         # Workers do not fill os.environ.
         (
             "RUN106",
