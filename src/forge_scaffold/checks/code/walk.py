@@ -171,7 +171,7 @@ def _walk(
             found += _call(node, scope, wanted, name)
         elif kind is ast.Attribute and scope.imported(node):
             found += _read(node, scope, wanted)
-        inner = list(openers[kind](node, scope) if kind in openers else _inner(node, scope))
+        inner = list(openers[kind](node, scope)) if kind in openers else _inner(node, scope)
         inner.reverse()
         pending += inner
     return found
