@@ -28,6 +28,7 @@ SHARED = (
     ".venv",
     ".cache/test_modules",
     ".cache/workerd",
+    ".hypothesis/unicode_data",
 )
 """What a project has that others of its packages may use, too."""
 
@@ -66,8 +67,8 @@ def make(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Make:
                 generate({"database": database}).rename(pantry)
                 _stock(pantry, shared)
         project = generate(combination)
-        (project / ".cache").mkdir()
         for name in SHARED:
+            (project / name).parent.mkdir(exist_ok=True)
             (project / name).symlink_to(pantry / name)
         shutil.copy(pantry / "uv.lock", project)
         return project
@@ -101,6 +102,7 @@ def _stock(pantry: Path, shared: Path) -> None:
     (shared / "workerd").mkdir(exist_ok=True)  # bundle and snapshots, whose names say of what
     (pantry / ".cache").mkdir()
     (pantry / ".cache" / "workerd").symlink_to(shared / "workerd")
+    (pantry / ".hypothesis" / "unicode_data").mkdir(parents=True)
     (pantry / "node_modules").symlink_to(shared / "node_modules")
     run(pantry, "npm", "run", "vendor")
     run(pantry, "uv", "sync", "--quiet")
