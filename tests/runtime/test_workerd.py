@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,11 +84,28 @@ def test_what_fails_or_hangs_is_named_and_the_rest_is_run(small: Path) -> None:
     assert "4 failed, 1 passed" in printed
 
 
-@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
-def test_a_timeout_that_is_none_is_refused(small: Path, value: str) -> None:
-    process = npm(small, "test", "--", "-o", f"workerd_timeout={value}", "tests/test_health.py")
+def test_a_timeout_that_is_none_is_refused(small: Path) -> None:
+    refused("soon", npm(small, "test", "--", "-o", "workerd_timeout=soon", "tests/test_health.py"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_a_number_that_is_no_timeout_is_refused(small: Path, value: str) -> None:
+    # By the plugin, before it asks for a Worker: there is none.
+    plugin = ("-p", "no:xdist", "-p", "pytest_workerd", "-o", f"workerd_timeout={value}")
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin, "tests/test_health.py"],
+        cwd=small,
+        env={**environment(), "PYTHONPATH": "scripts", "WORKERD_TESTS": "127.0.0.1:9#1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    refused(value, process)
+
+
+def refused(value: str, process: subprocess.CompletedProcess[str]) -> None:
     assert process.returncode == 4
-    told = f"ERROR: workerd_timeout='{value}': give the seconds that a test may take, at most 86400"
+    told = f"ERROR: workerd_timeout={value!r}: give the seconds that a test may take, at most 86400"
     assert told in process.stderr
     assert "Traceback" not in process.stdout + process.stderr
 
