@@ -213,6 +213,14 @@ SOURCE = 'version = "1"\nsdist = { url = "https://e.org/s-1.tar.gz" }'
             "SEC",
             service('PUBLIC_SHOP_API_KEY = "f5537412b459790f9fa1cc47b862b9c70164719571"\n'),
         ),
+        # What detect-secrets writes down of what it was told of.
+        (
+            "SEC",
+            {
+                ".secrets.baseline": '{"hashed_secret": '
+                '"d474eabca08eac2ef6c1b0a092ffb449102bb22c"}\n'
+            },
+        ),
         # Where functions are called, on_fetch of a class is, too; what has both is for both.
         ("WRA017 RUN50", {"wrangler.toml": LEGACY, "src/entry.py": IN_CLASS}),
         (
@@ -387,6 +395,12 @@ def test_what_was_missed_is_found(
                 **service("import pydantic\n"),
                 **uv_lock(f'name = "httpx"\n{PURE}', needs='{ name = "httpx" }'),
             },
+        ),
+        # Nothing imports it: a program that lies among the Worker's modules.
+        (
+            "RUN305",
+            "note",
+            {"src/convert.py": "import subprocess\n\nsubprocess.run(['make'])\n"},
         ),
         ("IMP005", "error", service("import pwd\n")),
         ("IMP005", "warning", service("\n\ndef who():\n    import pwd\n\n    return pwd\n")),

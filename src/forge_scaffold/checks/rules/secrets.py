@@ -70,6 +70,8 @@ _TELL = frozenset({_PASSWORD, _VALUE})
 _PUBLIC = re.compile(
     r"(?i)(?:^|[^a-z])(?:public|publishable|anon|site)_?-?(?:[a-z]{1,10}_?-?){0,2}(?:key|token)"
 )
+# What was made of a secret, and does not give it back: a baseline of detect-secrets is full of it.
+_HASHED = re.compile(r"(?i)hashed_|[_-](?:checksum|digest|fingerprint|hash)\b")
 
 # So much of a line before a word says what it is: a whole file may be one line.
 _BEFORE = 200
@@ -252,7 +254,7 @@ class RandomValue(Rule):
                 before = text[max(start - _BEFORE, 0) : start - 1].rpartition("\n")[2]
                 if _FAKE.search(before + value) or any(tokens(f"{before}{text[start - 1]}{value}")):
                     continue
-                if _PUBLIC.search(before):
+                if _PUBLIC.search(before) or _HASHED.search(before[-100:]):
                     continue
                 if match.re in _TELL or _NAMED.search(before[-100:]):
                     place = Text(path, text).place_at(start, len(value))
