@@ -105,7 +105,7 @@ def _stock(pantry: Path, shared: Path) -> None:
     (pantry / ".hypothesis" / "unicode_data").mkdir(parents=True)
     (pantry / "node_modules").symlink_to(shared / "node_modules")
     run(pantry, "npm", "run", "vendor")
-    run(pantry, "uv", "sync", "--quiet")
+    run(pantry, "uv", "sync", "--quiet", "--compile-bytecode")
 
 
 @contextmanager
