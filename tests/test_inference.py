@@ -21,18 +21,16 @@ QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml", folder="worker")
 
 CONFIGURATION = 'name = "worker"\nmain = "src/main.py"\n'
 
-NOTHING: Mapping[str, object] = {
-    "service_name": "worker",
-    "description": "A language model service on Cloudflare Workers",
-    "providers": ["openai", "anthropic"],
-    "ai_gateway": False,
-    "auth": "none",
-    "database": "none",
-    "telemetry": "none",
-    "queue": False,
-    "cron": False,
-    "workflow": False,
-}
+# The answers of a Worker that has none of what the questions are about.
+NOTHING: Mapping[str, object] = complete(
+    {
+        question.name: ProvidedAnswer("none", "a test")
+        for question in QUESTIONS
+        if question.when is True and "none" in question.choices
+    },
+    QUESTIONS,
+    None,
+).as_dict()
 
 
 def inferred(

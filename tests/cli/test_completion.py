@@ -12,11 +12,14 @@ from forge_scaffold.checks import RULES
 from forge_scaffold.cli.commands import app
 from forge_scaffold.cli.completion import FILES, SCRIPTS, candidates
 from forge_scaffold.questions import Questionnaire
-from tests.support import REPOSITORY, small_template, write
+from forge_scaffold.sources import own_template
+from tests.support import small_template, write
 
 FORGE = Path(sys.executable).with_name("forge")
 
-QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml").questions
+# What is completed are the questions of the template that `forge new` uses: the newest release's.
+with own_template() as newest:
+    QUESTIONS = Questionnaire.load(newest / "copier.yml").questions
 
 
 @pytest.fixture(autouse=True)

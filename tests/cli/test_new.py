@@ -11,13 +11,21 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from forge_scaffold.cli.commands import app
-from forge_scaffold.questions import Questionnaire
+from forge_scaffold.config import complete, provided_answers
+from forge_scaffold.questions import Questionnaire, either
 from forge_scaffold.sources import own_template
-from tests.support import SMALL_TEMPLATE, small_template, tree
+from tests.support import REPOSITORY, SMALL_TEMPLATE, small_template, tree
 
 Forge = Callable[..., Result]
 
 COMMANDS = [command.name or "" for command in app.registered_commands]
+
+QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml", folder="x")
+
+
+def asked(*settings: str) -> list[str]:
+    """The questions that these answers leave or lead to, theirs included."""
+    return [*complete(provided_answers(None, settings, QUESTIONS)[0], QUESTIONS, None).as_dict()]
 
 
 @pytest.fixture
@@ -31,26 +39,18 @@ def forge(home: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
 def test_the_first_sentence(forge: Forge, template: Path) -> None:
     run = forge("new", "my-service", "--defaults", "--template", template)
     assert run.exit_code == 0
+    title, answers, rest = run.stdout.split("\n\n", 2)
+    assert title == "✓ my-service is a Worker, ready to run."
+    assert [line.split()[0] for line in answers.splitlines()] == asked()
+    for shown in (
+        "service_name  my-service",
+        "providers     openai, anthropic",
+        "cron          no",
+    ):
+        assert f"\n  {shown}\n" in f"\n{answers}\n"
     assert (
-        run.stdout
+        rest
         == f"""\
-✓ my-service is a Worker, ready to run.
-
-  service_name  my-service
-  description   A language model service on Cloudflare Workers
-  providers     openai, anthropic
-  ai_gateway    no
-  auth          clerk
-  revocation    none
-  database      d1
-  telemetry     analytics-engine
-  bucket        no
-  search        no
-  quota         no
-  queue         no
-  cron          no
-  workflow      no
-
   my-service/
   ├─ src/entry.py       where Cloudflare enters
   └─ src/service/auth/  callers' tokens, verified on Web Crypto
@@ -246,16 +246,17 @@ def test_every_mistake_is_in_one_message_and_nothing_is_written(
     )  # fmt: skip
     assert run.exit_code == 2
     assert run.stdout == ""
+    questions = QUESTIONS.questions
     assert run.stderr == (
-        """\
+        f"""\
 Reading the template ...
 error: 5 problems, nothing was written
   taken: README.md: the template writes that too; move it away, or name a new or an empty folder
   team.yaml:2: not YAML: expected the node content, but found '<stream end>'
   --set provider=openai: there is no question "provider"; did you mean "providers"?
-  --set service_name=No: service_name: use a-z, 0-9 and hyphens (1 to 63 characters), \
-and start and end with a letter or digit
-  --set database=mysql: database: 'mysql' is not a choice; choose d1, turso or none
+  --set service_name=No: service_name: {QUESTIONS.problem(questions["service_name"], "No", {})}
+  --set database=mysql: database: 'mysql' is not a choice; \
+choose {either(questions["database"].choices)}
 """
     )
     assert set(tree(home)) == {"taken/README.md", "team.yaml"}
@@ -266,8 +267,8 @@ def test_without_a_terminal_open_questions_are_named(
 ) -> None:
     run = forge("new", "x", "--set", "auth=none", "--template", template)
     assert run.exit_code == 2
-    first = "service_name, description, providers, ai_gateway, database, telemetry"
-    assert f"error: not answered: {first}, queue, cron, workflow;" in run.stderr
+    unanswered = ", ".join(name for name in asked("auth=none") if name != "auth")
+    assert f"error: not answered: {unanswered};" in run.stderr
     assert "--defaults" in run.stderr
     assert not list(home.iterdir())
 

@@ -17,7 +17,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import opened_by_its_reader
+from forge_scaffold.questions import Questionnaire
+from tests.support import REPOSITORY, opened_by_its_reader
+
+QUESTIONS = Questionnaire.load(REPOSITORY / "copier.yml")
+
+# The questions about one thing more, which are asked whatever the other answers.
+EXTRAS = [each.name for each in QUESTIONS if each.kind is bool and each.when is True]
 
 FORGE = [sys.executable, "-m", "forge_scaffold"]
 
@@ -177,12 +183,8 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
     terminal.type("\x1b[B\x1b[B\x1b[B\r")  # three down
     terminal.expect("Where should provider calls")
     terminal.type("\r")
-    for part in (
-        "with a queue?",
-        "daily maintenance",
-        "with a Workflow?",
-    ):
-        terminal.expect(part)
+    for extra in EXTRAS[1:]:
+        terminal.expect(QUESTIONS.questions[extra].help[:20])
         terminal.type("\r")
     terminal.expect("Continue with these answers")
     terminal.type("\r")
@@ -198,16 +200,13 @@ def test_only_what_was_not_told_is_asked(home: Path, template: Path) -> None:
         "auth": "none",
         "database": "none",
         "telemetry": "analytics-engine",
-        "queue": False,
-        "cron": False,
-        "workflow": False,
+        **dict.fromkeys(EXTRAS[1:], False),
     }
 
 
 BACK = "\x1b[Z"  # Shift-Tab
 DOWN = "\x1b[B"
 ASKED = ("--set=description=x", "--set=providers=openai", "--set=telemetry=none")
-EXTRAS = ("ai_gateway", "queue", "cron", "workflow")
 
 
 def test_one_can_go_back_change_an_answer_and_see_help(home: Path, template: Path) -> None:
