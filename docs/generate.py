@@ -1,4 +1,4 @@
-"""Write the reference pages that are derived from the source: `python docs/generate.py [--check]`."""
+"""Write the pages and data that are derived from the source: `python docs/generate.py [--check]`."""
 
 import ast
 import json
@@ -352,12 +352,25 @@ def sums() -> str:
     )
 
 
+def policy() -> str:
+    """The template's allow-list, for projects without one, as TOML without [tool.forge]."""
+    manifest = (TEMPLATE / "pyproject.toml.jinja").read_text("utf-8")
+    _, _, lists = manifest.partition("\n[tool.forge]\n")
+    lists, _, _ = lists.replace("[tool.forge.allow]", "[allow]").partition("\n[tool.")
+    uncommented = re.sub(r"(?m)^ *#.*\n", "", lists)
+    return f"""\
+# What a Worker may depend on when its project does not say: the [tool.forge] of
+# template/pyproject.toml.jinja, from which docs/generate.py writes this file.
+{uncommented}"""
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli,
     "docs/reference/questions.md": questions,
     "docs/reference/answers.schema.json": schema,
     "docs/reference/rules.md": rules,
     "template/scripts/SHA256SUMS": sums,
+    "src/forge_scaffold/policy.toml": policy,
     **{f"docs/reference/rules/{prefix}.md": partial(family, prefix) for prefix in FAMILIES},
     "docs/reference/import-time.md": import_time,
     "docs/reference/telemetry.md": telemetry,

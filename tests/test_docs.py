@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from forge_scaffold.cli.commands import app
 from forge_scaffold.config import from_organisation, problems_with, provided_answers
 from forge_scaffold.organisation import Organisation
+from forge_scaffold.policy import Policy
+from forge_scaffold.project import Project
 from forge_scaffold.questions import Questionnaire
 from tests.support import REPOSITORY, whole_template
 
@@ -151,3 +153,11 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             if target.suffix == ".md" and target not in reached and target.exists()
         ]
     assert {*PAGES} <= reached
+
+
+def test_the_page_on_dependencies_names_each_allowed_package(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
+    table = page.partition("| Allowed | Why |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    named = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()]
+    allowed = Policy.of(Project.read(tmp_path), Organisation()).direct
+    assert named == sorted(allowed)
