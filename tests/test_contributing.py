@@ -90,11 +90,11 @@ def test_a_rule(clone: Path) -> None:
 def test_a_question(clone: Path) -> None:
     follow(section("A question"), clone)
     page = (clone / "docs" / "reference" / "questions.md").read_text(encoding="utf-8")
-    assert "| `browser` | Open web pages" in page
-    _run(clone, "forge new made --defaults --set browser=true --template .")
-    assert '\n[env.staging.browser]\nbinding = "BROWSER"\n' in (
-        clone / "made" / "wrangler.toml"
-    ).read_text(encoding="utf-8")
+    assert "| `placement` | Run near the services" in page
+    _run(clone, "forge new made --defaults --set placement=true --template .")
+    assert '\n[placement]\nmode = "smart"\n' in (clone / "made" / "wrangler.toml").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_an_allowed_package(clone: Path) -> None:
