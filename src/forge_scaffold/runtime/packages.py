@@ -161,7 +161,7 @@ def _installed(
     constraints = "".join(f"{name}=={version}\n" for name, version in sorted(locked.items()))
     target = _folder("packages", [*requirements, constraints, *sorted(without)])
     if not hold(target):
-        title = f"Installing {len(requirements)} packages for Workers, once ..."
+        title = "Installing the packages for Workers, once ..."
         with progress(title), whole_folder(target) as folder:
             (folder / "constraints.txt").write_text(constraints, "utf-8")
             installed = _fill(folder, requirements, without)
