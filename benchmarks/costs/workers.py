@@ -197,6 +197,7 @@ def _assemble(name: str, alternative: Alternative, home: Home) -> Worker:
     ours = Worker(HOME, home.folder)
     folder = home.folder.parent / name
     (folder / "src").mkdir(parents=True)
+    (folder / "dev" / "standins" / "apis").mkdir(parents=True)  # the scripts list it
     for module in alternative.modules:
         shutil.copy(APPS / f"{module}.py", folder / "src")
     project = tomllib.loads((home.folder / "pyproject.toml").read_text(encoding="utf-8"))
