@@ -1,6 +1,9 @@
 """The whole template, and projects made of it."""
 
-from collections.abc import Callable, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -33,3 +36,18 @@ def made(template: Path, folder: Path, answers: Mapping[str, object]) -> Path:
     provided = {name: ProvidedAnswer(value, "test") for name, value in answers.items()}
     with opened(str(template), None) as source:
         return create(source, complete(provided, questions, None), folder).project.root
+
+
+def run_module(project: Path, *arguments: str, codes: Collection[int] = (0,)) -> str:
+    """Run a Python tool in the project; what it printed, which is also the failure."""
+    process = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode in codes, process.stdout + process.stderr
+    return process.stdout

@@ -3,17 +3,14 @@
 A project that is generated with it passes its own tests of providers, its linter and its types.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import REPOSITORY, whole_template, write
 from tests.template.combinations import Combination, everything
-from tests.template.conftest import made
+from tests.template.conftest import made, run_module
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "add-a-provider.md").read_text("utf-8")
 CHOICE, ROW, *MODULES = re.findall(
@@ -67,20 +64,6 @@ def project(
     return made(template, folder, {**answers, "providers": providers})
 
 
-def run(project: Path, *arguments: str) -> str:
-    """Run a Python tool in the project; what it printed, which is also the failure."""
-    process = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=project,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
-
-
 def test_it_is_one_row_and_three_modules() -> None:
     assert [path.replace("acme", "*") for path in PATHS] == [
         "template/src/service/providers/*.py",
@@ -91,14 +74,16 @@ def test_it_is_one_row_and_three_modules() -> None:
 
 def test_the_projects_tests_of_providers_pass(project: Path) -> None:
     tests = [test for test in TESTS if (project / test).exists()]
-    passed = run(project, "pytest", "-q", "-p", "no:xdist", "-k", SELECTED, *tests)
+    passed = run_module(project, "pytest", "-q", "-p", "no:xdist", "-k", SELECTED, *tests)
     assert " passed" in passed
 
 
 def test_the_linter_and_the_types_have_nothing_to_say(project: Path, worker_id: str) -> None:
-    run(project, "ruff", "check", "--no-cache", ".")
-    run(project, "ruff", "format", "--no-cache", "--check", ".")
-    run(project, "mypy", f"--cache-dir={REPOSITORY / '.mypy_cache' / 'template' / worker_id}")
+    run_module(project, "ruff", "check", "--no-cache", ".")
+    run_module(project, "ruff", "format", "--no-cache", "--check", ".")
+    run_module(
+        project, "mypy", f"--cache-dir={REPOSITORY / '.mypy_cache' / 'template' / worker_id}"
+    )
 
 
 def test_each_of_its_settings_is_in_the_configuration_and_the_readme(project: Path) -> None:

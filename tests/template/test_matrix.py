@@ -7,11 +7,9 @@ their types, that takes long: `pytest --full-matrix tests/template/test_matrix.p
 
 import ast
 import json
-import os
 import re
 import sqlite3
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -32,7 +30,7 @@ from tests.template.combinations import (
     pairs,
     questionnaire,
 )
-from tests.template.conftest import Make
+from tests.template.conftest import Make, run_module
 
 SYNTAX = r"(?<!\$)\{\{|\{%|\{#"
 """What Jinja leaves where it was not run; of what looks like it only GitHub's ${{ }} is not."""
@@ -66,19 +64,6 @@ def files(project: Path) -> Iterator[tuple[str, str]]:
             yield relative.as_posix(), path.read_text(encoding="utf-8")
 
 
-def run(project: Path, *arguments: str) -> None:
-    """Run a Python tool in the project; its output is the failure."""
-    process = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=project,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-
-
 FIRST_MIGRATION = REPOSITORY / "template" / "migrations" / "0001_chats.sql"
 
 
@@ -110,14 +95,14 @@ def check_text(name: str, text: str) -> None:
 
 
 def lint(folder: Path) -> None:
-    run(folder, "ruff", "check", "--no-cache", ".")
-    run(folder, "ruff", "format", "--no-cache", "--check", ".")
+    run_module(folder, "ruff", "check", "--no-cache", ".")
+    run_module(folder, "ruff", "format", "--no-cache", "--check", ".")
 
 
 def check_types(project: Path, worker_id: str) -> None:
     # One cache for all combinations: most of it is the libraries', which do not change.
     cache = REPOSITORY / ".mypy_cache"
-    run(project, "mypy", f"--cache-dir={cache / 'template' / worker_id}")
+    run_module(project, "mypy", f"--cache-dir={cache / 'template' / worker_id}")
 
 
 def test_every_file_is_clean_and_parses(project: Path) -> None:

@@ -4,12 +4,9 @@ Copier's own update changes answers, and the template's version, of a project wi
 in `user_edits`. What comes out is a fresh project with the same edits.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +16,7 @@ import pytest
 from tests.support import REPOSITORY, commit, repository, tree, whole_template, write
 from tests.template import variants
 from tests.template.combinations import everything
-from tests.template.conftest import Make
+from tests.template.conftest import Make, run_module
 from tests.template.user_edits import AT_NAMED_PLACES, ELSEWHERE, FILES, edit
 
 UPDATES = REPOSITORY / "docs" / "explanation" / "updates.md"
@@ -137,7 +134,7 @@ def data(answers: Mapping[str, object]) -> Iterator[str]:
 
 
 def copier(*arguments: str, folder: Path | None = None) -> None:
-    run(folder or Path.cwd(), "copier", *arguments)
+    run_module(folder or Path.cwd(), "copier", *arguments)
 
 
 @cache
@@ -160,7 +157,7 @@ def by_forge(project: Path, change: Change) -> None:
     answers = [f"{name}={value}" for name, value in change.answers.items()]
     command = ["set", *answers] if answers else ["update", "--to", change.version]
     # It exits with 1 on conflicts.
-    run(project, "forge_scaffold", *command, codes={0, 1})
+    run_module(project, "forge_scaffold", *command, codes={0, 1})
 
 
 @pytest.mark.parametrize(
@@ -226,23 +223,9 @@ def test_the_edits_at_the_named_places_work(
 ) -> None:
     project = make(tmp_path / "my-service", answers)
     write(project, {file: text for file, text in FILES.items() if "migrations" not in file})
-    run(project, "ruff", "check", "--no-cache", ".")
-    run(project, "ruff", "format", "--no-cache", "--check", ".")
-    run(project, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTED)
+    run_module(project, "ruff", "check", "--no-cache", ".")
+    run_module(project, "ruff", "format", "--no-cache", "--check", ".")
+    run_module(project, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTED)
     if answers is EVERYTHING:
         cache_folder = REPOSITORY / ".mypy_cache" / "template" / worker_id
-        run(project, "mypy", f"--cache-dir={cache_folder}")
-
-
-def run(project: Path, *arguments: str, codes: Collection[int] = (0,)) -> None:
-    """Run a Python tool in the project; its output is the failure."""
-    process = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=project,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.returncode in codes, process.stdout + process.stderr
+        run_module(project, "mypy", f"--cache-dir={cache_folder}")

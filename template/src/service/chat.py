@@ -204,9 +204,6 @@ class _Call:
         """Learn more about the answer."""
         self.answer = self.answer.model_copy(update=known)
 
-    def elapsed_ms(self) -> float:
-        return elapsed_ms(self.started)
-
     def text(self) -> str:
         return self.answer.text or "".join(self.texts)
 
@@ -334,7 +331,7 @@ class Chat:
                         await turn.provider.stream(turn.request) as stream,
                     ):
                         call.note(attempts=stream.attempts, passage=stream.passage)
-                        call.first_token_ms = call.elapsed_ms()
+                        call.first_token_ms = elapsed_ms(call.started)
                         begun = True
                         yield b""
                         async for part in stream:
@@ -373,7 +370,7 @@ class Chat:
             call.outcome = "client-left"
             raise
         finally:
-            call.latency_ms = call.elapsed_ms()
+            call.latency_ms = elapsed_ms(call.started)
             await uninterrupted(self._concluded(request, body, call, record, settle))
 
     async def _concluded(

@@ -24,7 +24,7 @@ def log(level: str, event: str, /, **fields: object) -> None:
 def elapsed_ms(start: float) -> float:
     """Milliseconds since that `time.perf_counter()`.
 
-    They are never below zero: in a Worker the clock can fall a little behind what it told before.
+    Never below zero, although a Worker's clock can fall back by some milliseconds.
     """
     return max(0.0, time.perf_counter() - start) * 1000
 

@@ -35,7 +35,7 @@ MAX_TURNS = 8
 TIMEOUT_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.1
 MAX_CLOCK_LAG_SECONDS = 5.0
-"""How far behind another's a request's clock may be: it stands still between the request's I/O."""
+"""How far one request's clock may lag behind another's: each stands still between its I/O."""
 MAX_ANSWER_BYTES = 65_536
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class RefusedError(ValueError):
 
 
 def _age(since: float, now: float) -> float:
-    """The seconds since then; endless where the clock was set back, or it would never end."""
+    """The seconds since then. Infinite if the clock was set back: a value would never grow old."""
     age = now - since
     return inf if age < -MAX_CLOCK_LAG_SECONDS else max(age, 0.0)
 
@@ -71,7 +71,7 @@ class _Turns:
         self.since = -inf
 
     def are_over(self) -> bool:
-        """Whether others begin with the next one."""
+        """Whether their time has passed, so that all are free again."""
         return _age(self.since, self._clock()) >= COOLDOWN_SECONDS
 
     def take(self, most: int) -> bool:
