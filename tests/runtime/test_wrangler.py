@@ -23,8 +23,7 @@ def test_a_deploy_is_accepted_without_a_warning(make: Make, combination: Combina
     assert shown
     for upload in uploads:
         for size, said in zip(upload, shown.groups(), strict=True):
-            # Rounded, and one figure for projects with more and with fewer of the extras.
-            assert float(size) / 1024 == pytest.approx(float(said), abs=0.15)
+            assert float(size) / 1024 == pytest.approx(float(said), abs=0.1)
 
 
 def test_each_environment_has_resources_of_its_own(make: Make) -> None:
